@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# pvusb_test(NAME LABELS l... SOURCES f... LIBS t... [ARGS a...] [TIMEOUT s])
+# A test program run by ctest. Exit code 77 is a skip; its reason is on stdout.
+function(pvusb_test name)
+  cmake_parse_arguments(T "" "TIMEOUT" "LABELS;SOURCES;LIBS;ARGS" ${ARGN})
+  add_executable(${name} ${T_SOURCES})
+  target_link_libraries(${name} PRIVATE ${T_LIBS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  separate_arguments(wrapper UNIX_COMMAND "${PVUSB_TEST_WRAPPER}")
+  add_test(NAME ${name} COMMAND ${wrapper} $<TARGET_FILE:${name}> ${T_ARGS})
+  set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT ${T_TIMEOUT}
+                       ENVIRONMENT "CK_DEFAULT_TIMEOUT=100;PVUSB_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+endfunction()
+
+# pvusb_fuzz(NAME CORPUS dir SOURCES f... LIBS t...)
+# A libFuzzer entry point. With PVUSB_FUZZ it is a fuzzer; otherwise a plain
+# program that runs the files of its corpus, and that run is a test.
+function(pvusb_fuzz name)
+  cmake_parse_arguments(T "" "CORPUS" "SOURCES;LIBS" ${ARGN})
+  if(PVUSB_FUZZ)
+    add_executable(${name} ${T_SOURCES})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${name} ${T_SOURCES} ${CMAKE_SOURCE_DIR}/cmake/fuzz_main.c)
+  endif()
+  target_link_libraries(${name} PRIVATE ${T_LIBS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  separate_arguments(wrapper UNIX_COMMAND "${PVUSB_TEST_WRAPPER}")
+  if(PVUSB_FUZZ)
+    add_test(NAME ${name} COMMAND ${name} -runs=0 ${T_CORPUS})
+  else()
+    add_test(NAME ${name} COMMAND ${wrapper} $<TARGET_FILE:${name}> ${T_CORPUS})
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "fuzz-regress" TIMEOUT 300)
+endfunction()

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# One set of warnings and sanitizers for every target of the project.
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum
+                    -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wwrite-strings
+                    -Wformat=2 -Wundef -Wno-gnu-zero-variadic-macro-arguments)
+if(PVUSB_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(PVUSB_SANITIZE)
+  add_compile_options(-fsanitize=${PVUSB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${PVUSB_SANITIZE})
+endif()
+if(PVUSB_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+# Xen's headers describe the newest interface only when asked; without this they even name their barriers differently.
+add_compile_definitions(_GNU_SOURCE __XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__)
+# assert() names our own bugs; it stays on in every build type.
+foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
+  string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")
+endforeach()

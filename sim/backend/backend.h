@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * usbback: the driver domain's half of PVUSB. One struct back serves one connector, that is one
+ * virtual controller of one guest; struct back_driver finds connectors in xenstore and keeps one struct back for each.
+ *
+ * Does not trust the frontend: every request is copied once, checked, then used; every one gets exactly one
+ * response; grants are unmapped before it. A violated ring ends in a named verdict, an
+ * error node and state Closing on that connector; the others go on (rules: sections
+ * 1 to 14 and 16 to 19 of the protocol; where implementations disagree, the LAB answer).
+ *
+ * Threads: one. Time comes from step(). No allocation per request.
+ */
+#ifndef SIM_BACKEND_BACKEND_H
+#define SIM_BACKEND_BACKEND_H
+
+#include <fakexen/xen_ops.h>
+#include <pvusb/verdict.h>
+#include <xen/io/xenbus.h>
+
+#include "hosts/usb_host.h"
+
+struct back;
+
+struct back_config {
+    const char *kind;   /* "qusb" or "vusb": the name below /local/domain/<be>/backend (rule XS-02) */
+    domid_t frontend;   /* the guest */
+    unsigned int devid;
+    struct usb_host *host; /* where devices come from; outlives the connector */
+    void (*log)(void *context, const char *line);
+    void *log_context;
+};
+
+struct back_stats {
+    uint64_t requests;
+    uint64_t responses;
+    uint64_t refused; /* answered without reaching a device */
+    uint64_t notifications;
+    uint64_t plug_events;
+};
+
+/* Takes the handle (closed by back_destroy()). Connecting goes on in back_step(). */
+int back_create(struct xen *xen, const struct back_config *config, struct back **out);
+/* Cancels and unmaps everything and frees; writes no state. */
+void back_destroy(struct back *back);
+/* Does everything that can be done at now_ns. -EPIPE when the machine is gone, -ENOENT when its directory is. */
+int back_step(struct back *back, uint64_t now_ns);
+enum xenbus_state back_state(const struct back *back);
+enum pvusb_verdict back_verdict(const struct back *back);
+struct back_stats back_stats(const struct back *back);
+struct xen *back_xen(struct back *back);
+
+/* ---- the driver: all connectors of a backend domain ---- */
+
+struct back_driver;
+
+/*
+ * Serves kind "qusb" and "vusb" in domain `domid` of the machine, for every guest that has a
+ * directory there, and announces qusb (rule XS-16). config->frontend and ->devid are ignored.
+ */
+int back_driver_create(struct xen_machine *machine, domid_t domid, const struct back_config *config,
+                       struct back_driver **out);
+void back_driver_destroy(struct back_driver *driver);
+int back_driver_step(struct back_driver *driver, uint64_t now_ns);
+/* The i-th connector, NULL past the last. */
+struct back *back_driver_connector(struct back_driver *driver, unsigned int i);
+/* Fills fds to wait on; returns how many there are, which may be more than size. */
+unsigned int back_driver_fds(struct back_driver *driver, int *fds, unsigned int size);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * usbfront: the guest's half of PVUSB, a virtual host controller with 1 to 31 root ports.
+ *
+ * Finds its backend through /local/domain/<own>/device/vusb/<devid>, makes both
+ * rings, follows the xenbus states, and turns URBs into requests (rules: sections
+ * 1 to 15 of the protocol). Does not trust the backend: a violated protocol ends in a named
+ * verdict, all URBs returned with -ESHUTDOWN, an error node and state Closing.
+ *
+ * Slots (rule RING-12): of the 16 slots one is kept for an unlink, one for a control
+ * request, and IN requests of data endpoints may hold at most 12, so that idle
+ * receivers never wedge a port. URBs beyond that wait in order; a waiting OUT or
+ * control URB may overtake the IN URBs of other endpoints, never one of its own.
+ * When waiting URBs find all their slots held by idle INs for longer than 100 ms, the
+ * oldest of those is taken back, and queued again behind them: every endpoint gets a turn.
+ *
+ * Unlike Linux xen-hcd: isochronous descriptors are bounced, so the backend never sees
+ * more than the descriptors (ISO-03); an unlink never waits for a slot (UNL-10); after a
+ * violation the state is visible to the toolstack (LIF-08); Closing returns every URB (LIF-03).
+ *
+ * Threads: one. Time comes from step(). All memory for I/O is taken when the frontend connects.
+ */
+#ifndef SIM_FRONTEND_FRONTEND_H
+#define SIM_FRONTEND_FRONTEND_H
+
+#include <fakexen/xen_ops.h>
+#include <pvusb/verdict.h>
+#include <xen/io/xenbus.h>
+
+#include "guest/hcd.h"
+
+struct front;
+
+/* What went over the ring, for recorders. Called in order; pointers are valid during the call. */
+struct front_tap {
+    void (*submitted)(void *context, const struct hcd_urb *urb, uint16_t id);
+    void (*returned)(void *context, const struct hcd_urb *urb, uint16_t id);
+    void *context;
+};
+
+struct front_stats {
+    uint64_t urbs;          /* given back */
+    uint64_t requests;      /* put on the ring, unlinks included */
+    uint64_t responses;
+    uint64_t unlinks;       /* of those requests */
+    uint64_t notifications; /* sent */
+    uint64_t plug_events;
+};
+
+/*
+ * Takes the handle (closed by front_destroy()). Returns at once: connecting goes on in
+ * front_step(). A log line per event of interest goes to log, if given.
+ */
+int front_create(struct xen *xen, unsigned int devid, void (*log)(void *context, const char *line),
+                 void *log_context, struct front **out);
+/* Closes and frees; URBs are returned first. Grants that the backend still maps are left to the machine. */
+void front_destroy(struct front *front);
+/* Does everything that can be done at now_ns. -EPIPE when the machine is gone. */
+int front_step(struct front *front, uint64_t now_ns);
+/* When step() is due even without an event; UINT64_MAX for never. */
+uint64_t front_deadline(const struct front *front);
+/* Begins an orderly close: URBs are unlinked and returned, then Closing, Closed. Goes on in front_step(). */
+void front_close(struct front *front);
+/* After Closed: starts again from Initialising with fresh rings (rule BUS-14). -EBUSY before. */
+int front_reconnect(struct front *front);
+
+enum xenbus_state front_state(const struct front *front);
+/* PVUSB_OK, or why the connector was given up. */
+enum pvusb_verdict front_verdict(const struct front *front);
+struct front_stats front_stats(const struct front *front);
+void front_set_tap(struct front *front, const struct front_tap *tap);
+/* The controller, for a guest's USB core. Valid until front_destroy(). */
+struct hcd *front_hcd(struct front *front);
+/* The handle, to wait on. */
+struct xen *front_xen(struct front *front);
+
+#endif
