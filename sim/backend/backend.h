@@ -44,6 +44,8 @@ int back_create(struct xen *xen, const struct back_config *config, struct back *
 void back_destroy(struct back *back);
 /* Does everything that can be done at now_ns. -EPIPE when the machine is gone, -ENOENT when its directory is. */
 int back_step(struct back *back, uint64_t now_ns);
+/* True when step() should be called again at once: a guest kept it busy for longer than its share. */
+bool back_busy(const struct back *back);
 enum xenbus_state back_state(const struct back *back);
 enum pvusb_verdict back_verdict(const struct back *back);
 struct back_stats back_stats(const struct back *back);
@@ -60,7 +62,9 @@ struct back_driver;
 int back_driver_create(struct xen_machine *machine, domid_t domid, const struct back_config *config,
                        struct back_driver **out);
 void back_driver_destroy(struct back_driver *driver);
+/* -EPIPE when the machine is gone. */
 int back_driver_step(struct back_driver *driver, uint64_t now_ns);
+bool back_driver_busy(const struct back_driver *driver);
 /* The i-th connector, NULL past the last. */
 struct back *back_driver_connector(struct back_driver *driver, unsigned int i);
 /* Fills fds to wait on; returns how many there are, which may be more than size. */

@@ -33,8 +33,8 @@ struct front;
 
 /* What went over the ring, for recorders. Called in order; pointers are valid during the call. */
 struct front_tap {
-    void (*submitted)(void *context, const struct hcd_urb *urb, uint16_t id);
-    void (*returned)(void *context, const struct hcd_urb *urb, uint16_t id);
+    void (*submitted)(void *context, const struct hcd_urb *urb);
+    void (*returned)(void *context, const struct hcd_urb *urb);
     void *context;
 };
 

@@ -44,7 +44,8 @@ struct hcd_urb {
     /* The controller's own. */
     struct hcd_urb *hcd_next;
     void *hcd_private;
-    int hcd_unlinked;
+    int hcd_unlinked; /* reason of an unlink, 0 without one */
+    bool hcd_seen;
 };
 
 struct hcd;

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include "backend/backend.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/private.h"
+
+void back_log(struct back *back, const char *format, ...)
+{
+    char line[256];
+    va_list args;
+    if (!back->config.log)
+        return;
+    int n = snprintf(line, sizeof(line), "%s-%u-%u: ", back->config.kind, back->config.frontend, back->config.devid);
+    va_start(args, format);
+    vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
+    va_end(args);
+    back->config.log(back->config.log_context, line);
+}
+
+/* ---- physical hot-plug ---- */
+
+/* A device came to a place that ports name: they take it, without a write to xenstore (rule CONN-19). */
+static void plugged(void *context, const char *busid)
+{
+    struct back *back = context;
+    for (unsigned int i = 1; i <= back->num_ports; i++) {
+        if (strcmp(back->port[i].busid, busid) == 0)
+            back_attach_port(back, i);
+    }
+    back_send_events(back);
+}
+
+static void unplugged(void *context, const char *busid)
+{
+    struct back *back = context;
+    for (unsigned int i = 1; i <= back->num_ports; i++) {
+        if (back->port[i].device && strcmp(back->port[i].busid, busid) == 0)
+            back_detach_port(back, i);
+    }
+}
+
+/* ---- life ---- */
+
+int back_create(struct xen *xen, const struct back_config *config, struct back **out)
+{
+    int rc;
+    struct back *back = calloc(1, sizeof(*back));
+    if (!back)
+        return -ENOMEM;
+    back->xen = xen;
+    back->config = *config;
+    back->state = XenbusStateUnknown;
+    back->listener = (struct usb_host_listener){.plugged = plugged, .unplugged = unplugged, .context = back};
+    snprintf(back->dir, sizeof(back->dir), "/local/domain/%u/backend/%s/%u/%u", xen->domid, config->kind,
+             config->frontend, config->devid);
+    rc = xenbus_read(xen, XEN_XBT_NIL, back->dir, "frontend", back->frontend_dir);
+    if (rc)
+        goto out;
+    rc = xen->ops->grant_map_limit(xen, BACK_MAPS_MAX);
+    if (rc)
+        goto out;
+    rc = xen->ops->xs_watch(xen, back->dir, "backend");
+    if (rc)
+        goto out;
+    rc = xen->ops->xs_watch(xen, back->frontend_dir, "frontend");
+    if (rc) {
+        xen->ops->xs_unwatch(xen, back->dir, "backend");
+        goto out;
+    }
+    rc = config->host->ops->listen(config->host, &back->listener);
+    if (rc) {
+        xen->ops->xs_unwatch(xen, back->dir, "backend");
+        xen->ops->xs_unwatch(xen, back->frontend_dir, "frontend");
+    }
+out:
+    if (rc)
+        free(back);
+    else
+        *out = back;
+    return rc;
+}
+
+void back_destroy(struct back *back)
+{
+    if (!back)
+        return;
+    back->stepping = true;
+    back->config.host->ops->unlisten(back->config.host, &back->listener);
+    back_disconnect(back);
+    back_close_ports(back);
+    xen_close(back->xen);
+    free(back);
+}
+
+static int take_watches(struct back *back)
+{
+    char path[XEN_XS_PATH_MAX + 1];
+    char token[XEN_XS_TOKEN_MAX + 1];
+    bool any = false;
+    int rc;
+    while (!(rc = back->xen->ops->xs_watch_read(back->xen, path, token)))
+        any = true;
+    if (rc != -EAGAIN)
+        return rc;
+    return any ? back_follow(back) : 0;
+}
+
+static void take_events(struct back *back)
+{
+    evtchn_port_t port;
+    while (!back->xen->ops->evtchn_pending(back->xen, &port)) {
+        if (port != back->evtchn)
+            continue; /* a channel of before a reconnect */
+        back_take_requests(back);
+        back_send_events(back); /* both rings on every event (rule RING-15) */
+        if (port == back->evtchn)
+            back->xen->ops->evtchn_unmask(back->xen, port);
+    }
+}
+
+int back_step(struct back *back, uint64_t now_ns)
+{
+    (void)now_ns; /* a backend has no times of its own; devices have */
+    back->stepping = true;
+    int rc = take_watches(back);
+    if (!rc) {
+        take_events(back);
+        if (back->busy)
+            back_take_requests(back);
+        back_push(back);
+    }
+    back->stepping = false;
+    return rc;
+}
+
+bool back_busy(const struct back *back)
+{
+    return back->busy;
+}
+
+enum xenbus_state back_state(const struct back *back)
+{
+    return back->state;
+}
+
+enum pvusb_verdict back_verdict(const struct back *back)
+{
+    return back->verdict;
+}
+
+struct back_stats back_stats(const struct back *back)
+{
+    return back->stats;
+}
+
+struct xen *back_xen(struct back *back)
+{
+    return back->xen;
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/* The connector's life in xenbus (rules of section 2). What disagrees between peers is accepted in every form. */
+#include "backend/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void back_set_state(struct back *back, enum xenbus_state state)
+{
+    if (back->state == state)
+        return;
+    back_log(back, "%s -> %s", xenbus_state_name(back->state), xenbus_state_name(state));
+    back->state = state;
+    back->complained = false;
+    /* If the store cannot be written the frontend sees the end of the channel instead. */
+    (void)xenbus_state_write(back->xen, back->dir, state);
+}
+
+static void complain(struct back *back, const char *what, int error)
+{
+    if (!back->complained)
+        back_log(back, "%s: %s", what, strerror(-error));
+    back->complained = true;
+}
+
+static void fatal(struct back *back, const char *what, int error)
+{
+    back_log(back, "%s: %s", what, strerror(-error));
+    xenbus_error(back->xen, back->dir, error, what);
+    back_set_state(back, XenbusStateClosing);
+}
+
+void back_violation(struct back *back, enum pvusb_verdict verdict)
+{
+    char text[64];
+    back->verdict = verdict;
+    snprintf(text, sizeof(text), "protocol violated by the frontend: %s", pvusb_verdict_name(verdict));
+    back_disconnect(back);
+    fatal(back, text, -EPROTO);
+}
+
+/* ---- Initialising: what the toolstack wrote ---- */
+
+static bool online(struct back *back)
+{
+    uint32_t value;
+    int rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->dir, "online", 0, UINT32_MAX, &value);
+    return rc == -ENOENT || (rc == 0 && value != 0);
+}
+
+/* Rules BUS-03, XS-06, XS-07: what is wrong is said once, and looked at again when a node is written. */
+static void initialise(struct back *back)
+{
+    uint32_t ports;
+    uint32_t version;
+    if (!online(back))
+        return;
+    int rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->dir, "num-ports", 1, PVUSB_PORTS_MAX, &ports);
+    if (rc) {
+        complain(back, "num-ports not readable or out of bounds", rc);
+        return;
+    }
+    rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->dir, "usb-ver", USB_VER_USB11, USB_VER_USB20, &version);
+    if (rc) {
+        complain(back, "usb-ver not readable or out of bounds", rc);
+        return;
+    }
+    back->num_ports = ports;
+    back->usb_ver = version;
+    (void)xenbus_write(back->xen, XEN_XBT_NIL, back->dir, "hotplug-status", "connected"); /* rule XS-15 */
+    back_set_state(back, XenbusStateInitWait);
+}
+
+/* ---- InitWait: what the frontend wrote ---- */
+
+static int map_ring(struct back *back, grant_ref_t ref, void **page)
+{
+    return back->xen->ops->grant_map(back->xen, back->config.frontend, 1, &ref, true, page);
+}
+
+static void unmap_ring(struct back *back, void **page)
+{
+    if (*page)
+        back->xen->ops->grant_unmap(back->xen, *page, 1);
+    *page = NULL;
+}
+
+/* A node that is missing may still come (rule BUS-09); one that cannot be used ends in Closing (MAL-43 to MAL-45). */
+static void connect(struct back *back)
+{
+    uint32_t urb_ref;
+    uint32_t conn_ref;
+    uint32_t port;
+    int rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, "urb-ring-ref", 0, UINT32_MAX, &urb_ref);
+    if (rc) {
+        complain(back, "reading urb-ring-ref", rc);
+        return;
+    }
+    rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, "conn-ring-ref", 0, UINT32_MAX, &conn_ref);
+    if (rc) {
+        complain(back, "reading conn-ring-ref", rc);
+        return;
+    }
+    rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, "event-channel", 0, UINT32_MAX, &port);
+    if (rc) {
+        complain(back, "reading event-channel", rc);
+        return;
+    }
+    if (urb_ref == conn_ref) {
+        fatal(back, "both rings in one page", -EINVAL);
+        return;
+    }
+    rc = map_ring(back, urb_ref, &back->urb_page);
+    if (!rc)
+        rc = map_ring(back, conn_ref, &back->conn_page);
+    if (!rc)
+        rc = back->xen->ops->evtchn_bind(back->xen, back->config.frontend, port, &back->evtchn);
+    if (rc) {
+        const char *what = back->conn_page ? "binding event channel" : "mapping rings";
+        unmap_ring(back, &back->urb_page);
+        unmap_ring(back, &back->conn_page);
+        fatal(back, what, rc);
+        return;
+    }
+    pvusb_ring_back_init(&back->urb_ring, &pvusb_urb_ring, back->urb_page);
+    pvusb_ring_back_init(&back->conn_ring, &pvusb_conn_ring, back->conn_page);
+    back->verdict = PVUSB_OK; /* of this connection, not of an earlier one (rule RING-10) */
+    back_set_state(back, XenbusStateConnected);
+    back_send_events(back);
+    back_take_requests(back); /* published before we bound (rule BUS-10) */
+}
+
+/* Answered first, then unmapped; the caller changes the state (rule BUS-25). */
+void back_disconnect(struct back *back)
+{
+    if (!back->urb_page)
+        return;
+    back_cancel_port(back, 0);
+    for (unsigned int i = 0; i < BACK_REQUESTS; i++) {
+        if (back->request[i].used && back->request[i].at_host)
+            back_detach_port(back, back->request[i].port); /* a host that cancels late has it done when closed */
+    }
+    back_push(back);
+    unmap_ring(back, &back->urb_page);
+    unmap_ring(back, &back->conn_page);
+    back->xen->ops->evtchn_close(back->xen, back->evtchn);
+    back->evtchn = 0;
+    back->busy = false;
+    memset(back->address, 0, sizeof(back->address)); /* rule ADR-06 */
+    for (unsigned int i = 1; i <= PVUSB_PORTS_MAX; i++) {
+        back->port[i].told = USBIF_SPEED_NONE;
+        back->port[i].tell_gone = false;
+    }
+}
+
+/* ---- following both sides ---- */
+
+/* Our node as a predecessor or the toolstack left it (rule BUS-02). */
+static void begin(struct back *back, enum xenbus_state own)
+{
+    switch (own) {
+    case XenbusStateInitialising:
+    case XenbusStateInitWait:
+        back->state = XenbusStateInitialising;
+        break;
+    case XenbusStateInitialised:
+    case XenbusStateConnected: /* a predecessor died: its frontend must let go first */
+    case XenbusStateReconfiguring:
+    case XenbusStateReconfigured:
+        back_set_state(back, XenbusStateClosing);
+        break;
+    case XenbusStateClosing:
+    case XenbusStateClosed:
+        back->state = own;
+        break;
+    case XenbusStateUnknown:
+        complain(back, "reading backend state failed", -ENOENT);
+        break;
+    }
+}
+
+static void follow_connected(struct back *back, enum xenbus_state own)
+{
+    enum xenbus_state frontend = back->frontend_state;
+    if (frontend == XenbusStateClosing || frontend == XenbusStateClosed) {
+        back_disconnect(back);
+        back_set_state(back, frontend); /* rule BUS-13 */
+    } else if (frontend == XenbusStateInitialising || (frontend == XenbusStateUnknown && back->seen_alive)) {
+        back_disconnect(back); /* it started again, or its domain is gone, without closing */
+        back_set_state(back, XenbusStateClosed);
+    } else if (own == XenbusStateClosing) {
+        back_disconnect(back); /* the toolstack wants it gone (rule BUS-11) */
+        back_set_state(back, XenbusStateClosing);
+    }
+}
+
+static void follow_closed(struct back *back)
+{
+    enum xenbus_state frontend = back->frontend_state;
+    if (back->state == XenbusStateClosing &&
+        (frontend == XenbusStateClosed || frontend == XenbusStateInitialising || frontend == XenbusStateUnknown))
+        back_set_state(back, XenbusStateClosed);
+    if (back->state != XenbusStateClosed)
+        return;
+    if (!online(back)) {
+        back_close_ports(back); /* rule BUS-16 */
+        return;
+    }
+    if (frontend == XenbusStateInitialising)
+        initialise(back); /* rules BUS-14, BUS-15 */
+}
+
+static void follow_frontend(struct back *back, enum xenbus_state own)
+{
+    enum xenbus_state frontend = back->frontend_state;
+    switch (back->state) {
+    case XenbusStateInitialising:
+        initialise(back);
+        break;
+    case XenbusStateInitWait:
+        if (own == XenbusStateClosing || frontend == XenbusStateClosing || frontend == XenbusStateClosed)
+            back_set_state(back, own == XenbusStateClosing ? own : frontend);
+        break;
+    case XenbusStateConnected:
+        follow_connected(back, own);
+        break;
+    case XenbusStateClosing:
+    case XenbusStateClosed:
+        follow_closed(back);
+        break;
+    case XenbusStateUnknown:
+    case XenbusStateInitialised:
+    case XenbusStateReconfiguring:
+    case XenbusStateReconfigured:
+        break;
+    }
+}
+
+int back_follow(struct back *back)
+{
+    char frontend_dir[XENBUS_VALUE_MAX];
+    int rc = xenbus_read(back->xen, XEN_XBT_NIL, back->dir, "frontend", frontend_dir);
+    if (rc)
+        return rc; /* -ENOENT: the directory is gone (rule BUS-20) */
+    enum xenbus_state own = xenbus_state_read(back->xen, back->dir);
+    back->frontend_state = xenbus_state_read(back->xen, back->frontend_dir);
+    if (back->frontend_state != XenbusStateUnknown)
+        back->seen_alive = true;
+    if (back->state == XenbusStateUnknown)
+        begin(back, own);
+    follow_frontend(back, own);
+    if (back->state == XenbusStateInitWait || back->state == XenbusStateConnected)
+        back_read_ports(back);
+    if (back->state == XenbusStateInitWait &&
+        (back->frontend_state == XenbusStateInitialised || back->frontend_state == XenbusStateConnected))
+        connect(back); /* rule BUS-07 */
+    return 0;
+}

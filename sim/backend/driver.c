@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+/* Finds connectors in xenstore and keeps a struct back for each. */
+#include "backend/backend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xenbus/xenbus.h"
+
+#define CONNECTORS_MAX 1024u
+
+static const char *const kinds[] = {"qusb", "vusb"};
+
+struct connector {
+    struct back *back;
+    const char *kind;
+    domid_t frontend;
+    unsigned int devid;
+};
+
+struct back_driver {
+    struct xen_machine *machine;
+    struct xen *xen;
+    struct back_config config;
+    struct connector *connector;
+    unsigned int nr_connectors;
+};
+
+static bool known(const struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid)
+{
+    for (unsigned int i = 0; i < driver->nr_connectors; i++) {
+        const struct connector *c = &driver->connector[i];
+        if (c->kind == kind && c->frontend == frontend && c->devid == devid)
+            return true;
+    }
+    return false;
+}
+
+static int add_connector(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid)
+{
+    struct back_config config = driver->config;
+    struct xen *xen;
+    struct back *back;
+    if (known(driver, kind, frontend, devid))
+        return 0;
+    if (driver->nr_connectors == CONNECTORS_MAX)
+        return -ENOSPC;
+    struct connector *grown = realloc(driver->connector, (driver->nr_connectors + 1) * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    driver->connector = grown;
+    int rc = driver->machine->ops->open(driver->machine, driver->xen->domid, &xen);
+    if (rc)
+        return rc;
+    config.kind = kind;
+    config.frontend = frontend;
+    config.devid = devid;
+    rc = back_create(xen, &config, &back);
+    if (rc) {
+        xen_close(xen);
+        return rc == -ENOENT ? 0 : rc; /* not written yet: the watch comes again */
+    }
+    grown[driver->nr_connectors++] =
+        (struct connector){.back = back, .kind = kind, .frontend = frontend, .devid = devid};
+    return 0;
+}
+
+static int parse_id(const char *name, unsigned int max, unsigned int *out)
+{
+    char *end;
+    if (*name < '0' || *name > '9')
+        return -EINVAL;
+    unsigned long value = strtoul(name, &end, 10);
+    if (*end || value > max)
+        return -EINVAL;
+    *out = (unsigned int)value;
+    return 0;
+}
+
+/* Calls found() for every child of a directory that is a number. */
+static int each_number(struct back_driver *driver, const char *dir, unsigned int max,
+                       int (*found)(struct back_driver *driver, const char *dir, unsigned int number))
+{
+    char names[XEN_XS_PAYLOAD_MAX];
+    ssize_t n = driver->xen->ops->xs_directory(driver->xen, XEN_XBT_NIL, dir, names, sizeof(names));
+    int rc = 0;
+    if (n == -ENOENT)
+        return 0;
+    if (n < 0)
+        return (int)n;
+    for (const char *name = names; !rc && name < names + n; name += strlen(name) + 1) {
+        unsigned int number;
+        if (!parse_id(name, max, &number))
+            rc = found(driver, dir, number);
+    }
+    return rc;
+}
+
+static int found_device(struct back_driver *driver, const char *dir, unsigned int devid)
+{
+    unsigned int frontend = (unsigned int)strtoul(strrchr(dir, '/') + 1, NULL, 10);
+    for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strncmp(dir + strlen("backend/"), kinds[i], strlen(kinds[i])) == 0)
+            return add_connector(driver, kinds[i], (domid_t)frontend, devid);
+    }
+    return 0;
+}
+
+static int found_frontend(struct back_driver *driver, const char *dir, unsigned int frontend)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/%u", dir, frontend);
+    return each_number(driver, path, 65535, found_device);
+}
+
+/* Tells the toolstack that this domain serves qusb (rule XS-16). */
+static int announce(struct back_driver *driver, const char *dir, unsigned int domid)
+{
+    char path[64];
+    (void)dir;
+    if (domid == driver->xen->domid)
+        return 0;
+    snprintf(path, sizeof(path), "device-model/%u/backends/qusb", domid);
+    int rc = driver->xen->ops->xs_mkdir(driver->xen, XEN_XBT_NIL, path);
+    return rc == -EPIPE ? rc : 0; /* a domain that went meanwhile */
+}
+
+static int take_watches(struct back_driver *driver)
+{
+    char path[XEN_XS_PATH_MAX + 1];
+    char token[XEN_XS_TOKEN_MAX + 1];
+    bool domains = false;
+    bool devices = false;
+    int rc;
+    while (!(rc = driver->xen->ops->xs_watch_read(driver->xen, path, token))) {
+        domains = domains || strcmp(token, "domains") == 0;
+        devices = devices || strcmp(token, "devices") == 0;
+    }
+    if (rc != -EAGAIN)
+        return rc;
+    rc = domains ? each_number(driver, "/local/domain", DOMID_FIRST_RESERVED - 1, announce) : 0;
+    for (unsigned int i = 0; devices && !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        snprintf(path, sizeof(path), "backend/%s", kinds[i]);
+        rc = each_number(driver, path, DOMID_FIRST_RESERVED - 1, found_frontend);
+    }
+    return rc;
+}
+
+int back_driver_create(struct xen_machine *machine, domid_t domid, const struct back_config *config,
+                       struct back_driver **out)
+{
+    int rc;
+    struct back_driver *driver = calloc(1, sizeof(*driver));
+    if (!driver)
+        return -ENOMEM;
+    driver->machine = machine;
+    driver->config = *config;
+    rc = machine->ops->open(machine, domid, &driver->xen);
+    if (rc)
+        goto out;
+    rc = driver->xen->ops->xs_watch(driver->xen, "@introduceDomain", "domains");
+    for (unsigned int i = 0; !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "backend/%s", kinds[i]);
+        rc = driver->xen->ops->xs_watch(driver->xen, path, "devices");
+    }
+out:
+    if (rc)
+        back_driver_destroy(driver);
+    else
+        *out = driver;
+    return rc;
+}
+
+void back_driver_destroy(struct back_driver *driver)
+{
+    if (!driver)
+        return;
+    for (unsigned int i = 0; i < driver->nr_connectors; i++)
+        back_destroy(driver->connector[i].back);
+    free(driver->connector);
+    xen_close(driver->xen);
+    free(driver);
+}
+
+int back_driver_step(struct back_driver *driver, uint64_t now_ns)
+{
+    int rc = take_watches(driver);
+    for (unsigned int i = 0; !rc && i < driver->nr_connectors;) {
+        rc = back_step(driver->connector[i].back, now_ns);
+        if (rc != -ENOENT) {
+            i++;
+            continue;
+        }
+        rc = 0;
+        back_destroy(driver->connector[i].back); /* the toolstack removed it */
+        driver->connector[i] = driver->connector[--driver->nr_connectors];
+    }
+    return rc;
+}
+
+bool back_driver_busy(const struct back_driver *driver)
+{
+    for (unsigned int i = 0; i < driver->nr_connectors; i++) {
+        if (back_busy(driver->connector[i].back))
+            return true;
+    }
+    return false;
+}
+
+struct back *back_driver_connector(struct back_driver *driver, unsigned int i)
+{
+    return i < driver->nr_connectors ? driver->connector[i].back : NULL;
+}
+
+unsigned int back_driver_fds(struct back_driver *driver, int *fds, unsigned int size)
+{
+    for (unsigned int i = 0; i <= driver->nr_connectors && i < size; i++) {
+        struct xen *xen = i == 0 ? driver->xen : back_xen(driver->connector[i - 1].back);
+        fds[i] = xen->ops->fd(xen);
+    }
+    return driver->nr_connectors + 1;
+}

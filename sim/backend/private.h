@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the backend share. The contract is backend.h. */
+#ifndef SIM_BACKEND_PRIVATE_H
+#define SIM_BACKEND_PRIVATE_H
+
+#include <pvusb/ring.h>
+#include <pvusb/urb.h>
+
+#include "backend/backend.h"
+#include "xenbus/xenbus.h"
+
+#define BACK_REQUESTS    PVUSB_URB_RING_SLOTS
+#define BACK_BUSID_MAX   32u /* the kernel backend compares 20 bytes (rule XS-09) */
+#define BACK_STEP_BUDGET 256u /* requests per step, so that one connector cannot hold up the others */
+/* 16 requests of 16 pages, and two rings (rule RING-20). */
+#define BACK_MAPS_MAX (BACK_REQUESTS * PVUSB_SEGMENTS_MAX + 2u)
+
+/* A request that owes its response. */
+struct back_request {
+    bool used;
+    bool at_host;            /* the host has its transfer */
+    uint64_t order;          /* of arrival, counted */
+    unsigned int port;       /* whose device it is for */
+    struct pvusb_urb urb;
+    struct back_request *target; /* an unlink that waits for its target's end */
+    struct back *back;
+    void *data;              /* mapped data pages */
+    void *desc;              /* mapped descriptor pages */
+    struct host_seg desc_seg[PVUSB_SEGMENTS_MAX];
+    struct host_urb host;
+    struct pvusb_iso_desc packets[PVUSB_ISO_PACKETS_MAX];
+};
+
+struct back_port {
+    char busid[BACK_BUSID_MAX]; /* of the port node; "" for none */
+    struct host_device *device; /* NULL: nothing there, or not to be had */
+    uint8_t speed;              /* of device, USBIF_SPEED_NONE without one */
+    uint8_t told;               /* what the frontend knows */
+    bool tell_gone;             /* a 0 is owed before anything else (rule CONN-11) */
+};
+
+struct back {
+    struct xen *xen;
+    struct back_config config;
+    char dir[XENBUS_PATH_MAX];
+    char frontend_dir[XENBUS_PATH_MAX];
+    enum xenbus_state state;
+    enum xenbus_state frontend_state;
+    enum pvusb_verdict verdict;
+    bool stepping;
+    bool busy;        /* the budget ran out with work left */
+    bool seen_alive;  /* the frontend has had a state other than Unknown */
+    bool complained;  /* about what is missing; once per wait */
+    struct usb_host_listener listener;
+
+    unsigned int num_ports;
+    unsigned int usb_ver;
+    struct back_port port[PVUSB_PORTS_MAX + 1]; /* [0] unused */
+    uint8_t address[PVUSB_ADDRESS_MAX + 1];     /* -> port, 0 for none (rule ADR-01) */
+
+    evtchn_port_t evtchn;
+    void *urb_page;
+    void *conn_page;
+    struct pvusb_ring_back urb_ring;
+    struct pvusb_ring_back conn_ring;
+    struct back_request request[BACK_REQUESTS];
+    uint64_t order;
+    struct back_stats stats;
+};
+
+void back_log(struct back *back, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* connect.c */
+void back_set_state(struct back *back, enum xenbus_state state);
+/* Looks at both directories and does what the states ask for. -ENOENT when ours is gone. */
+int back_follow(struct back *back);
+/* Answers or cancels all, unmaps, closes the channel. The ring pages are gone afterwards. */
+void back_disconnect(struct back *back);
+void back_violation(struct back *back, enum pvusb_verdict verdict);
+
+/* request.c */
+void back_take_requests(struct back *back);
+void back_push(struct back *back);
+/* Cancels everything that a port's device holds; port 0 means all ports. */
+void back_cancel_port(struct back *back, unsigned int port);
+
+/* port.c */
+void back_read_ports(struct back *back);
+void back_attach_port(struct back *back, unsigned int port);
+void back_detach_port(struct back *back, unsigned int port);
+void back_close_ports(struct back *back);
+/* Sends the plug events that are owed, as far as there are requests for them. */
+void back_send_events(struct back *back);
+void back_forget_addresses(struct back *back, unsigned int port);
+
+#endif

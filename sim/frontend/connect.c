@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/* The connector's life in xenbus: finding the backend, rings, closing (rules of sections 1 and 2). */
+#include "frontend/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void front_set_state(struct front *front, enum xenbus_state state)
+{
+    if (front->state == state)
+        return;
+    front_log(front, "%s -> %s", xenbus_state_name(front->state), xenbus_state_name(state));
+    front->state = state;
+    /* If the store cannot be written the backend sees the end of the channel instead. */
+    (void)xenbus_state_write(front->xen, front->dir, state);
+}
+
+/*
+ * Reads where the backend is, once the toolstack has said so. A state node left by a predecessor
+ * that died is walked back to Initialising, as a kernel does after kexec (rule BUS-21).
+ */
+int front_find_backend(struct front *front)
+{
+    char backend[XENBUS_VALUE_MAX];
+    char watch[XENBUS_PATH_MAX + 8];
+    uint32_t domid;
+    int rc = xenbus_read(front->xen, XEN_XBT_NIL, front->dir, "backend", backend);
+    if (rc)
+        return rc;
+    rc = xenbus_read_number(front->xen, XEN_XBT_NIL, front->dir, "backend-id", 0, DOMID_FIRST_RESERVED - 1, &domid);
+    if (rc)
+        return rc;
+    size_t length = strlen(backend);
+    if (length == 0 || length >= sizeof(front->backend_dir))
+        return -EINVAL;
+    snprintf(watch, sizeof(watch), "%s/state", backend);
+    rc = front->xen->ops->xs_watch(front->xen, watch, "backend");
+    if (rc)
+        return rc;
+    memcpy(front->backend_dir, backend, length + 1);
+    front->backend_domid = (domid_t)domid;
+    front->backend_state = xenbus_state_read(front->xen, front->backend_dir);
+
+    enum xenbus_state left = xenbus_state_read(front->xen, front->dir);
+    if (left > XenbusStateInitialising && left != XenbusStateClosed) {
+        front->state = left;
+        front_begin_close(front);
+        front->restart = true;
+    } else if (left == XenbusStateClosed) {
+        front->state = left;
+        front->restart = true;
+    }
+    return 0;
+}
+
+/* ---- connecting ---- */
+
+static int read_configuration(struct front *front)
+{
+    uint32_t ports;
+    uint32_t version;
+    int rc = xenbus_read_number(front->xen, XEN_XBT_NIL, front->backend_dir, "num-ports", 1, PVUSB_PORTS_MAX, &ports);
+    if (rc) {
+        front_log(front, rc == -EINVAL ? "invalid num-ports" : "reading num-ports failed");
+        return rc;
+    }
+    rc = xenbus_read_number(front->xen, XEN_XBT_NIL, front->backend_dir, "usb-ver", USB_VER_USB11, USB_VER_USB20,
+                            &version);
+    if (rc) {
+        front_log(front, rc == -EINVAL ? "invalid usb-ver" : "reading usb-ver failed");
+        return rc;
+    }
+    front->num_ports = ports;
+    front->usb_ver = version;
+    return 0;
+}
+
+static int make_rings(struct front *front)
+{
+    const struct xen_ops *ops = front->xen->ops;
+    int rc = ops->pages_alloc(front->xen, 1, &front->urb_page);
+    if (!rc)
+        rc = ops->pages_alloc(front->xen, 1, &front->conn_page);
+    if (!rc)
+        rc = ops->pages_alloc(front->xen, FRONT_SLOTS, &front->bounce_pages);
+    if (rc)
+        return rc;
+    pvusb_ring_front_init(&front->urb_ring, &pvusb_urb_ring, front->urb_page);
+    pvusb_ring_front_init(&front->conn_ring, &pvusb_conn_ring, front->conn_page);
+    for (unsigned int i = 0; i < FRONT_SLOTS; i++)
+        front->slot[i].bounce = (void *)((uint8_t *)front->bounce_pages + (size_t)i * PVUSB_PAGE_SIZE);
+    rc = ops->grant(front->xen, front->backend_domid, front->urb_page, false, &front->urb_ref);
+    if (!rc)
+        rc = ops->grant(front->xen, front->backend_domid, front->conn_page, false, &front->conn_ref);
+    if (!rc)
+        rc = ops->evtchn_alloc(front->xen, front->backend_domid, &front->evtchn);
+    return rc;
+}
+
+/* Rule XS-11: the three nodes in one transaction. */
+static int write_nodes(struct front *front)
+{
+    int rc;
+    do {
+        xen_transaction t;
+        rc = front->xen->ops->xs_begin(front->xen, &t);
+        if (rc)
+            return rc;
+        rc = xenbus_write(front->xen, t, front->dir, "urb-ring-ref", "%u", front->urb_ref);
+        if (!rc)
+            rc = xenbus_write(front->xen, t, front->dir, "conn-ring-ref", "%u", front->conn_ref);
+        if (!rc)
+            rc = xenbus_write(front->xen, t, front->dir, "event-channel", "%u", front->evtchn);
+        int end = front->xen->ops->xs_end(front->xen, t, rc != 0);
+        rc = rc ? rc : end;
+    } while (rc == -EAGAIN);
+    return rc;
+}
+
+/* Rule CONN-01: 512 dummy requests, published before state Connected. */
+static void prime_conn_ring(struct front *front)
+{
+    for (uint16_t id = 0; id < PVUSB_CONN_RING_SLOTS; id++)
+        pvusb_ring_front_put(&front->conn_ring, &(struct usbif_conn_request){.id = id});
+    if (pvusb_ring_front_push(&front->conn_ring))
+        front->xen->ops->evtchn_notify(front->xen, front->evtchn);
+}
+
+int front_connect(struct front *front)
+{
+    int rc = read_configuration(front);
+    if (!rc)
+        rc = make_rings(front);
+    if (!rc)
+        rc = write_nodes(front);
+    if (rc) {
+        xenbus_error(front->xen, front->dir, rc, "fail to create usb host controller");
+        front_begin_close(front);
+        return rc;
+    }
+    front_hub_reset(front);
+    prime_conn_ring(front);
+    front_set_state(front, XenbusStateConnected);
+    return 0;
+}
+
+/* ---- closing ---- */
+
+void front_violation(struct front *front, enum pvusb_verdict verdict)
+{
+    char text[64];
+    if (front->verdict == PVUSB_OK)
+        front->verdict = verdict;
+    snprintf(text, sizeof(text), "protocol violated by the backend: %s", pvusb_verdict_name(verdict));
+    front_log(front, "%s", text);
+    xenbus_error(front->xen, front->dir, EPROTO, text);
+    front_begin_close(front);
+}
+
+/* From here on nothing is submitted. What is on the ring returns as the backend gives it up. */
+void front_begin_close(struct front *front)
+{
+    if (front->state == XenbusStateClosing || front->state == XenbusStateClosed)
+        return;
+    front_set_state(front, XenbusStateClosing);
+    front->close_deadline_ns = front->now_ns + FRONT_CLOSE_NS;
+    front->starving_since_ns = UINT64_MAX;
+    for (unsigned int i = 1; i <= front->num_ports; i++)
+        front_hub_plug(front, i, USBIF_SPEED_NONE);
+    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+        struct front_slot *slot = &front->slot[i];
+        if (slot->use == SLOT_URB && !slot->urb->hcd_unlinked)
+            slot->urb->hcd_unlinked = -ESHUTDOWN;
+    }
+    for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++) {
+        struct hcd_urb *urb;
+        while ((urb = front_queue_pop(front, class)))
+            front_giveback(front, urb, -ESHUTDOWN);
+    }
+}
+
+static bool backend_left(const struct front *front)
+{
+    return front->backend_state == XenbusStateUnknown || front->backend_state >= XenbusStateClosing ||
+           front->now_ns >= front->close_deadline_ns;
+}
+
+/*
+ * Without an answer an URB returns when the backend has left and maps none of its pages any
+ * more, or at the deadline: then its pages stay granted, which is said, and not used again by us.
+ */
+static void return_slots(struct front *front)
+{
+    bool late = front->now_ns >= front->close_deadline_ns;
+    if (!backend_left(front))
+        return;
+    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+        struct front_slot *slot = &front->slot[i];
+        if (slot->use == SLOT_FREE)
+            continue;
+        if (!front_slot_end_grants(front, slot)) {
+            if (!late)
+                continue;
+            front_log(front, "%u pages of an URB are still mapped by the backend", slot->nr_refs);
+            slot->nr_refs = 0;
+        }
+        struct hcd_urb *urb = slot->urb;
+        front_slot_free(front, slot);
+        if (urb) {
+            urb->actual = 0;
+            front_giveback(front, urb, -ESHUTDOWN);
+        }
+    }
+}
+
+static bool release_page(struct front *front, void **page, grant_ref_t *ref, bool late)
+{
+    if (!*page)
+        return true;
+    if (*ref && front->xen->ops->grant_end(front->xen, *ref)) {
+        if (!late)
+            return false;
+        front_log(front, "a ring is still mapped by the backend");
+    } else {
+        front->xen->ops->pages_free(front->xen, *page, 1);
+    }
+    *page = NULL;
+    *ref = 0;
+    return true;
+}
+
+/* Gives back what make_rings() took; at the deadline what the backend still maps is left to the machine. */
+void front_release_rings(struct front *front)
+{
+    bool late = front->now_ns >= front->close_deadline_ns;
+    if (front->evtchn) {
+        front->xen->ops->evtchn_close(front->xen, front->evtchn);
+        front->evtchn = 0;
+    }
+    if (!release_page(front, &front->urb_page, &front->urb_ref, late) ||
+        !release_page(front, &front->conn_page, &front->conn_ref, late))
+        return;
+    front->xen->ops->pages_free(front->xen, front->bounce_pages, FRONT_SLOTS);
+    front->bounce_pages = NULL;
+}
+
+void front_advance_close(struct front *front)
+{
+    if (front->verdict == PVUSB_OK && front->urb_page)
+        front_take_responses(front);
+    if (front->used > 0)
+        return_slots(front);
+    if (front->used > 0)
+        return;
+    /* The backend must have unmapped before the pages go; while it is Connected it has not even begun. */
+    if (front->urb_page && !backend_left(front))
+        return;
+    front_release_rings(front);
+    if (front->urb_page || front->conn_page)
+        return;
+    front_set_state(front, XenbusStateClosed);
+    front->close_deadline_ns = UINT64_MAX;
+}

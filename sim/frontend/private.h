@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the frontend share. The contract is frontend.h. */
+#ifndef SIM_FRONTEND_PRIVATE_H
+#define SIM_FRONTEND_PRIVATE_H
+
+#include <pvusb/ring.h>
+#include <pvusb/urb.h>
+
+#include "frontend/frontend.h"
+#include "xenbus/xenbus.h"
+
+#define FRONT_SLOTS PVUSB_URB_RING_SLOTS
+
+/* Free slots that must be left over after a request of each class (rule RING-12), and the most that idle INs hold. */
+#define FRONT_KEEP_FOR_UNLINK  1u
+#define FRONT_KEEP_FOR_CONTROL 1u
+#define FRONT_DATA_IN_MAX      12u
+
+#define FRONT_STARVE_NS (100 * UINT64_C(1000000))
+#define FRONT_CLOSE_NS  (5 * UINT64_C(1000000000))
+
+/* Waiting URBs, one queue per class: within a class nobody overtakes, so no endpoint is reordered. */
+enum front_class {
+    FRONT_CONTROL,
+    FRONT_DATA_OUT,
+    FRONT_DATA_IN,
+    FRONT_CLASSES
+};
+
+struct front_queue {
+    struct hcd_urb *head;
+    struct hcd_urb **tail;
+};
+
+/* A request on the ring; the index is its id (rule ID-02). */
+struct front_slot {
+    enum {
+        SLOT_FREE,
+        SLOT_URB,
+        SLOT_UNLINK,
+    } use;
+    struct hcd_urb *urb;    /* SLOT_URB */
+    uint64_t order;         /* when it was put on the ring, counted */
+    uint16_t unlink_target; /* SLOT_UNLINK */
+    bool unlink_wanted;     /* SLOT_URB: somebody wants it back, no unlink request sent yet */
+    bool unlink_sent;
+    bool take_back;         /* wanted by us for another endpoint's turn, not by the guest */
+    uint8_t nr_refs;
+    grant_ref_t refs[PVUSB_SEGMENTS_MAX];
+    struct pvusb_iso_desc *bounce; /* a page for isochronous descriptors */
+};
+
+struct front_port {
+    uint8_t attached; /* USBIF_SPEED_*, as the backend last said */
+    uint16_t status;
+    uint16_t change;
+    uint64_t reset_done_ns;  /* UINT64_MAX: no reset going on */
+    uint64_t resume_done_ns; /* likewise */
+};
+
+struct front {
+    struct hcd hcd;
+    struct xen *xen;
+    unsigned int devid;
+    void (*log)(void *context, const char *line);
+    void *log_context;
+    const struct front_tap *tap;
+
+    char dir[XENBUS_PATH_MAX];
+    char backend_dir[XENBUS_PATH_MAX]; /* "" until the toolstack wrote it */
+    domid_t backend_domid;
+    enum xenbus_state state;
+    enum xenbus_state backend_state;
+    enum pvusb_verdict verdict;
+    bool stepping;
+    bool restart; /* begin again once the backend has closed too */
+    uint64_t close_deadline_ns; /* UINT64_MAX: not closing */
+    uint64_t now_ns;
+
+    unsigned int num_ports;
+    unsigned int usb_ver;
+    struct front_port port[PVUSB_PORTS_MAX + 1]; /* [0] unused */
+
+    evtchn_port_t evtchn;
+    void *urb_page;
+    void *conn_page;
+    grant_ref_t urb_ref;
+    grant_ref_t conn_ref;
+    struct pvusb_ring_front urb_ring;
+    struct pvusb_ring_front conn_ring;
+    void *bounce_pages;
+
+    struct front_slot slot[FRONT_SLOTS];
+    unsigned int used;    /* slots not free */
+    unsigned int data_in; /* slots held by IN requests of data endpoints */
+    uint64_t order;
+    unsigned int unlinks_wanted;
+    struct front_queue waiting[FRONT_CLASSES];
+    uint64_t starving_since_ns; /* UINT64_MAX: nobody starves */
+    struct front_stats stats;
+};
+
+void front_log(struct front *front, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* connect.c */
+int front_find_backend(struct front *front);
+int front_connect(struct front *front);
+void front_set_state(struct front *front, enum xenbus_state state);
+/* Names the violation and begins to close. */
+void front_violation(struct front *front, enum pvusb_verdict verdict);
+void front_begin_close(struct front *front);
+void front_advance_close(struct front *front);
+void front_release_rings(struct front *front);
+
+/* urb.c: one URB and its slot */
+int front_urb_start(struct front *front, struct hcd_urb *urb);
+void front_take_responses(struct front *front);
+void front_push(struct front *front);
+void front_giveback(struct front *front, struct hcd_urb *urb, int status);
+bool front_slot_send_unlink(struct front *front, uint16_t id);
+/* True when no page of the slot is mapped any more; its grants have ended then. */
+bool front_slot_end_grants(struct front *front, struct front_slot *slot);
+void front_slot_free(struct front *front, struct front_slot *slot);
+
+/* queue.c: whose turn it is */
+enum front_class front_class_of(const struct hcd_urb *urb);
+void front_queue_append(struct front *front, struct hcd_urb *urb);
+bool front_queue_remove(struct front *front, struct hcd_urb *urb);
+struct hcd_urb *front_queue_pop(struct front *front, enum front_class class);
+/* Puts what fits on the ring: unlinks, then control, OUT and IN. */
+void front_run_queues(struct front *front);
+/* Takes a slot back when an endpoint has waited too long without one. */
+void front_check_starvation(struct front *front);
+void front_requeue_taken_back(struct front *front, struct hcd_urb *urb);
+
+/* hub.c: the root hub */
+void front_hub_reset(struct front *front);
+void front_hub_plug(struct front *front, unsigned int portnum, uint8_t speed);
+int front_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns);
+size_t front_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size);
+
+#endif

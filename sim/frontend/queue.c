@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whose turn it is. 16 slots serve all ports and endpoints; a driver that
+ * keeps 16 reads pending would otherwise lock everyone out, itself included (rule RING-12).
+ */
+#include "frontend/private.h"
+
+enum front_class front_class_of(const struct hcd_urb *urb)
+{
+    if (urb->type == USBIF_PIPE_TYPE_CTRL)
+        return FRONT_CONTROL;
+    return urb->in ? FRONT_DATA_IN : FRONT_DATA_OUT;
+}
+
+static bool same_endpoint(const struct hcd_urb *a, const struct hcd_urb *b)
+{
+    return a->device == b->device && a->port == b->port && a->endpoint == b->endpoint && a->in == b->in;
+}
+
+void front_queue_append(struct front *front, struct hcd_urb *urb)
+{
+    struct front_queue *queue = &front->waiting[front_class_of(urb)];
+    urb->hcd_next = NULL;
+    *queue->tail = urb;
+    queue->tail = &urb->hcd_next;
+}
+
+bool front_queue_remove(struct front *front, struct hcd_urb *urb)
+{
+    struct front_queue *queue = &front->waiting[front_class_of(urb)];
+    for (struct hcd_urb **at = &queue->head; *at; at = &(*at)->hcd_next) {
+        if (*at != urb)
+            continue;
+        *at = urb->hcd_next;
+        if (queue->tail == &urb->hcd_next)
+            queue->tail = at;
+        return true;
+    }
+    return false;
+}
+
+struct hcd_urb *front_queue_pop(struct front *front, enum front_class class)
+{
+    struct hcd_urb *urb = front->waiting[class].head;
+    if (urb)
+        front_queue_remove(front, urb);
+    return urb;
+}
+
+/* An URB that gave up its slot goes behind the other endpoints, but stays ahead of its own endpoint's later ones. */
+void front_requeue_taken_back(struct front *front, struct hcd_urb *urb)
+{
+    struct front_queue *queue = &front->waiting[FRONT_DATA_IN];
+    struct front_queue own = {.tail = &own.head};
+    struct hcd_urb **at = &queue->head;
+    while (*at) {
+        struct hcd_urb *other = *at;
+        if (!same_endpoint(other, urb)) {
+            at = &other->hcd_next;
+            continue;
+        }
+        *at = other->hcd_next;
+        other->hcd_next = NULL;
+        *own.tail = other;
+        own.tail = &other->hcd_next;
+    }
+    queue->tail = at;
+    front_queue_append(front, urb);
+    if (own.head) {
+        *queue->tail = own.head;
+        queue->tail = own.tail;
+    }
+}
+
+static bool may_start(const struct front *front, enum front_class class)
+{
+    unsigned int keep = FRONT_KEEP_FOR_UNLINK;
+    if (class != FRONT_CONTROL)
+        keep += FRONT_KEEP_FOR_CONTROL;
+    if (class == FRONT_DATA_IN && front->data_in >= FRONT_DATA_IN_MAX)
+        return false;
+    return front->used + keep < FRONT_SLOTS;
+}
+
+static void run_unlinks(struct front *front)
+{
+    for (uint16_t id = 0; front->unlinks_wanted > 0 && id < FRONT_SLOTS; id++) {
+        if (front->slot[id].use == SLOT_URB && front->slot[id].unlink_wanted && !front_slot_send_unlink(front, id))
+            return;
+    }
+}
+
+void front_run_queues(struct front *front)
+{
+    run_unlinks(front);
+    for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++) {
+        while (front->waiting[class].head && may_start(front, class)) {
+            struct hcd_urb *urb = front_queue_pop(front, class);
+            int rc = front_urb_start(front, urb);
+            if (rc)
+                front_giveback(front, urb, rc);
+        }
+    }
+}
+
+/* ---- turns ---- */
+
+static unsigned int slots_of(const struct front *front, const struct hcd_urb *urb)
+{
+    unsigned int n = 0;
+    for (unsigned int i = 0; i < FRONT_SLOTS; i++)
+        n += front->slot[i].use == SLOT_URB && same_endpoint(front->slot[i].urb, urb);
+    return n;
+}
+
+/* The first that waits for an endpoint without any slot. */
+static struct hcd_urb *starving(const struct front *front)
+{
+    if (front->data_in < FRONT_DATA_IN_MAX)
+        return NULL;
+    struct hcd_urb *urb = front->waiting[FRONT_DATA_IN].head;
+    while (urb && slots_of(front, urb) > 0)
+        urb = urb->hcd_next;
+    return urb;
+}
+
+/*
+ * The endpoint with most slots gives up its newest, so that its order stays; among endpoints with one slot
+ * each the one that has had it longest.
+ */
+static struct front_slot *to_take_back(struct front *front)
+{
+    struct front_slot *best = NULL;
+    unsigned int best_count = 0;
+    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+        struct front_slot *slot = &front->slot[i];
+        if (slot->use != SLOT_URB || front_class_of(slot->urb) != FRONT_DATA_IN ||
+            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked || slot->take_back)
+            continue;
+        unsigned int count = slots_of(front, slot->urb);
+        bool newer_of_same = best && same_endpoint(best->urb, slot->urb) && slot->order > best->order;
+        bool older_of_equal = best && count == best_count && !same_endpoint(best->urb, slot->urb) &&
+                              slot->order < best->order;
+        if (count > best_count || newer_of_same || older_of_equal) {
+            best = slot;
+            best_count = count;
+        }
+    }
+    return best;
+}
+
+void front_check_starvation(struct front *front)
+{
+    if (!starving(front)) {
+        front->starving_since_ns = UINT64_MAX;
+        return;
+    }
+    if (front->starving_since_ns == UINT64_MAX)
+        front->starving_since_ns = front->now_ns;
+    if (front->now_ns < front->starving_since_ns + FRONT_STARVE_NS)
+        return;
+    front->starving_since_ns = UINT64_MAX;
+    struct front_slot *slot = to_take_back(front);
+    if (!slot)
+        return;
+    slot->take_back = true;
+    slot->unlink_wanted = true;
+    front->unlinks_wanted++;
+    run_unlinks(front);
+}

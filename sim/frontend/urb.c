@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+/* One URB and its slot: buffer to segments, request, response, back to the guest. */
+#include "frontend/private.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- slots and grants ---- */
+
+static struct front_slot *slot_take(struct front *front, uint16_t *id)
+{
+    for (uint16_t i = 0; i < FRONT_SLOTS; i++) {
+        if (front->slot[i].use == SLOT_FREE) {
+            *id = i;
+            front->used++;
+            front->slot[i].order = front->order++;
+            return &front->slot[i];
+        }
+    }
+    return NULL;
+}
+
+void front_slot_free(struct front *front, struct front_slot *slot)
+{
+    if (slot->use == SLOT_URB && front_class_of(slot->urb) == FRONT_DATA_IN)
+        front->data_in--;
+    if (slot->use == SLOT_URB && slot->unlink_wanted)
+        front->unlinks_wanted--;
+    slot->use = SLOT_FREE;
+    slot->urb = NULL;
+    slot->unlink_wanted = false;
+    slot->unlink_sent = false;
+    slot->take_back = false;
+    front->used--;
+}
+
+bool front_slot_end_grants(struct front *front, struct front_slot *slot)
+{
+    while (slot->nr_refs > 0) {
+        if (front->xen->ops->grant_end(front->xen, slot->refs[slot->nr_refs - 1]))
+            return false;
+        slot->nr_refs--;
+    }
+    return true;
+}
+
+/* Grants the pages of a buffer and describes them from seg[first] on (rule SEG-02). Returns the segments used. */
+static int grant_buffer(struct front *front, struct front_slot *slot, struct usbif_urb_request *request,
+                        unsigned int first, const void *buffer, uint32_t length, bool readonly)
+{
+    const uint8_t *at = buffer;
+    unsigned int n = first;
+    while (length > 0) {
+        uint16_t offset = (uint16_t)((uintptr_t)at & (PVUSB_PAGE_SIZE - 1));
+        uint16_t part = (uint16_t)(PVUSB_PAGE_SIZE - offset);
+        if (part > length)
+            part = (uint16_t)length;
+        if (n == PVUSB_SEGMENTS_MAX)
+            return -EMSGSIZE;
+        struct usbif_request_segment *seg = &request->seg[n++];
+        int rc = front->xen->ops->grant(front->xen, front->backend_domid, at, readonly, &seg->gref);
+        if (rc)
+            return rc == -EINVAL ? -EFAULT : rc;
+        slot->refs[slot->nr_refs++] = seg->gref;
+        seg->offset = offset;
+        seg->length = part;
+        at += part;
+        length -= part;
+    }
+    return (int)(n - first);
+}
+
+/* ---- out ---- */
+
+static int fill_request(struct front *front, struct front_slot *slot, const struct hcd_urb *urb,
+                        struct usbif_urb_request *request)
+{
+    int n = grant_buffer(front, slot, request, 0, urb->buffer, urb->length, !urb->in);
+    if (n < 0)
+        return n;
+    request->nr_buffer_segs = (uint16_t)n;
+    request->buffer_length = (uint16_t)urb->length; /* 65536 becomes 0, as Linux sends it (rule SEG-03) */
+    request->transfer_flags = urb->short_not_ok ? USBIF_SHORT_NOT_OK : 0;
+    request->pipe = pvusb_pipe_encode((struct pvusb_pipe){.port = urb->port,
+                                                          .device = urb->device,
+                                                          .endpoint = urb->endpoint,
+                                                          .type = urb->type,
+                                                          .in = urb->in});
+    switch (urb->type) {
+    case USBIF_PIPE_TYPE_CTRL:
+        memcpy(request->u.ctrl, urb->setup, sizeof(urb->setup));
+        return 0;
+    case USBIF_PIPE_TYPE_INT:
+        request->u.intr.interval = urb->interval;
+        return 0;
+    case USBIF_PIPE_TYPE_ISOC: {
+        /* A copy in a page of its own: the backend sees and writes descriptors, nothing else (rule ISO-03). */
+        uint32_t bytes = (uint32_t)(urb->nr_packets * sizeof(struct pvusb_iso_desc));
+        memcpy(slot->bounce, urb->packets, bytes);
+        int d = grant_buffer(front, slot, request, (unsigned int)n, slot->bounce, bytes, false);
+        if (d < 0)
+            return d;
+        request->u.isoc.interval = urb->interval;
+        request->u.isoc.start_frame = urb->start_frame;
+        request->u.isoc.number_of_packets = urb->nr_packets;
+        request->u.isoc.nr_frame_desc_segs = (uint16_t)d;
+        return 0;
+    }
+    default:
+        return 0;
+    }
+}
+
+int front_urb_start(struct front *front, struct hcd_urb *urb)
+{
+    struct usbif_urb_request request = {0};
+    uint16_t id;
+    struct front_slot *slot = slot_take(front, &id);
+    slot->use = SLOT_URB;
+    slot->urb = urb;
+    if (front_class_of(urb) == FRONT_DATA_IN)
+        front->data_in++;
+    request.id = id;
+    int rc = fill_request(front, slot, urb, &request);
+    if (rc) {
+        front_slot_end_grants(front, slot); /* nobody has seen these grants, so none is in use */
+        front_slot_free(front, slot);
+        return rc;
+    }
+    urb->hcd_private = slot;
+    pvusb_ring_front_put(&front->urb_ring, &request);
+    front->stats.requests++;
+    if (!urb->hcd_seen && front->tap)
+        front->tap->submitted(front->tap->context, urb);
+    urb->hcd_seen = true;
+    return 0;
+}
+
+bool front_slot_send_unlink(struct front *front, uint16_t id)
+{
+    struct front_slot *target = &front->slot[id];
+    struct usbif_urb_request request = {0};
+    uint16_t own;
+    if (front->used == FRONT_SLOTS)
+        return false;
+    struct front_slot *slot = slot_take(front, &own);
+    slot->use = SLOT_UNLINK;
+    slot->unlink_target = id;
+    target->unlink_wanted = false;
+    target->unlink_sent = true;
+    front->unlinks_wanted--;
+
+    const struct hcd_urb *urb = target->urb;
+    request.id = own;
+    request.pipe = pvusb_pipe_encode((struct pvusb_pipe){.port = urb->port,
+                                                         .device = urb->device,
+                                                         .endpoint = urb->endpoint,
+                                                         .type = urb->type,
+                                                         .in = urb->in,
+                                                         .unlink = true}); /* rule UNL-02 */
+    request.u.unlink.unlink_id = id;
+    pvusb_ring_front_put(&front->urb_ring, &request);
+    front->stats.requests++;
+    front->stats.unlinks++;
+    return true;
+}
+
+void front_push(struct front *front)
+{
+    if (front->urb_ring.req_prod == front->urb_ring.req_published)
+        return;
+    if (pvusb_ring_front_push(&front->urb_ring)) {
+        front->stats.notifications++;
+        front->xen->ops->evtchn_notify(front->xen, front->evtchn);
+    }
+}
+
+/* ---- back ---- */
+
+/* Rule STA-02, and what kernel backends send beyond the seven values (rules STA-01, SNO-02). */
+static int status_to_errno(int32_t status)
+{
+    switch (status) {
+    case USBIF_STATUS_OK:
+    case USBIF_STATUS_NODEV:
+    case USBIF_STATUS_INVAL:
+    case USBIF_STATUS_STALL:
+    case USBIF_STATUS_IOERROR:
+    case USBIF_STATUS_BABBLE:
+    case -EREMOTEIO:
+        return status;
+    default:
+        return -ESHUTDOWN;
+    }
+}
+
+/* Copies the descriptors out once; only lengths that fit their packet are believed. */
+static void iso_results(struct hcd_urb *urb, const struct pvusb_iso_desc *bounce)
+{
+    urb->error_count = 0;
+    for (unsigned int i = 0; i < urb->nr_packets; i++) {
+        const volatile struct pvusb_iso_desc *from = &bounce[i];
+        uint32_t actual = from->actual_length;
+        int32_t status = from->status;
+        urb->packets[i].actual_length = actual < urb->packets[i].length ? actual : urb->packets[i].length;
+        urb->packets[i].status = status;
+        urb->error_count += status != 0;
+    }
+}
+
+void front_giveback(struct front *front, struct hcd_urb *urb, int status)
+{
+    if (urb->hcd_unlinked)
+        status = urb->hcd_unlinked; /* rule STA-07 */
+    else if (status == 0 && urb->short_not_ok && urb->in && urb->actual < urb->length &&
+             urb->type != USBIF_PIPE_TYPE_ISOC)
+        status = -EREMOTEIO; /* rule SNO-03 */
+    urb->status = status;
+    urb->hcd_private = NULL;
+    front->stats.urbs++;
+    if (urb->hcd_seen && front->tap)
+        front->tap->returned(front->tap->context, urb);
+    urb->complete(urb);
+}
+
+static void urb_done(struct front *front, struct front_slot *slot, const struct usbif_urb_response *response)
+{
+    struct hcd_urb *urb = slot->urb;
+    int status = status_to_errno(response->status);
+    urb->actual = response->actual_length < 0 ? 0u : (uint32_t)response->actual_length; /* rule STA-03 */
+    if (urb->actual > urb->length)
+        urb->actual = urb->length;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC) {
+        iso_results(urb, slot->bounce);
+        urb->start_frame = response->start_frame;
+    }
+    bool again = slot->take_back && !urb->hcd_unlinked && status != 0 && urb->actual == 0 &&
+                 status != -ENODEV && status != -EPIPE && status != -EOVERFLOW;
+    bool cut = slot->take_back && status != 0 && urb->actual > 0;
+    front_slot_free(front, slot);
+    urb->hcd_private = NULL;
+    if (again)
+        front_requeue_taken_back(front, urb);
+    else
+        front_giveback(front, urb, cut ? 0 : status); /* what had arrived when we took it back is not lost */
+}
+
+static enum pvusb_verdict response_done(struct front *front, const struct usbif_urb_response *response)
+{
+    if (response->id >= FRONT_SLOTS || front->slot[response->id].use == SLOT_FREE)
+        return PVUSB_RESPONSE_ID;
+    struct front_slot *slot = &front->slot[response->id];
+    if (slot->use == SLOT_UNLINK) {
+        front_slot_free(front, slot); /* any status, in any order (rules UNL-04, UNL-08) */
+        return PVUSB_OK;
+    }
+    if (!front_slot_end_grants(front, slot))
+        return PVUSB_GRANT_IN_USE;
+    urb_done(front, slot, response);
+    return PVUSB_OK;
+}
+
+void front_take_responses(struct front *front)
+{
+    do {
+        struct usbif_urb_response response;
+        enum pvusb_verdict verdict;
+        while (front->urb_page && (verdict = pvusb_ring_front_take(&front->urb_ring, &response)) != PVUSB_EMPTY) {
+            if (verdict == PVUSB_OK) {
+                front->stats.responses++;
+                verdict = response_done(front, &response);
+            }
+            if (verdict != PVUSB_OK) {
+                front_violation(front, verdict);
+                return;
+            }
+        }
+    } while (front->urb_page && pvusb_ring_front_final_check(&front->urb_ring));
+}
