@@ -26,6 +26,11 @@
  *  6. Domains have no vCPU, no pause and no save or restore.
  *  7. In the host form GTF_reading and GTF_writing are set and cleared by the host process
  *     when it is asked to map and unmap, a moment after the mapping process asked.
+ *  8. Every map reads the grant entry; Xen does not read one again that is mapped already. So
+ *     after grant_revoke() even a second map of the same page by the same domain fails.
+ *  9. The memory of a domain that was destroyed stays readable to whoever still runs its driver, until
+ *     the handle is closed: its own pages, and private zeroed ones in place of those it had mapped.
+ * 10. A handle has at most 16384 pages and 8184 references.
  */
 #ifndef FAKEXEN_FAKEXEN_H
 #define FAKEXEN_FAKEXEN_H

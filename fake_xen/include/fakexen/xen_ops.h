@@ -134,7 +134,7 @@ struct xen_ops {
     int (*evtchn_bind)(struct xen *xen, domid_t remote, evtchn_port_t remote_port, evtchn_port_t *out);
     /* Sets the other end pending. Not an error while the other end is unbound or closed: the event is lost. */
     int (*evtchn_notify)(struct xen *xen, evtchn_port_t port);
-    /* Closes a port. The other end returns to unbound and stays so. */
+    /* Closes a port. The other end returns to unbound; as on Xen this domain may bind it again. */
     int (*evtchn_close)(struct xen *xen, evtchn_port_t port);
     /*
      * Takes one pending port, clears it and masks it until evtchn_unmask() (xenevtchn_pending). Ports take
@@ -148,10 +148,13 @@ struct xen_ops {
 
     /*
      * A path that does not begin with '/' is relative to /local/domain/<domid of the handle>.
-     * Errors are those of xsd_errors: ENOENT EACCES EEXIST EINVAL EAGAIN ENOSPC E2BIG EISDIR.
+     * Errors are those of xsd_errors: ENOENT EACCES EEXIST EINVAL EAGAIN ENOSPC E2BIG ENOMEM EPERM.
      */
     int (*xs_begin)(struct xen *xen, xen_transaction *out);
-    /* Commits or aborts; -EAGAIN when a node that was read or written has changed since: try again from xs_begin(). */
+    /*
+     * Commits or aborts; -EAGAIN when a node that was read or written has changed since: try again
+     * from xs_begin(). The transaction is over in every case.
+     */
     int (*xs_end)(struct xen *xen, xen_transaction t, bool abort);
     /* Copies the value and a NUL into buf; returns its length without the NUL, -ERANGE if it does not fit. */
     ssize_t (*xs_read)(struct xen *xen, xen_transaction t, const char *path, char *buf, size_t size);
@@ -166,13 +169,16 @@ struct xen_ops {
     /* Returns the number of entries, at most XEN_XS_PERMS_MAX. */
     int (*xs_get_perms)(struct xen *xen, xen_transaction t, const char *path, struct xen_xs_perm *perms,
                         unsigned int count);
+    /* For the owner (-EACCES), who may not give the node to another domain (-EPERM). */
     int (*xs_set_perms)(struct xen *xen, xen_transaction t, const char *path, const struct xen_xs_perm *perms,
                         unsigned int count);
     /*
      * Fires once when set, then at every change of the node or of one below it, and when
-     * a parent is removed. -EEXIST for the same path and token twice.
+     * a parent is removed; a guest learns only of nodes it may read. The path may be @introduceDomain or
+     * @releaseDomain, which fire for domain 0. -EEXIST for the same path and token twice.
      */
     int (*xs_watch)(struct xen *xen, const char *path, const char *token);
+    /* Events of the watch that were waiting are dropped. */
     int (*xs_unwatch)(struct xen *xen, const char *path, const char *token);
     /*
      * Takes one watch event: the path that changed (relative if the watch was) and the
@@ -206,7 +212,8 @@ struct xen_machine_ops {
     int (*domain_create)(struct xen_machine *machine, domid_t domid);
     /*
      * Ends a domain as a crash does: its handles stop working (-EPIPE), its ports close and its
-     * maps end; its xenstore home goes; what others map of it stays until they unmap. -ENXIO.
+     * maps end; its xenstore home goes; what others map of it stays until they unmap. -ENXIO;
+     * -EINVAL for domain 0.
      */
     int (*domain_destroy)(struct xen_machine *machine, domid_t domid);
 };

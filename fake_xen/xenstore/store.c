@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+#include "store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "path.h"
+#include "store_private.h"
+
+/* ---- reading ---- */
+
+/* Finds a node that the connection may read; borrowed until the next change. */
+static int find_readable(struct store_conn *conn, xen_transaction id, const char *path, struct xs_node **out)
+{
+    char absolute[XEN_XS_PATH_MAX + 1];
+    int rc = xs_path_resolve(conn->domid, path, false, absolute);
+    if (rc)
+        return rc;
+    struct xs_node *root = conn->store->root;
+    struct xs_transaction *t = NULL;
+    if (id != XEN_XBT_NIL) {
+        t = xs_transaction_find(conn, id);
+        if (!t)
+            return -ENOENT;
+        root = *xs_transaction_root(t);
+    }
+    rc = t ? xs_transaction_note(t, absolute, false) : 0;
+    if (rc)
+        return rc;
+    size_t used;
+    struct xs_node *node = xs_tree_nearest(root, absolute, &used);
+    /* Whether a node exists is told only to those who may read what would be its parent. */
+    if (!(xs_access(conn->domid, node) & XEN_XS_READ))
+        return -EACCES;
+    if (absolute[used])
+        return -ENOENT;
+    *out = node;
+    return 0;
+}
+
+ssize_t store_read(struct store_conn *conn, xen_transaction t, const char *path, char *buf, size_t size)
+{
+    struct xs_node *node;
+    int rc = find_readable(conn, t, path, &node);
+    if (rc)
+        return rc;
+    if (node->length >= size)
+        return -ERANGE;
+    memcpy(buf, node->value, node->length + 1);
+    return (ssize_t)node->length;
+}
+
+ssize_t store_directory(struct store_conn *conn, xen_transaction t, const char *path, char *buf, size_t size)
+{
+    struct xs_node *node;
+    int rc = find_readable(conn, t, path, &node);
+    if (rc)
+        return rc;
+    size_t used = 0;
+    for (unsigned int i = 0; i < node->child_count; i++)
+        used += strlen(node->children[i]->name) + 1;
+    if (used > XEN_XS_PAYLOAD_MAX)
+        return -E2BIG;
+    if (used > size)
+        return -ERANGE;
+    used = 0;
+    for (unsigned int i = 0; i < node->child_count; i++) {
+        size_t length = strlen(node->children[i]->name) + 1;
+        memcpy(buf + used, node->children[i]->name, length);
+        used += length;
+    }
+    return (ssize_t)used;
+}
+
+int store_get_perms(struct store_conn *conn, xen_transaction t, const char *path, struct xen_xs_perm *perms,
+                    unsigned int count)
+{
+    struct xs_node *node;
+    int rc = find_readable(conn, t, path, &node);
+    if (rc)
+        return rc;
+    if (node->perm_count > count)
+        return -ERANGE;
+    memcpy(perms, node->perms, node->perm_count * sizeof(*perms));
+    return (int)node->perm_count;
+}
+
+/* ---- changing ---- */
+
+static int change(struct store_conn *conn, xen_transaction id, const char *path, struct xs_request *request)
+{
+    char absolute[XEN_XS_PATH_MAX + 1];
+    struct xs_events events = {0};
+    struct xs_transaction *t = NULL;
+    int rc = xs_path_resolve(conn->domid, path, false, absolute);
+    if (rc)
+        return rc;
+    if (id != XEN_XBT_NIL) {
+        t = xs_transaction_find(conn, id);
+        if (!t)
+            return -ENOENT;
+    }
+    request->path = absolute;
+    struct xs_node **place = t ? xs_transaction_root(t) : &conn->store->root;
+    struct xs_node *root = xs_node_get(*place);
+    rc = xs_apply(conn, &root, request, t, t ? NULL : &events);
+    if (!rc && t)
+        rc = xs_transaction_record(t, request);
+    if (!rc) {
+        struct xs_node *old = *place;
+        *place = root;
+        root = old;
+        xs_events_deliver(&events);
+    }
+    xs_events_drop(&events);
+    xs_node_put(root);
+    return rc;
+}
+
+int store_write(struct store_conn *conn, xen_transaction t, const char *path, const void *value,
+                size_t length)
+{
+    /* On the wire path, its NUL and the value share one payload. */
+    if (length > XEN_XS_PAYLOAD_MAX || strlen(path) + 1 + length > XEN_XS_PAYLOAD_MAX)
+        return -E2BIG;
+    struct xs_request request = {.verb = XS_VERB_WRITE, .data = value, .length = length};
+    return change(conn, t, path, &request);
+}
+
+int store_mkdir(struct store_conn *conn, xen_transaction t, const char *path)
+{
+    struct xs_request request = {.verb = XS_VERB_MKDIR};
+    return change(conn, t, path, &request);
+}
+
+int store_rm(struct store_conn *conn, xen_transaction t, const char *path)
+{
+    struct xs_request request = {.verb = XS_VERB_RM};
+    return change(conn, t, path, &request);
+}
+
+int store_set_perms(struct store_conn *conn, xen_transaction t, const char *path,
+                    const struct xen_xs_perm *perms, unsigned int count)
+{
+    if (!count || count > XEN_XS_PERMS_MAX)
+        return count ? -ENOSPC : -EINVAL;
+    for (unsigned int i = 0; i < count; i++) {
+        if ((unsigned int)perms[i].access > XEN_XS_BOTH || perms[i].domid >= DOMID_FIRST_RESERVED)
+            return -EINVAL;
+    }
+    struct xs_request request = {.verb = XS_VERB_SET_PERMS, .data = perms, .length = count};
+    return change(conn, t, path, &request);
+}
+
+/* ---- connections ---- */
+
+int store_connect(struct store *store, domid_t domid, struct store_conn **out)
+{
+    struct store_conn *conn = calloc(1, sizeof(*conn));
+    if (!conn)
+        return -ENOMEM;
+    conn->store = store;
+    conn->domid = domid;
+    conn->next = store->conns;
+    store->conns = conn;
+    *out = conn;
+    return 0;
+}
+
+void store_disconnect(struct store_conn *conn)
+{
+    if (!conn)
+        return;
+    struct store_conn **at = &conn->store->conns;
+    while (*at != conn)
+        at = &(*at)->next;
+    *at = conn->next;
+    store_reset_watches(conn);
+    xs_transactions_drop(conn);
+    free(conn);
+}
+
+domid_t store_conn_domid(const struct store_conn *conn)
+{
+    return conn->domid;
+}
+
+unsigned int store_watch_count(const struct store_conn *conn)
+{
+    return conn->watch_count;
+}
+
+unsigned int store_transaction_count(const struct store_conn *conn)
+{
+    return conn->transaction_count;
+}
+
+/* ---- domains ---- */
+
+static int special_event(struct store *store, const char *name)
+{
+    struct xs_events events = {0};
+    struct xs_change happened = {.path = name};
+    int rc = xs_events_collect(&events, store, &happened);
+    if (!rc)
+        xs_events_deliver(&events);
+    xs_events_drop(&events);
+    return rc;
+}
+
+/* One node of a home: NULL value is a folder. own: the domain's own, else domain 0's and readable by it. */
+struct home_node {
+    const char *name;
+    const char *value;
+    bool own;
+};
+
+static int make_home_node(struct store_conn *conn, xen_transaction t, domid_t domid,
+                          const struct home_node *node)
+{
+    char path[XS_HOME_SIZE + 16];
+    char home[XS_HOME_SIZE];
+    xs_path_home(domid, home);
+    snprintf(path, sizeof(path), "%s%s%s", home, node->name[0] ? "/" : "", node->name);
+    int rc = node->value ? store_write(conn, t, path, node->value, strlen(node->value))
+                         : store_mkdir(conn, t, path);
+    if (rc)
+        return rc;
+    struct xen_xs_perm own = {.domid = domid, .access = XEN_XS_NONE};
+    struct xen_xs_perm seen[] = {
+        {.domid = 0, .access = XEN_XS_NONE},
+        {.domid = domid, .access = XEN_XS_READ},
+    };
+    if (domid == 0)
+        return 0;
+    return node->own ? store_set_perms(conn, t, path, &own, 1) : store_set_perms(conn, t, path, seen, 2);
+}
+
+static int make_home(struct store_conn *conn, xen_transaction t, domid_t domid)
+{
+    char number[8];
+    char name[16];
+    snprintf(number, sizeof(number), "%u", (unsigned int)domid);
+    snprintf(name, sizeof(name), "Domain-%u", (unsigned int)domid);
+    const struct home_node nodes[] = {
+        {"", NULL, false},       {"domid", number, false}, {"name", name, false},
+        {"device", NULL, false}, {"data", NULL, true},     {"error", NULL, true},
+        {"drivers", NULL, true}, {"attr", NULL, true},     {"feature", NULL, true},
+    };
+    size_t count = domid ? sizeof(nodes) / sizeof(nodes[0]) : 3;
+    for (size_t i = 0; i < count; i++) {
+        int rc = make_home_node(conn, t, domid, &nodes[i]);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int store_introduce(struct store *store, domid_t domid)
+{
+    struct store_conn *conn = NULL;
+    xen_transaction t;
+    int rc = store_connect(store, 0, &conn);
+    if (rc)
+        return rc;
+    rc = store_begin(conn, &t);
+    if (!rc) {
+        int made = make_home(conn, t, domid);
+        rc = store_end(conn, t, made != 0);
+        rc = made ? made : rc;
+    }
+    store_disconnect(conn);
+    return rc ? rc : special_event(store, "@introduceDomain");
+}
+
+int store_release(struct store *store, domid_t domid)
+{
+    struct store_conn *conn = NULL;
+    char home[XS_HOME_SIZE];
+    xs_path_home(domid, home);
+    int rc = store_connect(store, 0, &conn);
+    if (rc)
+        return rc;
+    rc = store_rm(conn, XEN_XBT_NIL, home);
+    store_disconnect(conn);
+    return rc ? rc : special_event(store, "@releaseDomain");
+}
+
+/* ---- the store ---- */
+
+int store_create(struct store **out)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    if (!store)
+        return -ENOMEM;
+    int rc = -ENOMEM;
+    store->root = xs_node_new("", 0, NULL, 0);
+    if (store->root) {
+        /* Everybody may look around where nothing else is said, as in xenstored. */
+        struct xen_xs_perm perm = {.domid = 0, .access = XEN_XS_READ};
+        xs_node_set_perms(store->root, &perm, 1);
+        store->root->generation = ++store->generation;
+        rc = store_introduce(store, 0);
+    }
+    if (rc) {
+        store_destroy(store);
+        return rc;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_destroy(struct store *store)
+{
+    if (!store)
+        return;
+    assert(!store->conns);
+    xs_node_put(store->root);
+    free(store);
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Transactions. One works on a snapshot and remembers what it looked at and what it
+ * asked for. The commit compares the first with the tree of that moment and repeats the second on it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_private.h"
+
+struct note {
+    struct note *next;
+    bool below;
+    char path[];
+};
+
+struct record {
+    struct record *next;
+    struct xs_request request;
+    char *path;
+    void *data;
+};
+
+struct xs_transaction {
+    struct xs_transaction *next;
+    xen_transaction id;
+    struct xs_node *base; /* the tree at the beginning */
+    struct xs_node *root; /* with the changes made since */
+    struct note *notes;
+    struct record *records;
+    struct record **last;
+};
+
+struct xs_transaction *xs_transaction_find(struct store_conn *conn, xen_transaction id)
+{
+    struct xs_transaction *t = conn->transactions;
+    while (t && t->id != id)
+        t = t->next;
+    return t;
+}
+
+struct xs_node **xs_transaction_root(struct xs_transaction *t)
+{
+    return &t->root;
+}
+
+int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
+{
+    for (struct note *n = t->notes; n; n = n->next) {
+        if (strcmp(n->path, path) == 0) {
+            n->below |= below;
+            return 0;
+        }
+    }
+    size_t size = strlen(path) + 1;
+    struct note *note = malloc(sizeof(*note) + size);
+    if (!note)
+        return -ENOMEM;
+    note->below = below;
+    memcpy(note->path, path, size);
+    note->next = t->notes;
+    t->notes = note;
+    return 0;
+}
+
+static void record_free(struct record *record)
+{
+    free(record->path);
+    free(record->data);
+    free(record);
+}
+
+int xs_transaction_record(struct xs_transaction *t, const struct xs_request *request)
+{
+    size_t size =
+        request->verb == XS_VERB_SET_PERMS ? request->length * sizeof(struct xen_xs_perm) : request->length;
+    struct record *record = calloc(1, sizeof(*record));
+    if (!record)
+        return -ENOMEM;
+    record->path = strdup(request->path);
+    record->data = malloc(size + 1);
+    if (!record->path || !record->data) {
+        record_free(record);
+        return -ENOMEM;
+    }
+    if (size)
+        memcpy(record->data, request->data, size);
+    record->request = *request;
+    record->request.path = record->path;
+    record->request.data = record->data;
+    *t->last = record;
+    t->last = &record->next;
+    return 0;
+}
+
+static void transaction_free(struct xs_transaction *t)
+{
+    struct note *next_note;
+    for (struct note *n = t->notes; n; n = next_note) {
+        next_note = n->next;
+        free(n);
+    }
+    struct record *next_record;
+    for (struct record *r = t->records; r; r = next_record) {
+        next_record = r->next;
+        record_free(r);
+    }
+    xs_node_put(t->base);
+    xs_node_put(t->root);
+    free(t);
+}
+
+void xs_transactions_drop(struct store_conn *conn)
+{
+    struct xs_transaction *next;
+    for (struct xs_transaction *t = conn->transactions; t; t = next) {
+        next = t->next;
+        transaction_free(t);
+    }
+    conn->transactions = NULL;
+    conn->transaction_count = 0;
+}
+
+int store_begin(struct store_conn *conn, xen_transaction *out)
+{
+    if (conn->transaction_count >= STORE_TRANSACTIONS_MAX)
+        return -ENOSPC;
+    struct xs_transaction *t = calloc(1, sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    do {
+        t->id = ++conn->next_transaction;
+    } while (t->id == XEN_XBT_NIL || xs_transaction_find(conn, t->id));
+    t->base = xs_node_get(conn->store->root);
+    t->root = xs_node_get(conn->store->root);
+    t->last = &t->records;
+    t->next = conn->transactions;
+    conn->transactions = t;
+    conn->transaction_count++;
+    *out = t->id;
+    return 0;
+}
+
+static bool conflicts(const struct xs_transaction *t, struct xs_node *now)
+{
+    for (const struct note *n = t->notes; n; n = n->next) {
+        struct xs_node *was = xs_tree_find(t->base, n->path);
+        struct xs_node *is = xs_tree_find(now, n->path);
+        if (!was || !is) {
+            if (was != is)
+                return true;
+        } else if (n->below ? was != is : was->generation != is->generation) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int commit(struct store_conn *conn, struct xs_transaction *t)
+{
+    struct store *store = conn->store;
+    struct xs_events events = {0};
+    struct xs_node *root = NULL;
+    int rc;
+
+    rc = -EAGAIN;
+    if (conflicts(t, store->root))
+        goto out;
+    root = xs_node_get(store->root);
+    for (struct record *r = t->records; r; r = r->next) {
+        rc = xs_apply(conn, &root, &r->request, NULL, &events);
+        if (rc)
+            goto out;
+    }
+    struct xs_node *old = store->root;
+    store->root = root;
+    root = old;
+    xs_events_deliver(&events);
+    rc = 0;
+out:
+    xs_events_drop(&events);
+    xs_node_put(root);
+    return rc;
+}
+
+int store_end(struct store_conn *conn, xen_transaction id, bool abort)
+{
+    struct xs_transaction **at = &conn->transactions;
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    struct xs_transaction *t = *at;
+    if (!t)
+        return -ENOENT;
+    int rc = abort ? 0 : commit(conn, t);
+    /* A transaction ends whatever becomes of it, as with xenstored. */
+    *at = t->next;
+    conn->transaction_count--;
+    transaction_free(t);
+    return rc;
+}

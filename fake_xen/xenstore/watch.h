@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Watches of xenstore, inside the store. Events of a change are made before the
+ * change is, so that running out of memory leaves neither.
+ */
+#ifndef FAKEXEN_XENSTORE_WATCH_H
+#define FAKEXEN_XENSTORE_WATCH_H
+
+#include "store.h"
+#include "tree.h"
+
+struct xs_event {
+    struct xs_event *next;
+    struct store_conn *conn;
+    char *path;  /* as the watcher wants it: relative if its watch was */
+    char *token; /* both behind this struct */
+};
+
+struct xs_events {
+    struct xs_event *first;
+    struct xs_event **last; /* NULL while empty */
+};
+
+struct xs_watch {
+    struct xs_watch *next;
+    char *path; /* absolute, or special */
+    char *token;
+    size_t relative; /* how much of path is not shown to the watcher */
+};
+
+/* What happened to path: the trees before and after. removed: with all below it. Special: both NULL. */
+struct xs_change {
+    const char *path;
+    struct xs_node *before;
+    struct xs_node *after;
+    bool removed;
+};
+
+int xs_events_add(struct xs_events *events, struct store_conn *conn, const char *path, const char *token);
+/* Adds what the connections watch of this change. */
+int xs_events_collect(struct xs_events *events, struct store *store, const struct xs_change *change);
+/* Hands the events to their connections. */
+void xs_events_deliver(struct xs_events *events);
+void xs_events_drop(struct xs_events *events);
+
+void xs_watch_free(struct xs_watch *watch);
+
+#endif
