@@ -31,7 +31,7 @@ enum trace_format {
 /*
  * One URB: a submission (S), its completion (C), or what there is of it. Pointers
  * point into memory of the trace. Frames are numbered from 1 in file order, as
- * Wireshark numbers them; for text they are line numbers of events.
+ * Wireshark numbers them; for text they are line numbers of the file.
  */
 struct trace_urb {
     uint64_t id;
@@ -39,15 +39,15 @@ struct trace_urb {
     uint32_t frame_c; /* TRACE_NONE: never completed in the file, or refused (E) */
     uint32_t frame_e; /* TRACE_NONE, or the frame of an E record: the submission failed with status */
     uint64_t time_s_ns;
-    uint64_t time_c_ns;
+    uint64_t time_c_ns; /* of the completion or of E */
     uint16_t bus;
     uint8_t device;
     uint8_t endpoint; /* 0..15 */
     uint8_t type;     /* USBIF_PIPE_TYPE_* */
-    bool in;
+    bool in;          /* as Linux has it: a control request without a data stage is OUT, whatever its setup says */
     bool has_setup;
     uint8_t setup[8];
-    uint32_t length;   /* asked for */
+    uint32_t length;   /* asked for; 0 without a submission */
     uint32_t flags;    /* Linux URB flags of the submission: 1 SHORT_NOT_OK, 0x40 ZERO_PACKET; text has none (0) */
     uint32_t interval;
     uint32_t start_frame;
@@ -63,8 +63,8 @@ struct trace_urb {
     bool in_missing;         /* likewise for IN data that should be there */
 
     uint32_t nr_packets;               /* isochronous: as submitted */
-    const struct pvusb_iso_desc *iso_s; /* nr_iso_s of them recorded; text shows at most 5 */
-    const struct pvusb_iso_desc *iso_c;
+    const struct pvusb_iso_desc *iso_s; /* nr_iso_s of them recorded; binary shows at most 128, text 5 */
+    const struct pvusb_iso_desc *iso_c; /* length is that of iso_s, 0 if it is not recorded */
     uint32_t nr_iso_s;
     uint32_t nr_iso_c;
 };
@@ -117,11 +117,11 @@ enum trace_class {
     TRACE_IN_MISSING = 1u << 9,
     TRACE_SHORT_NOT_OK = 1u << 10,
     TRACE_ZERO_PACKET = 1u << 11,
-    TRACE_ERROR_WITH_DATA = 1u << 12,
+    TRACE_ERROR_WITH_DATA = 1u << 12, /* but not unlinked, where it is common */
     TRACE_ACTUAL_BEYOND_LENGTH = 1u << 13,
     TRACE_REFUSED = 1u << 14,       /* E record: the host controller did not take it */
     TRACE_ISO_CUT = 1u << 15,       /* descriptors not all in the file */
-    TRACE_SHORT = 1u << 16,         /* IN with actual < length */
+    TRACE_SHORT = 1u << 16,         /* IN, not isochronous, status 0 and actual < length */
 };
 uint32_t trace_classify(const struct trace_urb *urb);
 /* "roothub", ... for one bit. */
