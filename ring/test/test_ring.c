@@ -145,7 +145,8 @@ static void test_ring_back_init_believes_the_page(void **state)
     assert_int_equal(pvusb_ring_back_owed(&f.back), 5);
 }
 
-/* RING-01, RING-17: message n lies in slot n mod slots, and a put or take touches nothing but its own bytes. */
+/* RING-01, RING-17: message n lies in slot n mod slots, and a put or take touches nothing but its own bytes.
+ */
 static void test_ring_byte_positions(void **state)
 {
     (void)state;
@@ -204,7 +205,8 @@ static void test_ring_response_leaves_the_rest_of_its_slot(void **state)
     assert_memory_equal(f.page + SLOTS + 16, request + 16, 132);
 }
 
-/* RING-01, RING-11: the 17th (513th) request finds no slot until a response was taken; then it lies in the first. */
+/* RING-01, RING-11: the 17th (513th) request finds no slot until a response was taken; then it lies in the
+ * first. */
 static void test_ring_front_put_is_refused_when_full(void **state)
 {
     (void)state;
@@ -262,7 +264,8 @@ static void test_ring_back_put_is_refused_when_nothing_is_owed(void **state)
     }
 }
 
-/* What was put is invisible until it is pushed, and a push without a put changes nothing and asks for nothing. */
+/* What was put is invisible until it is pushed, and a push without a put changes nothing and asks for
+ * nothing. */
 static void test_ring_push_publishes(void **state)
 {
     (void)state;
@@ -408,7 +411,8 @@ static const struct bound_case conn_back_cases[] = {
 };
 
 /* A violation takes nothing, changes nothing, and is still one the next time. */
-static void check_bound(const struct bound_case *c, const struct pvusb_ring_kind *kind, uint32_t start, bool back)
+static void check_bound(const struct bound_case *c, const struct pvusb_ring_kind *kind, uint32_t start,
+                        bool back)
 {
     struct fixture f;
     uint8_t bytes[148], untouched[148];
@@ -460,7 +464,8 @@ static void test_ring_impossible_indexes(void **state)
     }
 }
 
-/* A response put but not pushed frees nothing: the frontend cannot know of it. One to a request not pushed is none. */
+/* A response put but not pushed frees nothing: the frontend cannot know of it. One to a request not pushed is
+ * none. */
 static void test_ring_bounds_count_only_what_is_published(void **state)
 {
     (void)state;
