@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A slot of the shared page is read exactly once (rule RING-04), and each index too.
+ *
+ * The page is mapped twice. Through the mapping that our code uses, every access faults; the handler
+ * counts it by its offset, lets exactly that instruction run (single step), and
+ * closes the page again. Before a read runs, all of the slot but the two bytes being read is poisoned, so
+ * that a wider read than counted, or a second one, shows up in the copy.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <pvusb/ring.h>
+
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+#ifndef RUNNING_ON_VALGRIND
+#define RUNNING_ON_VALGRIND 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+#ifdef __x86_64__
+
+enum { POISON = 0xdd, TRAP_FLAG = 0x100, FAULT_WAS_WRITE = 2, SLOTS = 64 };
+
+static uint8_t *guarded; /* every access faults */
+static uint8_t *alias;   /* the same page, open */
+static uint16_t reads[PVUSB_PAGE_SIZE], writes[PVUSB_PAGE_SIZE];
+static uint8_t truth[PVUSB_PAGE_SIZE]; /* what the page holds, without the poison */
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *ctx = context;
+    size_t offset = (size_t)((uintptr_t)info->si_addr - (uintptr_t)guarded);
+    if (offset >= PVUSB_PAGE_SIZE) {
+        signal(sig, SIG_DFL);
+        return;
+    }
+    if (ctx->uc_mcontext.gregs[REG_ERR] & FAULT_WAS_WRITE) {
+        writes[offset]++;
+    } else {
+        reads[offset]++;
+        if (offset >= SLOTS) {
+            memset(alias + SLOTS, POISON, PVUSB_PAGE_SIZE - SLOTS);
+            memcpy(alias + offset, truth + offset, 2);
+        }
+    }
+    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE);
+    ctx->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
+static void on_step(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)info;
+    ucontext_t *ctx = context;
+    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_NONE);
+    ctx->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+static bool map_twice(void)
+{
+    int fd = memfd_create("ring", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, PVUSB_PAGE_SIZE))
+        return false;
+    guarded = mmap(NULL, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    alias = mmap(NULL, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    struct sigaction step = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+    return guarded != MAP_FAILED && alias != MAP_FAILED && !sigaction(SIGSEGV, &fault, NULL) &&
+           !sigaction(SIGTRAP, &step, NULL);
+}
+
+/* Starts counting, with the page as it is now as the truth. */
+static void watch(void)
+{
+    memset(reads, 0, sizeof(reads));
+    memset(writes, 0, sizeof(writes));
+    memcpy(truth, alias, sizeof(truth));
+    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_NONE);
+}
+
+/* Stops counting and takes the poison away. */
+static void unwatch(bool keep)
+{
+    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE);
+    if (!keep)
+        memcpy(alias + SLOTS, truth + SLOTS, PVUSB_PAGE_SIZE - SLOTS);
+}
+
+/* True when what was counted in the page is `word` once, if any, and each cell of `size` bytes at `at` once.
+ */
+static bool counted_once(const uint16_t counts[], int word, size_t at, size_t size)
+{
+    for (size_t i = 0; i < PVUSB_PAGE_SIZE; i++) {
+        bool cell = i >= at && i < at + size && (i - at) % 2 == 0;
+        unsigned int expected = cell || (word >= 0 && i == (size_t)word) ? 1 : 0;
+        if (counts[i] != expected) {
+            printf("offset %zu accessed %d times, expected %u\n", i, counts[i], expected);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One message through the ring, each of its four copies watched. */
+static bool watch_message(const struct pvusb_ring_kind *kind, struct pvusb_ring_front *front,
+                          struct pvusb_ring_back *back, uint32_t n)
+{
+    uint8_t sent[148], got[148];
+    size_t at = SLOTS + (size_t)(n % kind->slots) * kind->slot_size;
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = (uint8_t)(i * 5 + n * 3 + 1);
+
+    watch();
+    bool ok = pvusb_ring_front_put(front, sent);
+    unwatch(true);
+    if (!ok || !counted_once(writes, -1, at, kind->request_size) || !counted_once(reads, -1, 0, 0))
+        return false;
+    pvusb_ring_front_push(front);
+
+    watch();
+    ok = pvusb_ring_back_take(back, got) == PVUSB_OK;
+    unwatch(false);
+    if (!ok || memcmp(got, sent, kind->request_size) != 0 ||
+        !counted_once(reads, 0, at, kind->request_size) || !counted_once(writes, -1, 0, 0))
+        return false;
+
+    watch();
+    ok = pvusb_ring_back_put(back, sent);
+    unwatch(true);
+    if (!ok || !counted_once(writes, -1, at, kind->response_size) || !counted_once(reads, -1, 0, 0))
+        return false;
+    pvusb_ring_back_push(back);
+
+    watch();
+    ok = pvusb_ring_front_take(front, got) == PVUSB_OK;
+    unwatch(false);
+    return ok && memcmp(got, sent, kind->response_size) == 0 &&
+           counted_once(reads, 8, at, kind->response_size) && counted_once(writes, -1, 0, 0);
+}
+
+/* The watch itself must be able to fail: two reads of one cell, and a read wider than a cell. */
+static bool watch_notices_double_fetches(void)
+{
+    uint8_t *slot = guarded + SLOTS;
+    memset(alias + SLOTS, 7, 8);
+    watch();
+    uint16_t first = *(volatile uint16_t *)(void *)slot;
+    uint16_t second = *(volatile uint16_t *)(void *)slot;
+    unwatch(false);
+    if (first != 0x0707 || second != 0x0707 || reads[SLOTS] != 2)
+        return false;
+    watch();
+    uint32_t wide = *(volatile uint32_t *)(void *)slot;
+    unwatch(false);
+    return reads[SLOTS] == 1 && wide == 0xdddd0707u;
+}
+
+static int run(void)
+{
+    if (!map_twice()) {
+        printf("skip: cannot map a page twice\n");
+        return 77;
+    }
+    if (!watch_notices_double_fetches()) {
+        printf("the watch does not notice a double fetch\n");
+        return 1;
+    }
+    static const struct pvusb_ring_kind *const kinds[] = {&pvusb_urb_ring, &pvusb_conn_ring};
+    for (size_t k = 0; k < 2; k++) {
+        struct pvusb_ring_front front;
+        struct pvusb_ring_back back;
+        pvusb_ring_front_init(&front, kinds[k], guarded);
+        pvusb_ring_back_init(&back, kinds[k], guarded);
+        for (uint32_t n = 0; n < kinds[k]->slots + 3u; n++) {
+            if (!watch_message(kinds[k], &front, &back, n)) {
+                printf("kind %zu, message %u: not copied exactly once\n", k, n);
+                return 1;
+            }
+        }
+        printf("kind %zu: %u messages, each cell accessed once\n", k, kinds[k]->slots + 3u);
+    }
+    return 0;
+}
+
+#else
+
+static int run(void)
+{
+    printf("skip: needs the trap flag of x86-64\n");
+    return 77;
+}
+
+#endif
+
+int main(void)
+{
+    if (RUNNING_ON_VALGRIND || SANITIZED) {
+        printf("skip: counting accesses by faults does not work under valgrind or a sanitizer\n");
+        return 77;
+    }
+    return run();
+}
