@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+/* Queues and endpoints of a simulated device; see device.h. */
+#include <errno.h>
+
+#include "devices/device.h"
+
+struct device_endpoint *device_endpoint(struct usb_device *device, uint8_t address)
+{
+    unsigned int number = address & 0x0fu;
+    if (number == 0)
+        return &device->in[0];
+    return address & 0x80u ? &device->in[number] : &device->out[number];
+}
+
+static struct device_endpoint *endpoint_of(struct usb_device *device, const struct host_urb *urb)
+{
+    /* A control request goes to endpoint 0 whatever it says (rule PIPE-05). */
+    if (urb->type == USBIF_PIPE_TYPE_CTRL)
+        return &device->in[0];
+    return device_endpoint(device, (uint8_t)((urb->endpoint & 0x0fu) | (urb->in ? 0x80u : 0u)));
+}
+
+static void enqueue(struct device_endpoint *ep, struct host_urb *urb)
+{
+    urb->host_next = NULL;
+    if (ep->head)
+        ep->tail->host_next = urb;
+    else
+        ep->head = urb;
+    ep->tail = urb;
+}
+
+static bool dequeue(struct device_endpoint *ep, struct host_urb *urb)
+{
+    struct host_urb *before = NULL;
+    for (struct host_urb *u = ep->head; u; before = u, u = u->host_next) {
+        if (u != urb)
+            continue;
+        if (before)
+            before->host_next = u->host_next;
+        else
+            ep->head = u->host_next;
+        if (ep->tail == u)
+            ep->tail = before;
+        if (!before)
+            ep->moved = 0; /* what was moved belonged to the transfer that leaves */
+        return true;
+    }
+    return false;
+}
+
+/*
+ * Takes a queue, or the rest of one, out of service. Completing is a second step: completions may submit, cancel or
+ * abort, and find no victim in the queue, while an abort can see to the victims that are left.
+ */
+static void doom(struct device_endpoint *ep, struct host_urb *first, int32_t status, uint32_t moved)
+{
+    struct host_urb **link = &ep->doomed;
+    while (*link)
+        link = &(*link)->host_next;
+    *link = first;
+    for (; first; first = first->host_next) {
+        first->status = status;
+        first->actual = moved;
+        moved = 0;
+    }
+}
+
+static void complete_doomed(struct device_endpoint *ep)
+{
+    while (ep->doomed) {
+        struct host_urb *urb = ep->doomed;
+        ep->doomed = urb->host_next;
+        host_urb_complete(urb, urb->status, urb->actual);
+    }
+}
+
+static void finish_head(struct device_endpoint *ep, int32_t status)
+{
+    struct host_urb *urb = ep->head;
+    uint32_t moved = ep->moved;
+    bool is_short = urb->in && urb->short_not_ok && status == 0 && moved < urb->length;
+    (void)dequeue(ep, urb);
+    /* Rules SNO-02 and XFR-08: followers of a transfer that ended unexpectedly must not take what comes next. */
+    if (urb->type != USBIF_PIPE_TYPE_CTRL && (is_short || status == -EOVERFLOW)) {
+        doom(ep, ep->head, -ECONNRESET, 0);
+        ep->head = NULL;
+        ep->tail = NULL;
+    }
+    host_urb_complete(urb, status, moved);
+    complete_doomed(ep);
+}
+
+static int run_iso(struct usb_device *device, struct device_endpoint *ep)
+{
+    struct host_urb *urb = ep->head;
+    if (!device->ops->iso)
+        return -EPIPE;
+    for (unsigned int i = 0; i < urb->nr_packets; i++) {
+        const struct pvusb_iso_desc *packet = &urb->packets[i];
+        if (packet->offset > urb->length || packet->length > urb->length - packet->offset)
+            return -EPROTO;
+    }
+    int rc = device->ops->iso(device, ep);
+    if (rc != DEVICE_DONE)
+        return rc;
+    uint32_t actual = 0;
+    urb->error_count = 0;
+    for (unsigned int i = 0; i < urb->nr_packets; i++) {
+        const struct pvusb_iso_desc *packet = &urb->packets[i];
+        assert(packet->actual_length <= packet->length);
+        actual += packet->actual_length;
+        if (packet->status)
+            urb->error_count++;
+    }
+    /* Packets may overlap in the buffer; the sum is then no number of bytes of it. */
+    ep->moved = actual < urb->length ? actual : urb->length;
+    ep->ended = true;
+    return DEVICE_DONE;
+}
+
+static int run_data(struct usb_device *device, struct device_endpoint *ep)
+{
+    const struct host_urb *urb = ep->head;
+    bool iso = urb->type == USBIF_PIPE_TYPE_ISOC;
+    /* Like hardware, bulk and interrupt are not told apart (rule PIPE-06), isochronous is. */
+    if (!ep->exists || ep->halted || iso != (ep->type == USBIF_PIPE_TYPE_ISOC))
+        return -EPIPE;
+    if (iso)
+        return run_iso(device, ep);
+    int (*op)(struct usb_device *, struct device_endpoint *) = urb->in ? device->ops->in : device->ops->out;
+    if (!op)
+        return DEVICE_WAIT;
+    uint32_t before = ep->moved;
+    int rc = op(device, ep);
+    if (rc == -EPIPE)
+        ep->halted = true;
+    assert(rc != DEVICE_DONE || ep->ended || ep->moved > before);
+    return rc;
+}
+
+static void run_endpoint(struct usb_device *device, struct device_endpoint *ep)
+{
+    while (ep->head && !device->dead) {
+        ep->ended = false;
+        ep->status = 0;
+        int rc = ep == &device->in[0] ? ep0_run(device) : run_data(device, ep);
+        if (rc < 0)
+            finish_head(ep, rc);
+        else if (ep->ended)
+            finish_head(ep, ep->status);
+        else if (rc == DEVICE_WAIT)
+            return;
+    }
+}
+
+/* A completion may unplug the device: it lives until the last of our functions on the stack has left. */
+static void enter(struct usb_device *device)
+{
+    device->depth++;
+}
+
+static void leave(struct usb_device *device)
+{
+    if (--device->depth == 0 && device->dead)
+        device->ops->destroy(device);
+}
+
+/*
+ * Runs every endpoint that was kicked until none is. Not entered twice: what completions and ops kick is found
+ * by the loop that called them, so neither the stack nor an op's state is at their mercy.
+ */
+static void run(struct usb_device *device)
+{
+    if (device->running)
+        return;
+    enter(device);
+    device->running = true;
+    bool again = true;
+    while (again && !device->dead) {
+        again = false;
+        for (unsigned int i = 0; i < 32; i++) {
+            struct device_endpoint *ep = i < 16 ? &device->in[i] : &device->out[i - 16];
+            if (!ep->kicked)
+                continue;
+            ep->kicked = false;
+            again = true;
+            run_endpoint(device, ep);
+        }
+    }
+    device->running = false;
+    leave(device);
+}
+
+void device_kick(struct usb_device *device, uint8_t address)
+{
+    device_endpoint(device, address)->kicked = true;
+    run(device);
+}
+
+void device_halt(struct usb_device *device, uint8_t address)
+{
+    device_endpoint(device, address)->halted = true;
+    device_kick(device, address);
+}
+
+void device_wedge(struct usb_device *device, uint8_t address, bool wedged)
+{
+    device_endpoint(device, address)->wedged = wedged;
+    device_halt(device, address);
+}
+
+void device_submit(struct usb_device *device, struct host_urb *urb)
+{
+    struct device_endpoint *ep = endpoint_of(device, urb);
+    if (device->dead || (urb->type != USBIF_PIPE_TYPE_CTRL && (urb->endpoint == 0 || urb->endpoint > 15))) {
+        host_urb_complete(urb, device->dead ? -ENODEV : -EPIPE, 0);
+        return;
+    }
+    enqueue(ep, urb);
+    ep->kicked = true;
+    run(device);
+}
+
+void device_cancel(struct usb_device *device, struct host_urb *urb)
+{
+    struct device_endpoint *ep = endpoint_of(device, urb);
+    uint32_t moved = ep->head == urb ? ep->moved : 0;
+    if (!dequeue(ep, urb))
+        return;
+    enter(device);
+    host_urb_complete(urb, -ECONNRESET, moved);
+    /* The next one in the queue has become the first (rule XFR-09). */
+    ep->kicked = true;
+    run(device);
+    leave(device);
+}
+
+void device_abort(struct usb_device *device, int32_t status)
+{
+    enter(device);
+    for (unsigned int i = 0; i < 32; i++) {
+        struct device_endpoint *ep = i < 16 ? &device->in[i] : &device->out[i - 16];
+        doom(ep, ep->head, status, ep->moved);
+        ep->head = NULL;
+        ep->tail = NULL;
+        ep->moved = 0;
+    }
+    for (unsigned int i = 0; i < 32; i++)
+        complete_doomed(i < 16 ? &device->in[i] : &device->out[i - 16]);
+    leave(device);
+}
+
+void device_reset(struct usb_device *device)
+{
+    enter(device);
+    device_abort(device, -ECONNRESET);
+    device->configuration = 0;
+    device->remote_wakeup = false;
+    memset(device->alternate, 0, sizeof(device->alternate));
+    ep0_find_endpoints(device);
+    if (device->ops->reset)
+        device->ops->reset(device);
+    leave(device);
+}
+
+void device_destroy(struct usb_device *device)
+{
+    enter(device);
+    device->dead = true;
+    leave(device);
+}
+
+void device_step(struct usb_device *device, uint64_t now_ns)
+{
+    enter(device);
+    if (device->ops->step)
+        device->ops->step(device, now_ns);
+    leave(device);
+}
+
+struct device_run device_in(struct device_endpoint *ep, uint32_t available)
+{
+    uint32_t room = ep->head->length - ep->moved;
+    struct device_run result = {.offset = ep->moved, .store = available, .used = available};
+    if (available > room) {
+        /* ep->moved is whole packets, so the packet that meets the end of the buffer starts at a multiple. */
+        result.store = room;
+        result.used = room - room % ep->packet;
+        ep->ended = true;
+        if (room % ep->packet || room == 0)
+            ep->status = -EOVERFLOW;
+    } else if (available % ep->packet || available == 0 || available == room) {
+        ep->ended = true;
+    }
+    ep->moved += result.store;
+    return result;
+}
+
+uint32_t device_in_copy(struct device_endpoint *ep, const void *src, uint32_t n)
+{
+    struct device_run result = device_in(ep, n);
+    host_urb_write(ep->head, result.offset, src, result.store);
+    return result.used;
+}
+
+uint32_t device_out_packet(const struct device_endpoint *ep)
+{
+    uint32_t rest = ep->head->length - ep->moved;
+    return rest < ep->packet ? rest : ep->packet;
+}
+
+void device_out_take(struct device_endpoint *ep, uint32_t n)
+{
+    assert(n <= ep->head->length - ep->moved);
+    ep->moved += n;
+    ep->ended = ep->moved == ep->head->length;
+}
+
+int device_control_in(struct device_endpoint *ep, const struct usb_setup *setup, const void *src, uint32_t n)
+{
+    if (n > setup->length)
+        n = setup->length;
+    ep->ended = true;
+    ep->moved = n;
+    if (n > ep->head->length) {
+        ep->moved = ep->head->length; /* more than the guest has room for (rule CTL-14) */
+        ep->status = -EOVERFLOW;
+    }
+    host_urb_write(ep->head, 0, src, ep->moved);
+    return DEVICE_DONE;
+}
+
+uint32_t device_control_out(struct device_endpoint *ep, const struct usb_setup *setup, void *dst, uint32_t n)
+{
+    if (n > setup->length)
+        n = setup->length;
+    return host_urb_read(ep->head, 0, dst, n);
+}
