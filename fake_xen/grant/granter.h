@@ -23,7 +23,8 @@ struct granter {
     grant_ref_t base;
     int fd; /* the arena; owned by whom made the granter */
     domid_t domid;
-    bool closed;         /* the handle is gone: nothing new is mapped */
+    bool closed;         /* nothing new is mapped: the handle or its domain is gone */
+    bool orphan;         /* the handle is gone: freed with the last map */
     unsigned int pinned; /* maps of any entry */
     struct grant_pin pins[GRANT_ENTRIES];
 };

@@ -26,7 +26,7 @@ static void granter_free(struct granter *granter)
 /* Frees a granter whose handle is gone once nobody maps of it. */
 static void granter_settle(struct fakexen_local *local, struct granter *granter)
 {
-    if (!granter->closed || granter->pinned)
+    if (!granter->orphan || granter->pinned)
         return;
     struct granter **at = &local_domain_find(local, granter->domid)->granters;
     while (*at != granter)
@@ -89,6 +89,7 @@ void local_grant_close(struct local_handle *handle)
     arena_destroy(handle->arena);
     if (handle->granter) {
         handle->granter->closed = true;
+        handle->granter->orphan = true;
         granter_settle(handle->local, handle->granter);
     }
 }

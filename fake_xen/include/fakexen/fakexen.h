@@ -30,7 +30,7 @@
  *     after grant_revoke() even a second map of the same page by the same domain fails.
  *  9. The memory of a domain that was destroyed stays readable to whoever still runs its driver, until
  *     the handle is closed: its own pages, and private zeroed ones in place of those it had mapped.
- * 10. A handle has at most 16384 pages and 8184 references.
+ * 10. A handle has at most 16384 pages and 8192 references.
  */
 #ifndef FAKEXEN_FAKEXEN_H
 #define FAKEXEN_FAKEXEN_H
