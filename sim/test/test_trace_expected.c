@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every field of every URB of every recording against the results of another parser (expected/NAME.urbs.jsonl). The
- * bundled recordings always; the whole corpus too where it is: $PVUSB_TRACES or ../shared/traces beside the sources.
+ * Every field of every URB of every recording against the results of another parser
+ * (expected/NAME.urbs.jsonl). The bundled recordings always; the whole corpus too where it is: $PVUSB_TRACES
+ * or ../shared/traces beside the sources.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "trace_support.h"
@@ -25,10 +27,10 @@ struct place {
     const json_t *expected;
 };
 
-#define MUST(place, condition)                                                                                \
-    do {                                                                                                      \
-        if (!(condition))                                                                                     \
-            disagree(place, #condition);                                                                      \
+#define MUST(place, condition)                                                                               \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            disagree(place, #condition);                                                                     \
     } while (0)
 
 static void disagree(const struct place *place, const char *what)

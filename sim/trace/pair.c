@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pairs events to URBs. The id is a kernel address and comes back hundreds of times in a file, so a completion
- * belongs to the latest submission of its id that is still open. Sorting instead of hashing: no input is slow.
+ * Pairs events to URBs. The id is a kernel address and comes back hundreds of times in a file, so a
+ * completion belongs to the latest submission of its id that is still open. Sorting instead of hashing: no
+ * input is slow.
  */
 #include "trace/records.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * pcap and pcapng with usbmon's binary records. libpcap knows the files and gives the headers in the byte order of
- * this machine; the layout of a record is struct mon_bin_hdr of Linux's drivers/usb/mon/mon_bin.c.
+ * pcap and pcapng with usbmon's binary records. libpcap knows the files and gives the headers in the byte
+ * order of this machine; the layout of a record is struct mon_bin_hdr of Linux's drivers/usb/mon/mon_bin.c.
  */
 #include "trace/records.h"
 
@@ -42,8 +42,9 @@ bool trace_is_pcap(const uint8_t *data, size_t size)
 {
     /* Microseconds, nanoseconds and Kuznetzov's variant in both byte orders; pcapng. */
     static const uint8_t magics[][4] = {
-        {0xa1, 0xb2, 0xc3, 0xd4}, {0xd4, 0xc3, 0xb2, 0xa1}, {0xa1, 0xb2, 0x3c, 0x4d}, {0x4d, 0x3c, 0xb2, 0xa1},
-        {0xa1, 0xb2, 0xcd, 0x34}, {0x34, 0xcd, 0xb2, 0xa1}, {0x0a, 0x0d, 0x0d, 0x0a},
+        {0xa1, 0xb2, 0xc3, 0xd4}, {0xd4, 0xc3, 0xb2, 0xa1}, {0xa1, 0xb2, 0x3c, 0x4d},
+        {0x4d, 0x3c, 0xb2, 0xa1}, {0xa1, 0xb2, 0xcd, 0x34}, {0x34, 0xcd, 0xb2, 0xa1},
+        {0x0a, 0x0d, 0x0d, 0x0a},
     };
     if (size < 4)
         return false;
@@ -58,7 +59,8 @@ static const char *link_type_advice(int type)
 {
     switch (type) {
     case DLT_USBPCAP:
-        return "Windows' USBPcap keeps no URB flags and no intervals; record on Linux with tcpdump -i usbmonN";
+        return "Windows' USBPcap keeps no URB flags and no intervals; record on Linux with tcpdump -i "
+               "usbmonN";
     case DLT_USB_DARWIN:
         return "macOS keeps no Linux URBs; record on Linux with tcpdump -i usbmonN";
     case DLT_USB_2_0:
@@ -93,8 +95,8 @@ static uint32_t swap32(bool swapped, uint32_t value)
 }
 
 /*
- * libpcap (1.10.3, swap_linux_usb_header()) turns the descriptors behind a 64-byte header, but holds that there are
- * none behind a 48-byte one. Linux puts them there as well.
+ * libpcap (1.10.3, swap_linux_usb_header()) turns the descriptors behind a 64-byte header, but holds that
+ * there are none behind a 48-byte one. Linux puts them there as well.
  */
 static int read_iso(struct reader *reader, struct trace_record *record, struct bytes *rest, uint32_t count)
 {
@@ -193,9 +195,10 @@ static int read_packet(struct reader *reader, const struct pcap_pkthdr *packet, 
     int rc;
 
     if (packet->caplen < reader->header_size)
-        return trace_fail(records->error, records->name, -EINVAL,
-                          "frame %u has %u bytes, less than its header of %u: recorded with too small a snaplen",
-                          frame, packet->caplen, reader->header_size);
+        return trace_fail(
+            records->error, records->name, -EINVAL,
+            "frame %u has %u bytes, less than its header of %u: recorded with too small a snaplen", frame,
+            packet->caplen, reader->header_size);
     memcpy(&raw, data, reader->header_size);
     if ((raw.event_type != URB_SUBMIT && raw.event_type != URB_COMPLETE && raw.event_type != URB_ERROR) ||
         raw.transfer_type > URB_BULK) {
@@ -223,7 +226,8 @@ static int read_packets(struct reader *reader)
         int got = pcap_next_ex(reader->pcap, &packet, &data);
         if (got == PCAP_ERROR_BREAK)
             return 0;
-        /* An error at the end of the file is a record that was cut; any other is damage, and what follows a guess. */
+        /* An error at the end of the file is a record that was cut; any other is damage, and what follows a
+         * guess. */
         if (got < 0 && feof(pcap_file(reader->pcap))) {
             records->truncated = true;
             return 0;

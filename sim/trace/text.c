@@ -122,7 +122,8 @@ static bool parse_setup(struct line *line, struct word flag, struct trace_record
     for (size_t i = 0; i < 5; i++) {
         struct word word = next_word(line);
         uint64_t value = 0;
-        if (word.length != 2 * sizes[i] || (record->has_setup && !parse_unsigned(word, 16, UINT16_MAX, &value)))
+        if (word.length != 2 * sizes[i] ||
+            (record->has_setup && !parse_unsigned(word, 16, UINT16_MAX, &value)))
             return false;
         record->setup[used++] = (uint8_t)value;
         if (sizes[i] == 2)
@@ -203,6 +204,18 @@ static int parse_data(struct trace_records *records, struct line *line, struct t
     return size <= record->length ? 0 : -EINVAL;
 }
 
+/*
+ * The length behind the packets of a completion is that of the buffer ("ISO 'C' is sparse",
+ * mon_text_event()). What was done is the sum of the packets, as far as they are shown.
+ */
+static uint32_t iso_actual(const struct trace_record *record)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < record->nr_iso; i++)
+        sum += record->iso[i].length;
+    return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+}
+
 static int parse_line(struct trace_records *records, struct line line, struct trace_record *record)
 {
     uint64_t time_us;
@@ -223,21 +236,26 @@ static int parse_line(struct trace_records *records, struct line line, struct tr
     if (setup ? !parse_setup(&line, word, record) : !parse_status(word, record))
         return -EINVAL;
     if (record->type == USBIF_PIPE_TYPE_ISOC && record->what != 'E') {
-        int rc = parse_iso(records, &line, record);
-        if (rc)
-            return rc;
+        int failed = parse_iso(records, &line, record);
+        if (failed)
+            return failed;
     }
     if (!parse_unsigned(next_word(&line), 10, INT32_MAX, &length))
         return -EINVAL;
     record->length = (uint32_t)length;
-    return parse_data(records, &line, record);
+    int rc = parse_data(records, &line, record);
+    if (!rc && record->type == USBIF_PIPE_TYPE_ISOC && record->what == 'C')
+        record->length = iso_actual(record);
+    return rc;
 }
 
 static int bad_line(struct trace_records *records, uint32_t number, uint32_t events)
 {
     if (!events)
-        return trace_fail(records->error, records->name, -EINVAL, "is neither pcap, pcapng nor usbmon text (1u)");
-    return trace_fail(records->error, records->name, -EINVAL, "line %u is not an event of usbmon text (1u)", number);
+        return trace_fail(records->error, records->name, -EINVAL,
+                          "is neither pcap, pcapng nor usbmon text (1u)");
+    return trace_fail(records->error, records->name, -EINVAL, "line %u is not an event of usbmon text (1u)",
+                      number);
 }
 
 int trace_read_text(struct trace_records *records, const char *data, size_t size)

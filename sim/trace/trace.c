@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A file is read into memory whole, its format found by its first bytes, its events collected and then paired.
+ * A file is read into memory whole, its format found by its first bytes, its events collected and then
+ * paired.
  */
 #include "trace/records.h"
 
@@ -107,8 +108,8 @@ int trace_read_memory(const char *name, const void *data, size_t size, struct tr
     if (rc)
         goto out;
     if (!records.nr) {
-        rc = trace_fail(error, name, -EINVAL, records.truncated ? "ends in the middle of its first event"
-                                                                : "holds no USB event");
+        rc = trace_fail(error, name, -EINVAL,
+                        records.truncated ? "ends in the middle of its first event" : "holds no USB event");
         goto out;
     }
     rc = trace_pair(&records, out);

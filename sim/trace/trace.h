@@ -52,7 +52,7 @@ struct trace_urb {
     uint32_t interval;
     uint32_t start_frame;
     int32_t status;    /* of the completion or of E; TRACE_IN_PROGRESS without one */
-    uint32_t actual;
+    uint32_t actual; /* isochronous in text: the sum of the packets shown, a part of it with TRACE_ISO_CUT */
     uint32_t error_count;
 
     const uint8_t *out;      /* OUT payload, out_captured bytes of `length` */
