@@ -26,7 +26,9 @@ static void sha1_block(uint32_t state[5], const uint8_t block[64])
         w[i] = rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
     for (size_t i = 0; i < 80; i++) {
-        uint32_t f = i < 20 ? (b & c) | (~b & d) : i < 40 || i >= 60 ? b ^ c ^ d : (b & c) | (b & d) | (c & d);
+        uint32_t f = i < 20              ? (b & c) | (~b & d)
+                     : i < 40 || i >= 60 ? b ^ c ^ d
+                                         : (b & c) | (b & d) | (c & d);
         uint32_t k = i < 20 ? 0x5a827999u : i < 40 ? 0x6ed9eba1u : i < 60 ? 0x8f1bbcdcu : 0xca62c1d6u;
         uint32_t next = rotate(a, 5) + f + e + k + w[i];
         e = d, d = c, c = rotate(b, 30), b = a, a = next;
@@ -204,6 +206,42 @@ void trace_test_free(struct trace_test_file *file)
     free(file->data);
     file->data = NULL;
     file->size = file->allocated = 0;
+}
+
+static void give_up(const char *reason)
+{
+    fprintf(stderr, "%s\n", reason);
+    abort();
+}
+
+int trace_test_write(const char *path, const struct trace *trace)
+{
+    char error[TRACE_ERROR_MAX];
+    struct trace_writer *writer;
+    if (trace_writer_create(path, &writer, error))
+        give_up(error);
+    for (uint32_t i = 0; i < trace->nr_order; i++) {
+        const struct trace_urb *urb = &trace->urbs[trace->order[i].urb];
+        char what = trace->order[i].what;
+        bool carries = urb->in ? what == 'C' : what == 'S';
+        int rc = trace_writer_event(writer, urb, what, what == 'S' ? urb->time_s_ns : urb->time_c_ns,
+                                    !carries  ? NULL
+                                    : urb->in ? urb->in_data
+                                              : urb->out,
+                                    !carries  ? 0
+                                    : urb->in ? urb->in_captured
+                                              : urb->out_captured);
+        if (rc)
+            break;
+    }
+    return trace_writer_destroy(writer);
+}
+
+void trace_test_read(const char *path, struct trace *trace)
+{
+    char error[TRACE_ERROR_MAX];
+    if (trace_read(path, trace, error))
+        give_up(error);
 }
 
 uint8_t *trace_test_load(const char *path, size_t *size)

@@ -53,6 +53,11 @@ void trace_test_interface(struct trace_test_file *file, int link_type, uint8_t r
 void trace_test_event(struct trace_test_file *file, const struct trace_test_event *event);
 void trace_test_free(struct trace_test_file *file);
 
+/* Reads a trace; the test ends when it cannot be read. */
+void trace_test_read(const char *path, struct trace *trace);
+/* Writes a trace again; returns what trace_writer_destroy() says. */
+int trace_test_write(const char *path, const struct trace *trace);
+
 /* Reads a file whole; the test ends when it is not there. */
 uint8_t *trace_test_load(const char *path, size_t *size);
 

@@ -131,8 +131,8 @@ const char *trace_class_name(enum trace_class bit);
 struct trace_writer;
 int trace_writer_create(const char *path, struct trace_writer **out, char error[TRACE_ERROR_MAX]);
 /*
- * One event: what is 'S' or 'C'. Of urb the fields of that event are used; data is the payload that it carries (NULL
- * if none), data_length its length.
+ * One event: what is 'S', 'C' or 'E'. Of urb the fields of that event are used; data is the payload that it carries
+ * (NULL if none), data_length its length. A packet of more than 262144 bytes is cut as usbmon cuts it.
  */
 int trace_writer_event(struct trace_writer *writer, const struct trace_urb *urb, char what, uint64_t time_ns,
                        const void *data, uint32_t data_length);
