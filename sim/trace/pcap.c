@@ -103,6 +103,8 @@ static int read_iso(struct reader *reader, struct trace_record *record, struct b
     bool swapped = reader->swapped && reader->header_size == sizeof(pcap_usb_header);
     uint32_t complete = rest->size / (uint32_t)sizeof(usb_isodesc);
     record->nr_iso = count < complete ? count : complete;
+    if (record->nr_iso > record->nr_packets)
+        record->nr_iso = record->nr_packets;
     if (record->nr_iso) {
         record->iso = trace_alloc(reader->records, record->nr_iso * sizeof(*record->iso));
         if (!record->iso)
@@ -117,12 +119,12 @@ static int read_iso(struct reader *reader, struct trace_record *record, struct b
             .status = (int32_t)swap32(swapped, (uint32_t)raw.status),
         };
     }
-    if (record->nr_iso < count) {
-        rest->size = 0;
+    if (count > complete) {
+        rest->size = 0; /* what is left is a piece of a descriptor, not payload */
         return 0;
     }
-    rest->data += record->nr_iso * sizeof(usb_isodesc);
-    rest->size -= record->nr_iso * (uint32_t)sizeof(usb_isodesc);
+    rest->data += count * sizeof(usb_isodesc);
+    rest->size -= count * (uint32_t)sizeof(usb_isodesc);
     return 0;
 }
 
@@ -179,10 +181,9 @@ static uint32_t iso_count(const struct reader *reader, const pcap_usb_header_mma
 {
     if (record->type != URB_ISOCHRONOUS || record->what == 'E')
         return 0;
-    uint32_t most = record->nr_packets < ISO_DESC_MAX ? record->nr_packets : ISO_DESC_MAX;
     if (reader->header_size == sizeof(*raw))
-        return raw->ndesc < most ? raw->ndesc : most;
-    return most;
+        return raw->ndesc;
+    return record->nr_packets < ISO_DESC_MAX ? record->nr_packets : ISO_DESC_MAX;
 }
 
 static int read_packet(struct reader *reader, const struct pcap_pkthdr *packet, const uint8_t *data,
