@@ -278,6 +278,19 @@ static void test_trace_read_missing_data(void **state)
     add(&file, event, 3, 1, 1);
     event.length = 2; /* data_len beyond the length: what the URB did not send is not taken */
     add(&file, event, 4, 1, 1);
+    event = submit;
+    event.data_flag = 0;
+    event.data = "abcdefgh";
+    event.data_size = 8;
+    event.uncounted = 6; /* bytes behind what data_len counts are padding */
+    add(&file, event, 5, 1, 1);
+    event.uncounted = 0;
+    event.data_flag = 'Z'; /* the flag says absent, whatever lies there */
+    add(&file, event, 6, 1, 1);
+    event.type = USBIF_PIPE_TYPE_CTRL;
+    event.setup_flag = 'Z';
+    memset(event.setup, 0xaa, 8);
+    add(&file, event, 7, 1, 0);
     read_made(&file, &trace);
     assert_int_equal(trace.urbs[0].in_captured, 3);
     assert_true(trace.urbs[0].in_missing);
@@ -289,6 +302,11 @@ static void test_trace_read_missing_data(void **state)
     assert_int_equal(trace_classify(&trace.urbs[2]), TRACE_OUT_MISSING | TRACE_NEVER_COMPLETED);
     assert_false(trace.urbs[3].out_missing);
     assert_int_equal(trace.urbs[3].out_captured, 2);
+    assert_int_equal(trace.urbs[4].out_captured, 2);
+    assert_true(trace.urbs[4].out_missing);
+    assert_int_equal(trace.urbs[5].out_captured, 0);
+    assert_true(trace.urbs[5].out_missing);
+    assert_false(trace.urbs[6].has_setup);
     trace_dispose(&trace);
     trace_test_free(&file);
 }

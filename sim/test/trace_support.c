@@ -154,7 +154,7 @@ static void put_record(struct trace_test_file *file, const struct trace_test_eve
     put32(file, 0);
     put32(file, (uint32_t)event->status);
     put32(file, event->length);
-    put32(file, event->data_size + event->ndesc * 16);
+    put32(file, event->data_size - event->uncounted + event->ndesc * 16);
     if (event->type == USBIF_PIPE_TYPE_ISOC) {
         put32(file, (uint32_t)event->error_count);
         put32(file, (uint32_t)event->numdesc);

@@ -43,6 +43,7 @@ struct trace_test_event {
     const struct pvusb_iso_desc *iso; /* ndesc of them; length is shown */
     const void *data;
     uint32_t data_size;
+    uint32_t uncounted; /* of data_size, not in data_len */
     uint64_t time; /* in units of the file */
     uint32_t cut;  /* bytes that a snaplen took from the end */
 };
