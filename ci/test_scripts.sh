@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The scripts of ci/ as far as they can be run without installing anything: --help,
+# unknown options, and what ci/deps does with and without a package manager. Usage: test_scripts.sh ROOT
+set -euo pipefail
+
+cd "$1"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+fail() {
+  echo "$*"
+  failed=1
+}
+
+for script in deps test demo style fuzz; do
+  "ci/$script" --help | grep -q "usage: ci/$script" || fail "ci/$script --help prints no usage"
+  [ $script = demo ] && continue # passes its arguments on
+  rc=0
+  "ci/$script" --no-such-option >/dev/null 2>&1 || rc=$?
+  [ $rc -eq 2 ] || fail "ci/$script --no-such-option exits with $rc"
+done
+for script in ci/* .ci/*; do
+  [ ! -f "$script" ] || [ "$script" = ci/CMakeLists.txt ] || [ -x "$script" ] || fail "$script cannot be run"
+done
+
+# A machine of our own making: its programs come first on the path and write down how they were called.
+fake() {
+  printf '#!/bin/sh\necho "%s $*" >>"%s/calls"\n%s\n' "$1" "$work" "$2" >"$work/bin/$1"
+  chmod +x "$work/bin/$1"
+}
+mkdir "$work/bin" "$work/runtime"
+touch "$work/runtime/libclang_rt.fuzzer-x86_64.a"
+reset() {
+  : >"$work/calls"
+  fake clang "echo '$work/runtime'"
+  fake apt-cache 'exit 0'
+  fake dpkg-query 'printf installed'
+  fake apt-get 'exit 1'
+  fake id 'echo 0'
+  fake sudo 'exit 1'
+}
+deps() { PATH=$work/bin:$PATH ci/deps "$@" </dev/null; }
+
+reset
+out=$(deps 2>&1) || fail "ci/deps fails with nothing missing"
+[ "$(wc -l <<<"$out")" -le 1 ] || fail "ci/deps says too much: $out"
+! grep -q '^apt-get' "$work/calls" || fail "ci/deps calls apt-get with nothing missing"
+
+# One package is missing until apt-get has been called.
+missing_one="case \"\$*\" in *valgrind*) [ -e $work/done ] || exit 1 ;; esac; printf installed"
+reset
+fake dpkg-query "$missing_one"
+fake apt-get "touch $work/done"
+deps >/dev/null 2>&1 || fail "ci/deps cannot install one package"
+[ "$(grep -c '^apt-get' "$work/calls")" -eq 1 ] || fail "ci/deps calls apt-get more than once for a known package"
+grep -q '^apt-get .*install --no-install-recommends valgrind$' "$work/calls" || fail "wrong call: $(cat "$work/calls")"
+rm -f "$work/done"
+
+reset
+fake dpkg-query "$missing_one"
+fake id 'echo 1000'
+rc=0
+out=$(deps 2>&1) || rc=$?
+[ $rc -eq 1 ] && grep -q 'as root, run: apt-get install .*valgrind' <<<"$out" || fail "no advice without sudo: $out"
+! grep -q '^apt-get' "$work/calls" || fail "ci/deps calls apt-get without being root"
+
+reset
+fake dpkg-query "$missing_one"
+rc=0
+deps >/dev/null 2>&1 || rc=$?
+[ $rc -eq 1 ] || fail "ci/deps exits with $rc when apt-get fails"
+grep -q '^apt-get .*update' "$work/calls" || fail "ci/deps does not try newer lists when apt-get fails"
+exit $failed
