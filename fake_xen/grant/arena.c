@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ARENA_SIZE ((size_t)ARENA_PAGES * XEN_PAGE_SIZE_BYTES)
-
 int arena_memfd(const char *name, size_t size, int *out)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -25,26 +23,30 @@ int arena_memfd(const char *name, size_t size, int *out)
     return 0;
 }
 
-int arena_create(struct arena **out)
+int arena_adopt(int fd, struct arena **out)
 {
     struct arena *arena = calloc(1, sizeof(*arena));
-    if (!arena)
+    if (!arena) {
+        close(fd);
         return -ENOMEM;
-    arena->fd = -1;
-    int rc = arena_memfd("fakexen-pages", ARENA_SIZE, &arena->fd);
-    if (!rc) {
-        void *base = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd, 0);
-        if (base == MAP_FAILED)
-            rc = -errno;
-        else
-            arena->base = base;
     }
-    if (rc) {
+    arena->fd = fd;
+    void *base = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (base == MAP_FAILED) {
+        int rc = -errno;
         arena_destroy(arena);
         return rc;
     }
+    arena->base = base;
     *out = arena;
     return 0;
+}
+
+int arena_create(struct arena **out)
+{
+    int fd;
+    int rc = arena_memfd("fakexen-pages", ARENA_SIZE, &fd);
+    return rc ? rc : arena_adopt(fd, out);
 }
 
 void arena_destroy(struct arena *arena)

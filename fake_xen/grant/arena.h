@@ -10,6 +10,7 @@
 #include <fakexen/xen_ops.h>
 
 #define ARENA_PAGES 16384u
+#define ARENA_SIZE  ((size_t)ARENA_PAGES * XEN_PAGE_SIZE_BYTES)
 
 struct arena {
     int fd;
@@ -24,6 +25,8 @@ struct arena {
 int arena_memfd(const char *name, size_t size, int *out);
 
 int arena_create(struct arena **out);
+/* With a descriptor made by arena_memfd() of ARENA_SIZE bytes, which is taken even on failure. */
+int arena_adopt(int fd, struct arena **out);
 /* NULL is allowed. Maps that others have of the pages stay. */
 void arena_destroy(struct arena *arena);
 int arena_alloc(struct arena *arena, unsigned int count, void **out);

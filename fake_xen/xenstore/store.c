@@ -289,6 +289,13 @@ int store_release(struct store *store, domid_t domid)
     return rc ? rc : special_event(store, "@releaseDomain");
 }
 
+bool store_introduced(const struct store *store, domid_t domid)
+{
+    char home[XS_HOME_SIZE];
+    xs_path_home(domid, home);
+    return xs_tree_find(store->root, home);
+}
+
 /* ---- the store ---- */
 
 int store_create(struct store **out)

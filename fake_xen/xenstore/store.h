@@ -26,6 +26,8 @@ void store_destroy(struct store *store);
 /* Makes and removes a domain's home, as libxl does, and fires @introduceDomain and @releaseDomain. */
 int store_introduce(struct store *store, domid_t domid);
 int store_release(struct store *store, domid_t domid);
+/* Whether the domain has a home. */
+bool store_introduced(const struct store *store, domid_t domid);
 
 int store_connect(struct store *store, domid_t domid, struct store_conn **out);
 /* NULL is allowed. */

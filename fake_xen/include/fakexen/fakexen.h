@@ -29,7 +29,8 @@
  *  8. Every map reads the grant entry; Xen does not read one again that is mapped already. So
  *     after grant_revoke() even a second map of the same page by the same domain fails.
  *  9. The memory of a domain that was destroyed stays readable to whoever still runs its driver, until
- *     the handle is closed: its own pages, and private zeroed ones in place of those it had mapped.
+ *     the handle is closed: its own pages, and those it had mapped (in the local form private
+ *     zeroed ones take their place).
  * 10. A handle has at most 16384 pages and 8192 references.
  */
 #ifndef FAKEXEN_FAKEXEN_H
@@ -82,9 +83,11 @@ void fakexen_host_close(struct fakexen_host *host);
 
 /*
  * The machine served in DIR. No connection is made before the first call on it.
- * -ENOENT or -ECONNREFUSED: no host there. Free with fakexen_client_machine_destroy().
+ * -ENOENT or -ECONNREFUSED of those calls: no host there. Free with fakexen_client_machine_destroy().
  */
 int fakexen_client_machine_create(const char *dir, struct xen_machine **out);
 void fakexen_client_machine_destroy(struct xen_machine *machine);
+/* What is open on the whole machine; pages and grants as the clients say. */
+int fakexen_client_machine_balance(struct xen_machine *machine, struct fakexen_balance *out);
 
 #endif

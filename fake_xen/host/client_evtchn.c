@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+/* A pending event is a readable eventfd; a masked port one that nobody waits on. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "client.h"
+
+static void port_free(struct client_port *port)
+{
+    /* The host holds these too, so closing alone would not take the one out of the epoll set. */
+    close(port->receive);
+    close(port->notify);
+    free(port);
+}
+
+static int port_find(struct client *client, evtchn_port_t number, struct client_port **out)
+{
+    int rc = client_check(client);
+    if (rc)
+        return rc;
+    struct client_port *port = client->ports;
+    while (port && port->port != number)
+        port = port->next;
+    if (!port)
+        return -EINVAL;
+    *out = port;
+    return 0;
+}
+
+void client_ports_close(struct client *client)
+{
+    struct client_port *next;
+    for (struct client_port *port = client->ports; port; port = next) {
+        next = port->next;
+        epoll_ctl(client->ports_wait, EPOLL_CTL_DEL, port->receive, NULL);
+        port_free(port);
+    }
+    client->ports = NULL;
+}
+
+static int port_mask(struct client *client, struct client_port *port, bool masked)
+{
+    struct epoll_event event = {.events = masked ? 0 : EPOLLIN, .data.ptr = port};
+    return epoll_ctl(client->ports_wait, EPOLL_CTL_MOD, port->receive, &event) ? -errno : 0;
+}
+
+/* Makes a port of the answer's two descriptors, which are taken. */
+static int port_adopt(struct client *client, evtchn_port_t number, const int fds[2])
+{
+    struct client_port *port = calloc(1, sizeof(*port));
+    if (!port) {
+        close(fds[0]);
+        close(fds[1]);
+        return -ENOMEM;
+    }
+    *port = (struct client_port){.port = number, .receive = fds[0], .notify = fds[1]};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = port};
+    if (epoll_ctl(client->ports_wait, EPOLL_CTL_ADD, port->receive, &event)) {
+        int rc = -errno;
+        port_free(port);
+        return rc;
+    }
+    port->next = client->ports;
+    client->ports = port;
+    return 0;
+}
+
+static int port_open(struct client *client, const struct control_request *request, evtchn_port_t *out)
+{
+    struct control_reply reply;
+    int fds[2];
+    unsigned int count = 2;
+    int rc = client_call(client, request, &reply, fds, &count);
+    if (rc)
+        return rc;
+    if (count == 2) {
+        rc = port_adopt(client, reply.value, fds);
+    } else {
+        rc = -EMFILE;
+        if (count)
+            close(fds[0]);
+    }
+    if (rc) {
+        struct control_request undo = client_request(CONTROL_EVTCHN_CLOSE, 0, reply.value);
+        client_call(client, &undo, &reply, NULL, NULL);
+        return rc;
+    }
+    *out = reply.value;
+    return 0;
+}
+
+int client_evtchn_alloc(struct xen *xen, domid_t remote, evtchn_port_t *out)
+{
+    struct control_request request = client_request(CONTROL_EVTCHN_ALLOC, remote, 0);
+    return port_open((struct client *)xen, &request, out);
+}
+
+int client_evtchn_bind(struct xen *xen, domid_t remote, evtchn_port_t remote_port, evtchn_port_t *out)
+{
+    struct control_request request = client_request(CONTROL_EVTCHN_BIND, remote, remote_port);
+    return port_open((struct client *)xen, &request, out);
+}
+
+int client_evtchn_notify(struct xen *xen, evtchn_port_t number)
+{
+    struct client_port *port;
+    int rc = port_find((struct client *)xen, number, &port);
+    /* A full counter is an event that is pending already. */
+    if (!rc)
+        (void)!eventfd_write(port->notify, 1);
+    return rc;
+}
+
+int client_evtchn_close(struct xen *xen, evtchn_port_t number)
+{
+    struct client *client = (struct client *)xen;
+    struct control_request request = client_request(CONTROL_EVTCHN_CLOSE, 0, number);
+    struct control_reply reply;
+    struct client_port *port;
+    int rc = port_find(client, number, &port);
+    if (rc)
+        return rc;
+    rc = client_call(client, &request, &reply, NULL, NULL);
+    if (rc)
+        return rc;
+    struct client_port **at = &client->ports;
+    while (*at != port)
+        at = &(*at)->next;
+    *at = port->next;
+    epoll_ctl(client->ports_wait, EPOLL_CTL_DEL, port->receive, NULL);
+    port_free(port);
+    return 0;
+}
+
+int client_evtchn_pending(struct xen *xen, evtchn_port_t *out)
+{
+    struct client *client = (struct client *)xen;
+    struct epoll_event event;
+    eventfd_t value;
+    int rc = client_check(client);
+    if (rc)
+        return rc;
+    /* The kernel serves ready descriptors in turn when asked for one at a time. */
+    if (epoll_wait(client->ports_wait, &event, 1, 0) != 1) {
+        rc = client_check_socket(client);
+        return rc ? rc : -EAGAIN;
+    }
+    struct client_port *port = event.data.ptr;
+    rc = port_mask(client, port, true);
+    if (rc)
+        return rc;
+    (void)!eventfd_read(port->receive, &value);
+    *out = port->port;
+    return 0;
+}
+
+int client_evtchn_unmask(struct xen *xen, evtchn_port_t number)
+{
+    struct client_port *port;
+    int rc = port_find((struct client *)xen, number, &port);
+    return rc ? rc : port_mask((struct client *)xen, port, false);
+}

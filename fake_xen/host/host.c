@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+#include "host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int host_watch_source(struct fakexen_host *host, struct host_source *source)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+    return epoll_ctl(host->epoll, EPOLL_CTL_ADD, source->fd, &event) ? -errno : 0;
+}
+
+/* ---- domains ---- */
+
+struct host_domain *host_domain_find(struct fakexen_host *host, domid_t domid)
+{
+    struct host_domain *domain = host->domains;
+    while (domain && domain->domid != domid)
+        domain = domain->next;
+    return domain;
+}
+
+int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out)
+{
+    struct host_domain *domain = host_domain_find(host, domid);
+    if (!domain) {
+        domain = calloc(1, sizeof(*domain));
+        if (!domain)
+            return -ENOMEM;
+        domain->domid = domid;
+        domain->next = host->domains;
+        host->domains = domain;
+    }
+    *out = domain;
+    return 0;
+}
+
+int host_domain_create(struct fakexen_host *host, uint32_t domid)
+{
+    struct host_domain *domain;
+    if (domid >= DOMID_FIRST_RESERVED)
+        return -EINVAL;
+    int rc = host_domain_add(host, (domid_t)domid, &domain);
+    if (rc)
+        return rc;
+    if (domain->alive)
+        return -EEXIST;
+    rc = store_introduce(host->store, domain->domid);
+    if (!rc)
+        domain->alive = true;
+    return rc;
+}
+
+int host_domain_destroy(struct fakexen_host *host, uint32_t domid)
+{
+    if (!domid)
+        return -EINVAL;
+    struct host_domain *domain = domid < DOMID_FIRST_RESERVED ? host_domain_find(host, (domid_t)domid) : NULL;
+    if (!domain || !domain->alive)
+        return -ENXIO;
+    int rc = store_release(host->store, domain->domid);
+    if (rc)
+        return rc;
+    domain->alive = false;
+    for (struct host_client *client = host->clients; client; client = client->next) {
+        if (client->domain != domain)
+            continue;
+        __atomic_store_n(&client->granter->table->dead, 1, __ATOMIC_RELEASE);
+        host_client_release(host, client);
+        shutdown(client->source.fd, SHUT_RDWR);
+        client->source.gone = true;
+    }
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int path_in(const struct fakexen_host *host, const char *name, char *buf, size_t size)
+{
+    int length = snprintf(buf, size, "%s/%s", host->dir, name);
+    return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
+}
+
+static int take_lock(struct fakexen_host *host)
+{
+    char path[512];
+    int rc = path_in(host, CONTROL_LOCK, path, sizeof(path));
+    if (rc)
+        return rc;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        rc = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+        close(fd);
+        return rc;
+    }
+    /* Who had it may have removed the file between our open() and our lock. */
+    struct stat held;
+    struct stat there;
+    if (fstat(fd, &held) || stat(path, &there) || held.st_ino != there.st_ino ||
+        held.st_dev != there.st_dev) {
+        close(fd);
+        return -EADDRINUSE;
+    }
+    host->lock = fd;
+    return 0;
+}
+
+static int start_listening(struct fakexen_host *host)
+{
+    struct sockaddr_un address;
+    int rc = control_address(host->dir, &address);
+    if (rc)
+        return rc;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    host->listener = (struct host_source){.kind = HOST_LISTENER, .fd = fd};
+    /* We hold the lock, so what is there is of a host that died. */
+    unlink(address.sun_path);
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, 64))
+        return -errno;
+    return host_watch_source(host, &host->listener);
+}
+
+static int host_start(struct fakexen_host *host, const char *dir)
+{
+    struct host_domain *domain;
+    host->dir = strdup(dir);
+    if (!host->dir)
+        return -ENOMEM;
+    host->made_dir = !mkdir(dir, 0700);
+    if (!host->made_dir && errno != EEXIST)
+        return -errno;
+    int rc = take_lock(host);
+    if (rc)
+        return rc;
+    host->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (host->epoll < 0)
+        return -errno;
+    rc = store_create(&host->store);
+    if (rc)
+        return rc;
+    rc = host_domain_add(host, 0, &domain);
+    if (rc)
+        return rc;
+    domain->alive = true;
+    return start_listening(host);
+}
+
+int fakexen_host_open(const char *dir, struct fakexen_host **out)
+{
+    struct fakexen_host *host = calloc(1, sizeof(*host));
+    if (!host)
+        return -ENOMEM;
+    host->listener.fd = -1;
+    host->epoll = -1;
+    host->lock = -1;
+    int rc = host_start(host, dir);
+    if (rc) {
+        fakexen_host_close(host);
+        return rc;
+    }
+    *out = host;
+    return 0;
+}
+
+int fakexen_host_fd(const struct fakexen_host *host)
+{
+    return host->epoll;
+}
+
+/* ---- serving ---- */
+
+static void accept_one(struct fakexen_host *host)
+{
+    int fd = accept4(host->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        host_client_accept(host, fd);
+}
+
+static void reap(struct fakexen_host *host)
+{
+    for (struct host_client **at = &host->clients; *at;) {
+        struct host_client *client = *at;
+        /* A handle whose xenstore connection broke is as good as dead. */
+        if (client->xenstore && client->xenstore->source.gone)
+            client->source.gone = true;
+        if (!client->source.gone) {
+            at = &client->next;
+            continue;
+        }
+        host_client_release(host, client);
+        host->client_count--;
+        *at = client->next;
+        close(client->source.fd);
+        free(client);
+    }
+    for (struct host_xenstore **at = &host->xenstores; *at;) {
+        struct host_xenstore *xenstore = *at;
+        if (!xenstore->source.gone) {
+            at = &xenstore->next;
+            continue;
+        }
+        *at = xenstore->next;
+        close(xenstore->source.fd);
+        free(xenstore);
+    }
+}
+
+int fakexen_host_step(struct fakexen_host *host)
+{
+    struct epoll_event events[16];
+    int count = epoll_wait(host->epoll, events, 16, 0);
+    if (count < 0)
+        return errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < count; i++) {
+        struct host_source *source = events[i].data.ptr;
+        if (source->gone)
+            continue;
+        switch (source->kind) {
+        case HOST_LISTENER:
+            accept_one(host);
+            break;
+        case HOST_CONTROL:
+            host_client_serve(host, (struct host_client *)source);
+            break;
+        case HOST_XENSTORE:
+            host_xenstore_serve(host, (struct host_xenstore *)source, !(events[i].events & EPOLLOUT));
+            break;
+        }
+    }
+    reap(host);
+    return 0;
+}
+
+struct fakexen_balance fakexen_host_balance(const struct fakexen_host *host)
+{
+    struct fakexen_balance balance = {0};
+    for (const struct host_client *client = host->clients; client; client = client->next) {
+        if (!client->domain || !client->granter || !client->xenstore)
+            continue;
+        balance.handles++;
+        balance.pages += __atomic_load_n(&client->granter->table->pages, __ATOMIC_RELAXED);
+        balance.maps += client->mapped;
+        if (!client->xenstore->source.gone) {
+            balance.watches += store_watch_count(client->xenstore->wire.conn);
+            balance.transactions += store_transaction_count(client->xenstore->wire.conn);
+        }
+    }
+    for (const struct host_domain *domain = host->domains; domain; domain = domain->next) {
+        balance.ports += domain->ports.open;
+        for (const struct host_granter *granter = domain->granters; granter; granter = granter->next)
+            balance.grants += granter_count(&granter->granter);
+    }
+    return balance;
+}
+
+/* ---- closing ---- */
+
+static void remove_files(struct fakexen_host *host)
+{
+    char path[512];
+    if (host->listener.fd >= 0 && !path_in(host, CONTROL_SOCKET, path, sizeof(path)))
+        unlink(path);
+    if (!path_in(host, CONTROL_LOCK, path, sizeof(path)))
+        unlink(path);
+    if (host->made_dir)
+        rmdir(host->dir);
+}
+
+void fakexen_host_close(struct fakexen_host *host)
+{
+    if (!host)
+        return;
+    for (struct host_client *client = host->clients; client; client = client->next)
+        client->source.gone = true;
+    reap(host);
+    struct host_domain *next;
+    for (struct host_domain *domain = host->domains; domain; domain = next) {
+        next = domain->next;
+        evtchn_space_dispose(&domain->ports);
+        free(domain);
+    }
+    store_destroy(host->store);
+    if (host->lock >= 0)
+        remove_files(host);
+    if (host->listener.fd >= 0)
+        close(host->listener.fd);
+    if (host->epoll >= 0)
+        close(host->epoll);
+    if (host->lock >= 0)
+        close(host->lock);
+    free(host->dir);
+    free(host);
+}

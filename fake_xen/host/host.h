@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the host, for the files of this folder. One thread; nothing blocks on a client. */
+#ifndef FAKEXEN_HOST_HOST_H
+#define FAKEXEN_HOST_HOST_H
+
+#include "../evtchn/evtchn.h"
+#include "../grant/granter.h"
+#include "../xenstore/wire.h"
+#include "protocol.h"
+
+/* A client that has more than this unread is dropped. */
+#define HOST_QUEUE_MAX (1024u * 1024u)
+/* Pages one handle may have mapped, whatever its own limit is. */
+#define HOST_MAPPED_MAX  65536u
+#define HOST_CLIENTS_MAX 1024u
+
+/* What epoll knows: the first member of all that has a descriptor. */
+struct host_source {
+    enum { HOST_LISTENER, HOST_CONTROL, HOST_XENSTORE } kind;
+    int fd;
+    bool gone; /* to be freed at the end of the step */
+};
+
+struct host_domain {
+    struct host_domain *next;
+    domid_t domid;
+    bool alive;
+    uint32_t ranges;
+    struct host_granter *granters;
+    struct evtchn_space ports;
+};
+
+struct host_granter {
+    struct granter granter; /* first */
+    struct host_granter *next;
+    struct host_domain *domain;
+    uint32_t id;
+    int readonly; /* the same memory by a descriptor that cannot write */
+    int table_fd;
+    struct control_table *table;
+};
+
+struct host_port {
+    struct evtchn evtchn; /* first */
+    struct host_port *next;
+    int receive; /* eventfds: what the owner waits on */
+    int notify;  /* and what it writes to, which the other end waits on */
+};
+
+struct host_map {
+    struct host_map *next;
+    uint32_t id;
+    unsigned int count;
+    bool writable;
+    struct host_mapped {
+        struct host_granter *granter;
+        grant_ref_t ref;
+    } pages[];
+};
+
+/* A descriptor this client has been given. */
+struct host_sent {
+    struct host_sent *next;
+    uint32_t granter;
+    bool writable;
+    bool gone; /* the granter is: the client is to be told */
+};
+
+struct host_client {
+    struct host_source source; /* first */
+    struct host_client *next;
+    struct host_domain *domain; /* NULL before CONTROL_HELLO */
+    struct host_granter *granter;
+    struct host_xenstore *xenstore;
+    struct host_map *maps;
+    uint32_t next_map;
+    unsigned int mapped;
+    struct host_port *ports;
+    struct host_sent *sent;
+};
+
+struct host_xenstore {
+    struct host_source source; /* first */
+    struct host_xenstore *next;
+    struct wire wire;
+    struct wire_out out;
+    bool waiting; /* for room to send */
+};
+
+struct fakexen_host {
+    struct host_source listener; /* first */
+    int epoll;
+    int lock;
+    char *dir;
+    bool made_dir;
+    struct store *store;
+    struct host_domain *domains;
+    struct host_client *clients;
+    unsigned int client_count;
+    struct host_xenstore *xenstores;
+    uint32_t next_granter;
+};
+
+/* One request under way: its answer and the descriptors to go with it, which are borrowed. */
+struct host_answer {
+    struct control_reply reply;
+    int fds[CONTROL_FDS_MAX];
+    unsigned int fd_count;
+};
+
+int host_watch_source(struct fakexen_host *host, struct host_source *source);
+struct host_domain *host_domain_find(struct fakexen_host *host, domid_t domid);
+int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out);
+int host_domain_create(struct fakexen_host *host, uint32_t domid);
+int host_domain_destroy(struct fakexen_host *host, uint32_t domid);
+
+/* host_client.c */
+int host_client_accept(struct fakexen_host *host, int fd);
+void host_client_serve(struct fakexen_host *host, struct host_client *client);
+/* Gives back all that the handle has; the connection stays for its last answer. Idempotent. */
+void host_client_release(struct fakexen_host *host, struct host_client *client);
+
+/* host_grant.c */
+int host_granter_create(struct fakexen_host *host, struct host_domain *domain, int *pages_fd,
+                        struct host_granter **out);
+/* The handle is gone. */
+void host_granter_close(struct fakexen_host *host, struct host_granter *granter);
+int host_map(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
+             struct host_answer *answer);
+int host_unmap(struct fakexen_host *host, struct host_client *client, uint32_t id);
+void host_unmap_all(struct fakexen_host *host, struct host_client *client);
+void host_sent_report(struct host_client *client, struct control_reply *reply);
+void host_sent_drop(struct host_client *client);
+
+/* host_evtchn.c */
+int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_answer *answer);
+int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint32_t remote, uint32_t port,
+                     struct host_answer *answer);
+int host_evtchn_close(struct host_client *client, uint32_t port);
+void host_evtchn_close_all(struct host_client *client);
+
+/* host_xenstore.c */
+/* Gives the client's end in *peer, which is the caller's. */
+int host_xenstore_open(struct fakexen_host *host, domid_t domid, int *peer, struct host_xenstore **out);
+void host_xenstore_serve(struct fakexen_host *host, struct host_xenstore *xenstore, bool readable);
+void host_xenstore_close(struct host_xenstore *xenstore);
+/* Sends what watches have to tell, to all but `except`, which is sent its answers last. */
+void host_xenstore_flush(struct fakexen_host *host, struct host_xenstore *except);
+
+#endif

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host.h"
+
+int host_client_accept(struct fakexen_host *host, int fd)
+{
+    struct host_client *client = calloc(1, sizeof(*client));
+    if (!client || host->client_count >= HOST_CLIENTS_MAX) {
+        free(client);
+        close(fd);
+        return -ENOMEM;
+    }
+    client->source = (struct host_source){.kind = HOST_CONTROL, .fd = fd};
+    int rc = host_watch_source(host, &client->source);
+    if (rc) {
+        close(fd);
+        free(client);
+        return rc;
+    }
+    client->next = host->clients;
+    host->clients = client;
+    host->client_count++;
+    return 0;
+}
+
+void host_client_release(struct fakexen_host *host, struct host_client *client)
+{
+    if (!client->domain)
+        return;
+    host_evtchn_close_all(client);
+    host_unmap_all(host, client);
+    host_sent_drop(client);
+    if (client->xenstore)
+        host_xenstore_close(client->xenstore);
+    if (client->granter)
+        host_granter_close(host, client->granter);
+    client->xenstore = NULL;
+    client->granter = NULL;
+    client->domain = NULL;
+}
+
+/* The client's end of its xenstore connection goes to *xenstore_fd, to be closed when it has been sent. */
+static int hello(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
+                 struct host_answer *answer, int *xenstore_fd)
+{
+    int pages_fd;
+    if (client->domain)
+        return -EINVAL;
+    struct host_domain *domain =
+        request->domid < DOMID_FIRST_RESERVED ? host_domain_find(host, (domid_t)request->domid) : NULL;
+    if (!domain || !domain->alive)
+        return -ENXIO;
+    client->domain = domain;
+    int rc = host_granter_create(host, domain, &pages_fd, &client->granter);
+    if (!rc)
+        rc = host_xenstore_open(host, domain->domid, xenstore_fd, &client->xenstore);
+    if (rc) {
+        host_client_release(host, client);
+        return rc;
+    }
+    answer->reply.value = client->granter->granter.base;
+    answer->fds[answer->fd_count++] = client->granter->table_fd;
+    answer->fds[answer->fd_count++] = pages_fd;
+    answer->fds[answer->fd_count++] = *xenstore_fd;
+    return 0;
+}
+
+/* What only a handle may ask. */
+static int serve_handle(struct fakexen_host *host, struct host_client *client,
+                        const struct control_request *request, struct host_answer *answer)
+{
+    if (!client->domain)
+        return -EPERM;
+    switch (request->type) {
+    case CONTROL_MAP:
+        return host_map(host, client, request, answer);
+    case CONTROL_UNMAP:
+        return host_unmap(host, client, request->value);
+    case CONTROL_EVTCHN_ALLOC:
+        return host_evtchn_alloc(client, request->domid, answer);
+    case CONTROL_EVTCHN_BIND:
+        return host_evtchn_bind(host, client, request->domid, request->value, answer);
+    case CONTROL_EVTCHN_CLOSE:
+        return host_evtchn_close(client, request->value);
+    default:
+        return -ENOSYS;
+    }
+}
+
+static int serve(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
+                 struct host_answer *answer, int *xenstore_fd)
+{
+    switch (request->type) {
+    case CONTROL_HELLO:
+        return hello(host, client, request, answer, xenstore_fd);
+    case CONTROL_DOMAIN_CREATE:
+        return host_domain_create(host, request->domid);
+    case CONTROL_DOMAIN_DESTROY:
+        return host_domain_destroy(host, request->domid);
+    case CONTROL_BALANCE:
+        answer->reply.balance = fakexen_host_balance(host);
+        return 0;
+    case CONTROL_BYE:
+        host_client_release(host, client);
+        return 0;
+    default:
+        return serve_handle(host, client, request, answer);
+    }
+}
+
+/* A packet that is no request: not from a client of ours. */
+static bool well_formed(const struct control_request *request, size_t size)
+{
+    size_t header = offsetof(struct control_request, refs);
+    if (size < header || request->magic != CONTROL_MAGIC || request->version != CONTROL_VERSION)
+        return false;
+    return request->count <= CONTROL_REFS_MAX && size == header + request->count * sizeof(request->refs[0]) &&
+           (!request->count || request->type == CONTROL_MAP);
+}
+
+void host_client_serve(struct fakexen_host *host, struct host_client *client)
+{
+    struct control_request request;
+    struct host_answer answer;
+    int xenstore_fd = -1;
+    memset(&answer, 0, sizeof(answer));
+    ssize_t size =
+        control_receive(client->source.fd, &request, sizeof(request), NULL, NULL, MSG_DONTWAIT | MSG_TRUNC);
+    if (size == -EAGAIN)
+        return;
+    if (size <= 0 || !well_formed(&request, (size_t)size)) {
+        host_client_release(host, client);
+        client->source.gone = true;
+        return;
+    }
+    answer.reply.rc = serve(host, client, &request, &answer, &xenstore_fd);
+    host_sent_report(client, &answer.reply);
+    /* Watches have to have told before the answer says that it has happened. */
+    host_xenstore_flush(host, NULL);
+    /* A client that asks on without reading the answers fills its socket and is dropped. */
+    if (!client->source.gone &&
+        control_send(client->source.fd, &answer.reply, sizeof(answer.reply), answer.fds, answer.fd_count)) {
+        host_client_release(host, client);
+        client->source.gone = true;
+    }
+    if (xenstore_fd >= 0)
+        close(xenstore_fd);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/*
+ * An event channel is two eventfds, made with the unbound port: whoever binds it gets the same
+ * two the other way round. So the host is not asked again until somebody closes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "host.h"
+
+static void port_free(struct host_port *port)
+{
+    if (port->receive >= 0)
+        close(port->receive);
+    if (port->notify >= 0)
+        close(port->notify);
+    free(port);
+}
+
+/* peer: the unbound port it will be connected to, or NULL. */
+static int port_open(struct host_client *client, domid_t remote, const struct host_port *peer,
+                     struct host_answer *answer, struct host_port **out)
+{
+    struct host_port *port = calloc(1, sizeof(*port));
+    if (!port)
+        return -ENOMEM;
+    port->evtchn.handle = client;
+    port->evtchn.remote = remote;
+    port->receive = peer ? fcntl(peer->notify, F_DUPFD_CLOEXEC, 0) : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    port->notify = peer ? fcntl(peer->receive, F_DUPFD_CLOEXEC, 0) : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int rc = port->receive < 0 || port->notify < 0 ? -ENOMEM : 0;
+    if (!rc)
+        rc = evtchn_open(&client->domain->ports, client->domain->domid, &port->evtchn);
+    if (rc) {
+        port_free(port);
+        return rc;
+    }
+    port->next = client->ports;
+    client->ports = port;
+    answer->reply.value = port->evtchn.port;
+    answer->fds[answer->fd_count++] = port->receive;
+    answer->fds[answer->fd_count++] = port->notify;
+    *out = port;
+    return 0;
+}
+
+static void port_close(struct host_client *client, struct host_port *port)
+{
+    struct host_port **at = &client->ports;
+    while (*at != port)
+        at = &(*at)->next;
+    *at = port->next;
+    evtchn_remove(&client->domain->ports, &port->evtchn);
+    port_free(port);
+}
+
+int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_answer *answer)
+{
+    struct host_port *port;
+    if (remote >= DOMID_FIRST_RESERVED)
+        return -EINVAL;
+    return port_open(client, (domid_t)remote, NULL, answer, &port);
+}
+
+int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint32_t remote, uint32_t number,
+                     struct host_answer *answer)
+{
+    struct host_port *port;
+    if (remote >= DOMID_FIRST_RESERVED)
+        return -EINVAL;
+    struct host_domain *domain = host_domain_find(host, (domid_t)remote);
+    struct evtchn *other = domain ? evtchn_find(&domain->ports, number) : NULL;
+    if (!other || !evtchn_bindable(other, client->domain->domid))
+        return -EINVAL;
+    int rc = port_open(client, (domid_t)remote, (struct host_port *)other, answer, &port);
+    if (rc)
+        return rc;
+    evtchn_connect(&port->evtchn, other);
+    /* The one event that is pending at once. Full is as good as one more. */
+    (void)!eventfd_write(port->receive, 1);
+    return 0;
+}
+
+int host_evtchn_close(struct host_client *client, uint32_t number)
+{
+    struct evtchn *evtchn = evtchn_find(&client->domain->ports, number);
+    if (!evtchn || evtchn->handle != client)
+        return -EINVAL;
+    port_close(client, (struct host_port *)evtchn);
+    return 0;
+}
+
+void host_evtchn_close_all(struct host_client *client)
+{
+    while (client->ports)
+        port_close(client, client->ports);
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/* The host is a child process; it ends when it is told to or when the test's process ends. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machine_host.h"
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* Serves until stop is readable or at its end. */
+static int serve(const char *dir, int ready, int stop)
+{
+    struct fakexen_host *host;
+    if (fakexen_host_open(dir, &host))
+        return 2;
+    if (write(ready, "r", 1) != 1)
+        return 3;
+    close(ready);
+    struct pollfd fds[] = {{.fd = stop, .events = POLLIN}, {.fd = fakexen_host_fd(host), .events = POLLIN}};
+    int rc = 0;
+    while (!rc) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            rc = 4;
+        else if (fds[0].revents)
+            break;
+        else if (fakexen_host_step(host))
+            rc = 5;
+    }
+    fakexen_host_close(host);
+    return rc;
+}
+
+void host_process_start(struct host_process *process, const char *dir, const char *parent)
+{
+    int ready[2];
+    int stop[2];
+    char byte;
+    require(!pipe(ready) && !pipe(stop));
+    fflush(NULL);
+    process->pid = fork();
+    require(process->pid >= 0);
+    if (!process->pid) {
+        close(ready[0]);
+        close(stop[1]);
+        int rc = serve(dir, ready[1], stop[0]);
+        /* A test that is meant to crash cannot do this. Fails unless the host removed all that it made. */
+        exit(parent && rmdir(parent) && !rc ? 6 : rc);
+    }
+    close(ready[1]);
+    close(stop[0]);
+    process->stop = stop[1];
+    require(read(ready[0], &byte, 1) == 1);
+    close(ready[0]);
+}
+
+int host_process_stop(struct host_process *process)
+{
+    int status;
+    close(process->stop);
+    require(waitpid(process->pid, &status, 0) == process->pid);
+    return status;
+}
+
+void machine_begin(struct test_machine *test)
+{
+    struct host_form *form = calloc(1, sizeof(*form));
+    require(form);
+    strcpy(form->parent, "/tmp/fakexen-test-XXXXXX");
+    require(mkdtemp(form->parent));
+    snprintf(form->dir, sizeof(form->dir), "%s/machine", form->parent);
+    host_process_start(&form->process, form->dir, form->parent);
+    require(!fakexen_client_machine_create(form->dir, &test->machine));
+    test->form = form;
+}
+
+struct fakexen_balance machine_balance(struct test_machine *test)
+{
+    struct fakexen_balance balance;
+    require(!fakexen_client_machine_balance(test->machine, &balance));
+    return balance;
+}
+
+void machine_finish(struct test_machine *test)
+{
+    struct host_form *form = test->form;
+    fakexen_client_machine_destroy(test->machine);
+    require(!host_process_stop(&form->process));
+    free(form);
+}
