@@ -257,7 +257,7 @@ static void test_trace_hostile_damage_is_no_truncation(void **state)
     make(&file, ends);
     memset(file.data + ends[1] + 8, 0x7f, 4); /* the captured length of the second */
     assert_true(trace_read_memory("damaged", file.data, file.size, &trace, error) < 0);
-    assert_non_null(strstr(error, "damaged: after frame 1: "));
+    assert_non_null(strstr(error, "damaged: after 1 frames: "));
     trace_test_free(&file);
 }
 

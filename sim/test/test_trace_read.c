@@ -424,7 +424,8 @@ static void test_trace_read_two_interfaces(void **state)
     assert_int_equal(trace.nr_urbs, 1);
     trace_dispose(&trace);
     trace_test_interface(&file, 1, 0);
-    must_refuse("Ethernet too", file.data, file.size, "after frame 2: ");
+    must_refuse("Ethernet too", file.data, file.size,
+                "of the first interface; all must be usbmon's and alike");
     trace_test_free(&file);
 }
 

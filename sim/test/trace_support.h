@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * For the tests of sim/trace: SHA-1 of payloads, and recordings made from nothing in either byte order and both
- * link types, pcap and pcapng.
+ * For the tests of sim/trace: SHA-1 of payloads, and recordings made from nothing in either byte order and
+ * both link types, pcap and pcapng.
  */
 #ifndef SIM_TEST_TRACE_SUPPORT_H
 #define SIM_TEST_TRACE_SUPPORT_H
@@ -44,8 +44,8 @@ struct trace_test_event {
     const void *data;
     uint32_t data_size;
     uint32_t uncounted; /* of data_size, not in data_len */
-    uint64_t time; /* in units of the file */
-    uint32_t cut;  /* bytes that a snaplen took from the end */
+    uint64_t time;      /* in units of the file */
+    uint32_t cut;       /* bytes that a snaplen took from the end */
 };
 
 void trace_test_begin(struct trace_test_file *file);

@@ -218,6 +218,17 @@ static int read_packet(struct reader *reader, const struct pcap_pkthdr *packet, 
     return rc ? rc : trace_add(records, &record);
 }
 
+/* What libpcap stopped at. */
+static int damaged(const struct reader *reader, uint32_t frames)
+{
+    const char *reason = pcap_geterr(reader->pcap);
+    /* No damage: this is libpcap's word for a second interface that is unlike the first. */
+    bool interface = strstr(reason, "of the first interface");
+    return trace_fail(
+        reader->records->error, reader->records->name, -EINVAL, "after %u frames: %s%s", frames, reason,
+        interface ? "; all must be usbmon's and alike, record them into files of their own" : "");
+}
+
 static int read_packets(struct reader *reader)
 {
     struct trace_records *records = reader->records;
@@ -234,8 +245,7 @@ static int read_packets(struct reader *reader)
             return 0;
         }
         if (got < 0)
-            return trace_fail(records->error, records->name, -EINVAL, "after frame %u: %s", frame - 1,
-                              pcap_geterr(reader->pcap));
+            return damaged(reader, frame - 1);
         int rc = read_packet(reader, packet, data, frame);
         if (rc)
             return rc;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Private to sim/trace: the events of a file as its format has them, before they are paired to URBs. A reader (pcap.c,
- * text.c) adds records; trace_pair() makes the trace of them.
+ * Private to sim/trace: the events of a file as its format has them, before they are paired to URBs. A reader
+ * (pcap.c, text.c) adds records; trace_pair() makes the trace of them.
  */
 #ifndef SIM_TRACE_RECORDS_H
 #define SIM_TRACE_RECORDS_H
@@ -55,7 +55,8 @@ struct trace_records {
 };
 
 /* Writes the line "name: ..." and returns rc. */
-__attribute__((format(printf, 4, 5))) int trace_fail(char *error, const char *name, int rc, const char *format, ...);
+__attribute__((format(printf, 4, 5))) int trace_fail(char *error, const char *name, int rc,
+                                                     const char *format, ...);
 /* Memory that lives as long as the trace, or NULL. */
 void *trace_alloc(struct trace_records *records, size_t size);
 /* Copies the record; what it points to must come from trace_alloc(). */

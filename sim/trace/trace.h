@@ -3,11 +3,11 @@
  * Recorded USB traffic: what usbmon saw, as a list of URBs.
  *
  * Reads classic pcap and pcapng (libpcap) with link type 220 (LINKTYPE_USB_LINUX_MMAPPED) and 189
- * (LINKTYPE_USB_LINUX), both byte orders, any time resolution, and usbmon text ("1u", Documentation/usb/usbmon.rst).
- * Everything else is refused with one line that names it.
+ * (LINKTYPE_USB_LINUX), both byte orders, any time resolution, and usbmon text ("1u",
+ * Documentation/usb/usbmon.rst). Everything else is refused with one line that names it.
  *
- * A file is hostile: every length is checked, memory is bounded by the file's size. A file that ends in the middle of
- * an event is refused or kept up to there (trace.truncated), never misread.
+ * A file is hostile: every length is checked, memory is bounded by the file's size. A file that ends in the
+ * middle of an event is refused or kept up to there (trace.truncated), never misread.
  */
 #ifndef SIM_TRACE_TRACE_H
 #define SIM_TRACE_TRACE_H
@@ -44,25 +44,25 @@ struct trace_urb {
     uint8_t device;
     uint8_t endpoint; /* 0..15 */
     uint8_t type;     /* USBIF_PIPE_TYPE_* */
-    bool in;          /* as Linux has it: a control request without a data stage is OUT, whatever its setup says */
+    bool in; /* as Linux has it: a control request without a data stage is OUT, whatever its setup says */
     bool has_setup;
     uint8_t setup[8];
-    uint32_t length;   /* asked for; 0 without a submission */
-    uint32_t flags;    /* Linux URB flags of the submission: 1 SHORT_NOT_OK, 0x40 ZERO_PACKET; text has none (0) */
-    uint32_t interval;
+    uint32_t length; /* asked for; 0 without a submission */
+    uint32_t flags;  /* Linux URB flags of the submission: 1 SHORT_NOT_OK, 0x40 ZERO_PACKET; 189 and text: 0 */
+    uint32_t interval; /* 189: 0 */
     uint32_t start_frame;
-    int32_t status;    /* of the completion or of E; TRACE_IN_PROGRESS without one */
+    int32_t status;  /* of the completion or of E; TRACE_IN_PROGRESS without one */
     uint32_t actual; /* isochronous in text: the sum of the packets shown, a part of it with TRACE_ISO_CUT */
     uint32_t error_count;
 
-    const uint8_t *out;      /* OUT payload, out_captured bytes of `length` */
+    const uint8_t *out; /* OUT payload, out_captured bytes of `length` */
     uint32_t out_captured;
-    const uint8_t *in_data;  /* IN payload; for isochronous the area that the packets' offsets point into */
+    const uint8_t *in_data; /* IN payload; for isochronous the area that the packets' offsets point into */
     uint32_t in_captured;
-    bool out_missing;        /* flagged absent or cut: out_captured < length */
-    bool in_missing;         /* likewise for IN data that should be there */
+    bool out_missing; /* flagged absent or cut: out_captured < length */
+    bool in_missing;  /* likewise for IN data that should be there */
 
-    uint32_t nr_packets;               /* isochronous: as submitted */
+    uint32_t nr_packets;                /* isochronous: as submitted */
     const struct pvusb_iso_desc *iso_s; /* nr_iso_s of them recorded; binary shows at most 128, text 5 */
     const struct pvusb_iso_desc *iso_c; /* length is that of iso_s, 0 if it is not recorded */
     uint32_t nr_iso_s;
@@ -71,9 +71,9 @@ struct trace_urb {
 
 struct trace {
     enum trace_format format;
-    bool truncated;        /* the file ends in the middle of a record */
-    uint32_t events;       /* S, C and E records read */
-    uint32_t other;        /* records of another kind, skipped and counted */
+    bool truncated;         /* the file ends in the middle of a record */
+    uint32_t events;        /* S, C and E records read */
+    uint32_t other;         /* records of another kind, skipped and counted */
     struct trace_urb *urbs; /* in order of submission; URBs without one stand where their completion is */
     uint32_t nr_urbs;
     /*
@@ -91,12 +91,13 @@ struct trace {
 #define TRACE_ERROR_MAX 512
 
 /*
- * Reads a file. On failure a negative errno and one line in error that names the file and the reason, without newline.
- * -EINVAL: not a trace, a link type not supported (named), or not a single event in it.
+ * Reads a file. On failure a negative errno and one line in error that names the file and the reason, without
+ * newline. -EINVAL: not a trace, a link type not supported (named), or not a single event in it.
  */
 int trace_read(const char *path, struct trace *out, char error[TRACE_ERROR_MAX]);
 /* The same from memory; name is for messages. */
-int trace_read_memory(const char *name, const void *data, size_t size, struct trace *out, char error[TRACE_ERROR_MAX]);
+int trace_read_memory(const char *name, const void *data, size_t size, struct trace *out,
+                      char error[TRACE_ERROR_MAX]);
 /* Frees what trace_read() made; idempotent, and safe on a zeroed struct. */
 void trace_dispose(struct trace *trace);
 
@@ -105,11 +106,11 @@ void trace_dispose(struct trace *trace);
  * an URB may have several.
  */
 enum trace_class {
-    TRACE_ROOTHUB = 1u << 0,        /* device 1 of its bus: answered by the root hub, never on a ring */
-    TRACE_NO_SUBMISSION = 1u << 1,  /* the file begins after it */
+    TRACE_ROOTHUB = 1u << 0,       /* device 1 of its bus: answered by the root hub, never on a ring */
+    TRACE_NO_SUBMISSION = 1u << 1, /* the file begins after it */
     TRACE_NEVER_COMPLETED = 1u << 2,
     TRACE_ADDR0 = 1u << 3,
-    TRACE_SET_ADDRESS = 1u << 4,    /* standard request to address 0 or another: intercepted, never reaches the device */
+    TRACE_SET_ADDRESS = 1u << 4, /* standard request, to any address: intercepted, never reaches the device */
     TRACE_TOO_LONG = 1u << 5,       /* more than 65536 bytes or 16 pages */
     TRACE_UNLINKED = 1u << 6,       /* ended with -ENOENT or -ECONNRESET */
     TRACE_STATUS_UNKNOWN = 1u << 7, /* a status that has no usbif code (EREMOTEIO, EILSEQ, ...) */
@@ -119,9 +120,9 @@ enum trace_class {
     TRACE_ZERO_PACKET = 1u << 11,
     TRACE_ERROR_WITH_DATA = 1u << 12, /* but not unlinked, where it is common */
     TRACE_ACTUAL_BEYOND_LENGTH = 1u << 13,
-    TRACE_REFUSED = 1u << 14,       /* E record: the host controller did not take it */
-    TRACE_ISO_CUT = 1u << 15,       /* descriptors not all in the file */
-    TRACE_SHORT = 1u << 16,         /* IN, not isochronous, status 0 and actual < length */
+    TRACE_REFUSED = 1u << 14, /* E record: the host controller did not take it */
+    TRACE_ISO_CUT = 1u << 15, /* descriptors not all in the file */
+    TRACE_SHORT = 1u << 16,   /* IN, not isochronous, status 0 and actual < length */
 };
 uint32_t trace_classify(const struct trace_urb *urb);
 /* "roothub", ... for one bit. */
@@ -131,8 +132,8 @@ const char *trace_class_name(enum trace_class bit);
 struct trace_writer;
 int trace_writer_create(const char *path, struct trace_writer **out, char error[TRACE_ERROR_MAX]);
 /*
- * One event: what is 'S', 'C' or 'E'. Of urb the fields of that event are used; data is the payload that it carries
- * (NULL if none), data_length its length. A packet of more than 262144 bytes is cut as usbmon cuts it.
+ * One event: what is 'S', 'C' or 'E'. Of urb the fields of that event are used; data is the payload that it
+ * carries (NULL if none), data_length its length. A packet of more than 262144 bytes is cut.
  */
 int trace_writer_event(struct trace_writer *writer, const struct trace_urb *urb, char what, uint64_t time_ns,
                        const void *data, uint32_t data_length);
