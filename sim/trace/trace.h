@@ -48,7 +48,7 @@ struct trace_urb {
     bool has_setup;
     uint8_t setup[8];
     uint32_t length; /* asked for; 0 without a submission */
-    uint32_t flags;  /* Linux URB flags of the submission: 1 SHORT_NOT_OK, 0x40 ZERO_PACKET; 189 and text: 0 */
+    uint32_t flags;  /* Linux URB flags of the submission: 1 SHORT_NOT_OK, 0x40 ZERO_PACKET; 0 in 189, text */
     uint32_t interval; /* 189: 0 */
     uint32_t start_frame;
     int32_t status;  /* of the completion or of E; TRACE_IN_PROGRESS without one */
