@@ -75,8 +75,8 @@ void pvusb_ring_back_attach(struct pvusb_ring_back *back, const struct pvusb_rin
 /* Requests taken and not yet answered. */
 uint32_t pvusb_ring_back_owed(const struct pvusb_ring_back *back);
 /*
- * Copies out the next request, once. PVUSB_EMPTY also while a full ring of answers
- * is owed (rule RING-18); a violation if the frontend's index is impossible.
+ * Copies out the next request, once. While a full ring of answers is owed there can be none:
+ * PVUSB_EMPTY, or a violation if the frontend's index says otherwise (rules RING-09, RING-18).
  */
 enum pvusb_verdict pvusb_ring_back_take(struct pvusb_ring_back *back, void *request);
 /* Copies a response into the next slot; false when none is owed. The rest of the slot keeps its bytes (rule RING-14). */
