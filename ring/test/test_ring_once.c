@@ -45,6 +45,10 @@ static uint8_t *alias;   /* the same page, open */
 static uint16_t reads[PVUSB_PAGE_SIZE], writes[PVUSB_PAGE_SIZE];
 static uint8_t truth[PVUSB_PAGE_SIZE]; /* what the page holds, without the poison */
 
+/* Runs before access number act_at, and is cleared then. */
+static void (*act)(void);
+static unsigned int act_at, accesses;
+
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *ctx = context;
@@ -52,6 +56,10 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     if (offset >= PVUSB_PAGE_SIZE) {
         signal(sig, SIG_DFL);
         return;
+    }
+    if (act && accesses++ == act_at) {
+        act();
+        act = NULL;
     }
     if (ctx->uc_mcontext.gregs[REG_ERR] & FAULT_WAS_WRITE) {
         writes[offset]++;
@@ -175,6 +183,93 @@ static bool watch_notices_double_fetches(void)
     return reads[SLOTS] == 1 && wide == 0xdddd0707u;
 }
 
+/* The two ends of the meeting; the peer's works on the open mapping. */
+static struct pvusb_ring_front meet_front;
+static struct pvusb_ring_back meet_back;
+static bool noticed;
+
+static void front_sends(void)
+{
+    uint8_t bytes[148] = {0};
+    noticed |= pvusb_ring_front_put(&meet_front, bytes) && pvusb_ring_front_push(&meet_front);
+}
+
+static void back_sends(void)
+{
+    uint8_t bytes[148] = {0};
+    noticed |= pvusb_ring_back_put(&meet_back, bytes) && pvusb_ring_back_push(&meet_back);
+}
+
+static void front_goes_to_sleep(void)
+{
+    noticed |= pvusb_ring_front_final_check(&meet_front);
+}
+
+static void back_goes_to_sleep(void)
+{
+    noticed |= pvusb_ring_back_final_check(&meet_back);
+}
+
+/* `watched` by one end with `peer` by the other before its access number n. False when nobody noticed. */
+static bool meet(void (*watched)(void), bool front_is_watched, void (*peer)(void), unsigned int n, bool *met)
+{
+    uint8_t bytes[148] = {0};
+    pvusb_ring_front_init(&meet_front, &pvusb_urb_ring, alias);
+    pvusb_ring_back_init(&meet_back, &pvusb_urb_ring, alias);
+    /* One exchange without a final check: now nobody waits for index 2. */
+    front_sends();
+    pvusb_ring_back_take(&meet_back, bytes);
+    back_sends();
+    pvusb_ring_front_take(&meet_front, bytes);
+    /* Something for the backend to answer, unless it is the frontend that sends. */
+    if (watched == back_sends || peer == back_sends) {
+        front_sends();
+        pvusb_ring_back_take(&meet_back, bytes);
+    }
+    noticed = false;
+    *(front_is_watched ? &meet_front.page : &meet_back.page) = guarded;
+    act = peer;
+    act_at = n;
+    accesses = 0;
+    watch();
+    watched();
+    unwatch(true);
+    *met = act == NULL;
+    if (!*met)
+        peer();
+    act = NULL;
+    return noticed;
+}
+
+static bool nobody_sleeps_on_work(void)
+{
+    static const struct {
+        const char *name;
+        void (*watched)(void);
+        bool front_is_watched;
+        void (*peer)(void);
+    } meetings[] = {
+        {"frontend goes to sleep, backend sends", front_goes_to_sleep, true, back_sends},
+        {"backend goes to sleep, frontend sends", back_goes_to_sleep, false, front_sends},
+        {"frontend sends, backend goes to sleep", front_sends, true, back_goes_to_sleep},
+        {"backend sends, frontend goes to sleep", back_sends, false, front_goes_to_sleep},
+    };
+    for (size_t i = 0; i < sizeof(meetings) / sizeof(meetings[0]); i++) {
+        bool met = true;
+        unsigned int n = 0;
+        for (; met; n++) {
+            if (!meet(meetings[i].watched, meetings[i].front_is_watched, meetings[i].peer, n, &met)) {
+                printf("%s, before access %u: nobody notices\n", meetings[i].name, n);
+                return false;
+            }
+        }
+        printf("%s: noticed in each of %u orders\n", meetings[i].name, n);
+        if (n < 3)
+            return false;
+    }
+    return true;
+}
+
 static int run(void)
 {
     if (!map_twice()) {
@@ -199,7 +294,7 @@ static int run(void)
         }
         printf("kind %zu: %u messages, each cell accessed once\n", k, kinds[k]->slots + 3u);
     }
-    return 0;
+    return nobody_sleeps_on_work() ? 0 : 1;
 }
 
 #else
