@@ -101,19 +101,22 @@ static int take_watches(struct back *back)
 {
     char path[XEN_XS_PATH_MAX + 1];
     char token[XEN_XS_TOKEN_MAX + 1];
-    bool any = false;
-    int rc;
-    while (!(rc = back->xen->ops->xs_watch_read(back->xen, path, token)))
-        any = true;
-    if (rc != -EAGAIN)
+    unsigned int n = 0;
+    int rc = 0;
+    while (n < BACK_WATCHES_PER_STEP && !(rc = back->xen->ops->xs_watch_read(back->xen, path, token)))
+        n++;
+    if (rc && rc != -EAGAIN)
         return rc;
-    return any ? back_follow(back) : 0;
+    back->busy = back->busy || n == BACK_WATCHES_PER_STEP;
+    return n > 0 ? back_follow(back) : 0;
 }
 
 static void take_events(struct back *back)
 {
     evtchn_port_t port;
-    while (!back->xen->ops->evtchn_pending(back->xen, &port)) {
+    unsigned int n = 0;
+    while (n < BACK_EVENTS_PER_STEP && !back->xen->ops->evtchn_pending(back->xen, &port)) {
+        n++;
         if (port != back->evtchn)
             continue; /* a channel of before a reconnect */
         back_take_requests(back);
@@ -121,17 +124,17 @@ static void take_events(struct back *back)
         if (port == back->evtchn)
             back->xen->ops->evtchn_unmask(back->xen, port);
     }
+    back->busy = back->busy || n == BACK_EVENTS_PER_STEP;
 }
 
 int back_step(struct back *back, uint64_t now_ns)
 {
     (void)now_ns; /* a backend has no times of its own; devices have */
     back->stepping = true;
+    back->busy = false;
     int rc = take_watches(back);
     if (!rc) {
         take_events(back);
-        if (back->busy)
-            back_take_requests(back);
         back_push(back);
     }
     back->stepping = false;

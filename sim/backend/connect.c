@@ -146,7 +146,6 @@ void back_disconnect(struct back *back)
     unmap_ring(back, &back->conn_page);
     back->xen->ops->evtchn_close(back->xen, back->evtchn);
     back->evtchn = 0;
-    back->busy = false;
     memset(back->address, 0, sizeof(back->address)); /* rule ADR-06 */
     for (unsigned int i = 1; i <= PVUSB_PORTS_MAX; i++) {
         back->port[i].told = USBIF_SPEED_NONE;

@@ -11,7 +11,9 @@
 
 #define BACK_REQUESTS    PVUSB_URB_RING_SLOTS
 #define BACK_BUSID_MAX   32u /* the kernel backend compares 20 bytes (rule XS-09) */
-#define BACK_STEP_BUDGET 256u /* requests per step, so that one connector cannot hold up the others */
+/* Per step, so that a guest that never stops cannot hold up the others (MAL-41). Requests are bounded by the ring. */
+#define BACK_EVENTS_PER_STEP  16u
+#define BACK_WATCHES_PER_STEP 64u
 /* 16 requests of 16 pages, and two rings (rule RING-20). */
 #define BACK_MAPS_MAX (BACK_REQUESTS * PVUSB_SEGMENTS_MAX + 2u)
 
@@ -48,7 +50,7 @@ struct back {
     enum xenbus_state frontend_state;
     enum pvusb_verdict verdict;
     bool stepping;
-    bool busy;        /* the budget ran out with work left */
+    bool busy;        /* the last step ended at one of its bounds */
     bool seen_alive;  /* the frontend has had a state other than Unknown */
     bool complained;  /* about what is missing; once per wait */
     struct usb_host_listener listener;

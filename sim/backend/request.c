@@ -350,8 +350,6 @@ static void dispatch(struct back *back, const struct usbif_urb_request *slot)
 void back_take_requests(struct back *back)
 {
     struct usbif_urb_request slot;
-    unsigned int budget = BACK_STEP_BUDGET;
-    back->busy = false;
     do {
         enum pvusb_verdict verdict;
         while (back->urb_page && (verdict = pvusb_ring_back_take(&back->urb_ring, &slot)) != PVUSB_EMPTY) {
@@ -360,10 +358,6 @@ void back_take_requests(struct back *back)
                 return;
             }
             dispatch(back, &slot);
-            if (--budget == 0) {
-                back->busy = true;
-                return;
-            }
         }
     } while (back->urb_page && pvusb_ring_back_final_check(&back->urb_ring));
 }
