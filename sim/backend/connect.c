@@ -126,6 +126,7 @@ static void connect(struct back *back)
     pvusb_ring_back_init(&back->urb_ring, &pvusb_urb_ring, back->urb_page);
     pvusb_ring_back_init(&back->conn_ring, &pvusb_conn_ring, back->conn_page);
     back->verdict = PVUSB_OK; /* of this connection, not of an earlier one (rule RING-10) */
+    back->odd_pipes = false;
     back_set_state(back, XenbusStateConnected);
     back_send_events(back);
     back_take_requests(back); /* published before we bound (rule BUS-10) */

@@ -14,6 +14,8 @@
 #define REQ_SET_CONFIGURATION 9
 #define REQ_SET_INTERFACE     11
 
+#define PIPE_UNDEFINED 0x3ff80040u /* usbif.h: bits 6 and 19 to 29 must be zero */
+
 /* ---- answering ---- */
 
 static void respond(struct back *back, const struct usbif_urb_response *response)
@@ -326,11 +328,21 @@ static struct back_request *request_take(struct back *back)
     return NULL; /* cannot be: the ring lets no more than 16 be owed */
 }
 
+/* Old frontends send Linux's own pipe word: served, and said once (rule PIPE-01). */
+static void note_odd_pipe(struct back *back, uint32_t pipe)
+{
+    if (!(pipe & PIPE_UNDEFINED) || back->odd_pipes)
+        return;
+    back->odd_pipes = true;
+    back_log(back, "pipe %08x: undefined bits are ignored", pipe);
+}
+
 static void dispatch(struct back *back, const struct usbif_urb_request *slot)
 {
     struct back_request *request = request_take(back);
     int32_t status;
     assert(request);
+    note_odd_pipe(back, slot->pipe);
     back->stats.requests++;
     enum pvusb_verdict verdict = pvusb_urb_decode(slot, &request->urb);
     if (verdict != PVUSB_OK) {
