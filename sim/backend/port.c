@@ -133,8 +133,8 @@ static bool send_port(struct back *back, unsigned int number)
 
 void back_send_events(struct back *back)
 {
-    if (back->state != XenbusStateConnected || !back->conn_page)
-        return;
+    if (back->state != XenbusStateConnected || !back->conn_page || back->verdict != PVUSB_OK)
+        return; /* the verdict: closing a device after a violation must not look at the ring again */
     for (unsigned int i = 1; i <= back->num_ports && send_port(back, i); i++)
         ;
     if (!back->conn_page || back->conn_ring.rsp_prod == back->conn_ring.rsp_published)
