@@ -195,14 +195,17 @@ static void follow_connected(struct back *back, enum xenbus_state own)
     }
 }
 
-static void follow_closed(struct back *back)
+static void follow_closed(struct back *back, enum xenbus_state own)
 {
     enum xenbus_state frontend = back->frontend_state;
+    enum xenbus_state before = back->state;
     if (back->state == XenbusStateClosing &&
         (frontend == XenbusStateClosed || frontend == XenbusStateInitialising || frontend == XenbusStateUnknown))
         back_set_state(back, XenbusStateClosed);
     if (back->state != XenbusStateClosed)
         return;
+    if (before == XenbusStateClosed && own == XenbusStateClosing) /* the toolstack asked for what is so already, and waits for an answer */
+        (void)xenbus_state_write(back->xen, back->dir, XenbusStateClosed);
     if (!online(back)) {
         back_close_ports(back); /* rule BUS-16 */
         return;
@@ -216,7 +219,10 @@ static void follow_frontend(struct back *back, enum xenbus_state own)
     enum xenbus_state frontend = back->frontend_state;
     switch (back->state) {
     case XenbusStateInitialising:
-        initialise(back);
+        if (own == XenbusStateClosing)
+            back_set_state(back, XenbusStateClosed);
+        else
+            initialise(back);
         break;
     case XenbusStateInitWait:
         if (own == XenbusStateClosing || frontend == XenbusStateClosing || frontend == XenbusStateClosed)
@@ -227,7 +233,7 @@ static void follow_frontend(struct back *back, enum xenbus_state own)
         break;
     case XenbusStateClosing:
     case XenbusStateClosed:
-        follow_closed(back);
+        follow_closed(back, own);
         break;
     case XenbusStateUnknown:
     case XenbusStateInitialised:
