@@ -225,6 +225,22 @@ static bool is_standard(const uint8_t setup[8], uint8_t type, uint8_t what)
     return setup[0] == type && setup[1] == what;
 }
 
+static bool is_clear_halt(const uint8_t setup[8])
+{
+    return is_standard(setup, 0x02, REQ_CLEAR_FEATURE) && pvusb_setup_value(setup) == 0;
+}
+
+/*
+ * Interfaces, alternate settings and endpoints have one byte at the host, two in the request:
+ * what a device would refuse must not become another one's number.
+ */
+static bool names_nothing(const uint8_t setup[8])
+{
+    if (is_standard(setup, 0x01, REQ_SET_INTERFACE))
+        return setup[3] != 0 || setup[5] != 0;
+    return is_clear_halt(setup) && setup[5] != 0;
+}
+
 /* SET_ADDRESS never reaches the device (rules CTL-04 to CTL-07, ADR-03, ADR-04). */
 static int32_t set_address(struct back *back, unsigned int port, uint8_t from, uint16_t to)
 {
@@ -260,7 +276,8 @@ static bool settle_early(struct back *back, struct back_request *request, int32_
         *status = USBIF_STATUS_INVAL; /* rule CTL-02 */
         return true;
     }
-    return false;
+    *status = USBIF_STATUS_STALL;
+    return control && names_nothing(urb->setup);
 }
 
 /* Three requests concern the host's own state and are conveyed as what they are (rules CTL-09 to CTL-11). */
@@ -278,7 +295,7 @@ static void submit(struct back_request *request)
         host->ops->set_configuration(host, device, urb, setup[2]);
     else if (control && is_standard(setup, 0x01, REQ_SET_INTERFACE))
         host->ops->set_interface(host, device, urb, setup[4], setup[2]);
-    else if (control && is_standard(setup, 0x02, REQ_CLEAR_FEATURE) && pvusb_setup_value(setup) == 0)
+    else if (control && is_clear_halt(setup))
         host->ops->clear_halt(host, device, urb, setup[4]);
     else
         host->ops->submit(host, device, urb);
