@@ -46,6 +46,13 @@ void back_attach_port(struct back *back, unsigned int number)
     back_log(back, "port %u: %s attached", number, port->busid);
 }
 
+void back_fill_ports(struct back *back)
+{
+    for (unsigned int i = 1; i <= back->num_ports; i++)
+        back_attach_port(back, i);
+    back_send_events(back);
+}
+
 /* Answers first, then the event, then the addresses (rule HOT-05). */
 void back_detach_port(struct back *back, unsigned int number)
 {
@@ -64,33 +71,32 @@ void back_detach_port(struct back *back, unsigned int number)
     back_forget_addresses(back, number);
 }
 
-static void set_port(struct back *back, unsigned int number, const char *busid)
+/* A missing node leaves its port as it is (rule XS-08). */
+static void read_port(struct back *back, unsigned int number)
 {
     struct back_port *port = &back->port[number];
+    char node[16];
+    char busid[XENBUS_VALUE_MAX];
+    snprintf(node, sizeof(node), "port/%u", number);
+    int rc = xenbus_read(back->xen, XEN_XBT_NIL, back->dir, node, busid);
+    if (rc == -ENOENT || rc == -EPIPE)
+        return;
+    if (rc || strlen(busid) >= BACK_BUSID_MAX) {
+        back_log(back, "port %u: no name of a device, or longer than %u bytes", number, BACK_BUSID_MAX - 1);
+        busid[0] = '\0'; /* what was there before is not what the toolstack wants now */
+    }
     if (strcmp(port->busid, busid) != 0) {
         back_detach_port(back, number);
         snprintf(port->busid, sizeof(port->busid), "%s", busid);
     }
-    back_attach_port(back, number);
 }
 
-/* A missing node leaves its port as it is (rule XS-08). */
 void back_read_ports(struct back *back)
 {
-    for (unsigned int i = 1; i <= back->num_ports; i++) {
-        char node[16];
-        char busid[XENBUS_VALUE_MAX];
-        snprintf(node, sizeof(node), "port/%u", i);
-        int rc = xenbus_read(back->xen, XEN_XBT_NIL, back->dir, node, busid);
-        if (rc == -ENOENT || rc == -EPIPE)
-            continue;
-        if (rc || strlen(busid) >= BACK_BUSID_MAX) {
-            back_log(back, "port %u: the name of the device is longer than %u bytes", i, BACK_BUSID_MAX - 1);
-            continue;
-        }
-        set_port(back, i, busid);
-    }
-    back_send_events(back);
+    /* All are read before any is filled: a device may move from a higher port to a lower one. */
+    for (unsigned int i = 1; i <= back->num_ports; i++)
+        read_port(back, i);
+    back_fill_ports(back);
 }
 
 void back_close_ports(struct back *back)

@@ -90,6 +90,8 @@ void back_cancel_port(struct back *back, unsigned int port);
 /* port.c */
 void back_read_ports(struct back *back);
 void back_attach_port(struct back *back, unsigned int port);
+/* Attaches what the port nodes name and was not to be had before. */
+void back_fill_ports(struct back *back);
 void back_detach_port(struct back *back, unsigned int port);
 void back_close_ports(struct back *back);
 /* Sends the plug events that are owed, as far as there are requests for them. */
