@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xenbus/xenbus.h"
+#include "backend/private.h"
 
 #define CONNECTORS_MAX 1024u
 
@@ -185,8 +185,23 @@ void back_driver_destroy(struct back_driver *driver)
     free(driver);
 }
 
+/* A device that one connector gave up may be what another waits for, also one that was stepped before it. */
+static void pass_devices_on(struct back_driver *driver, bool released)
+{
+    for (unsigned int i = 0; i < driver->nr_connectors; i++) {
+        released = released || driver->connector[i].back->released;
+        driver->connector[i].back->released = false;
+    }
+    for (unsigned int i = 0; released && i < driver->nr_connectors; i++) {
+        enum xenbus_state state = back_state(driver->connector[i].back);
+        if (state == XenbusStateInitWait || state == XenbusStateConnected)
+            back_fill_ports(driver->connector[i].back);
+    }
+}
+
 int back_driver_step(struct back_driver *driver, uint64_t now_ns)
 {
+    bool released = false;
     int rc = take_watches(driver);
     for (unsigned int i = 0; !rc && i < driver->nr_connectors;) {
         rc = back_step(driver->connector[i].back, now_ns);
@@ -197,7 +212,10 @@ int back_driver_step(struct back_driver *driver, uint64_t now_ns)
         rc = 0;
         back_destroy(driver->connector[i].back); /* the toolstack removed it */
         driver->connector[i] = driver->connector[--driver->nr_connectors];
+        released = true;
     }
+    if (!rc)
+        pass_devices_on(driver, released);
     return rc;
 }
 

@@ -62,6 +62,7 @@ void back_detach_port(struct back *back, unsigned int number)
         return;
     back_cancel_port(back, number);
     host->ops->close(host, port->device); /* completes what cancelling has not */
+    back->released = true;
     port->device = NULL;
     port->speed = USBIF_SPEED_NONE;
     port->tell_gone = port->told != USBIF_SPEED_NONE;

@@ -53,6 +53,7 @@ struct back {
     bool busy;        /* the last step ended at one of its bounds */
     bool seen_alive;  /* the frontend has had a state other than Unknown */
     bool complained;  /* about what is missing; once per wait */
+    bool released;    /* closed a device since the driver last asked: another connector may want it */
     bool odd_pipes;   /* undefined pipe bits were noted; once per connection (MAL-31) */
     struct usb_host_listener listener;
 
