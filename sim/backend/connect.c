@@ -247,7 +247,7 @@ int back_follow(struct back *back)
 {
     char frontend_dir[XENBUS_VALUE_MAX];
     int rc = xenbus_read(back->xen, XEN_XBT_NIL, back->dir, "frontend", frontend_dir);
-    if (rc)
+    if (rc == -ENOENT || rc == -EPIPE)
         return rc; /* -ENOENT: the directory is gone (rule BUS-20) */
     enum xenbus_state own = xenbus_state_read(back->xen, back->dir);
     back->frontend_state = xenbus_state_read(back->xen, back->frontend_dir);

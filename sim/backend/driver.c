@@ -38,6 +38,18 @@ static bool known(const struct back_driver *driver, const char *kind, domid_t fr
     return false;
 }
 
+/* One connector that cannot be had must not take the others down (rule SEC-16). */
+static int cannot_serve(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid, int rc)
+{
+    char line[128];
+    if (rc == -EPIPE)
+        return rc;
+    snprintf(line, sizeof(line), "%s-%u-%u: cannot be served: %s", kind, frontend, devid, strerror(-rc));
+    if (driver->config.log)
+        driver->config.log(driver->config.log_context, line);
+    return 0;
+}
+
 static int add_connector(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid)
 {
     struct back_config config = driver->config;
@@ -46,21 +58,21 @@ static int add_connector(struct back_driver *driver, const char *kind, domid_t f
     if (known(driver, kind, frontend, devid))
         return 0;
     if (driver->nr_connectors == CONNECTORS_MAX)
-        return -ENOSPC;
+        return cannot_serve(driver, kind, frontend, devid, -ENOSPC);
     struct connector *grown = realloc(driver->connector, (driver->nr_connectors + 1) * sizeof(*grown));
     if (!grown)
-        return -ENOMEM;
+        return cannot_serve(driver, kind, frontend, devid, -ENOMEM);
     driver->connector = grown;
     int rc = driver->machine->ops->open(driver->machine, driver->xen->domid, &xen);
     if (rc)
-        return rc;
+        return cannot_serve(driver, kind, frontend, devid, rc);
     config.kind = kind;
     config.frontend = frontend;
     config.devid = devid;
     rc = back_create(xen, &config, &back);
     if (rc) {
         xen_close(xen);
-        return rc == -ENOENT ? 0 : rc; /* not written yet: the watch comes again */
+        return rc == -ENOENT ? 0 : cannot_serve(driver, kind, frontend, devid, rc); /* not written: a watch comes */
     }
     grown[driver->nr_connectors++] =
         (struct connector){.back = back, .kind = kind, .frontend = frontend, .devid = devid};
@@ -86,10 +98,8 @@ static int each_number(struct back_driver *driver, const char *dir, unsigned int
     char names[XEN_XS_PAYLOAD_MAX];
     ssize_t n = driver->xen->ops->xs_directory(driver->xen, XEN_XBT_NIL, dir, names, sizeof(names));
     int rc = 0;
-    if (n == -ENOENT)
-        return 0;
     if (n < 0)
-        return (int)n;
+        return n == -EPIPE ? -EPIPE : 0; /* nobody there, or more than xenstore lets us read */
     for (const char *name = names; !rc && name < names + n; name += strlen(name) + 1) {
         unsigned int number;
         if (!parse_id(name, max, &number))
