@@ -66,6 +66,8 @@ static void initialise(struct back *back)
         complain(back, "usb-ver not readable or out of bounds", rc);
         return;
     }
+    if (ports != back->num_ports || version != back->usb_ver)
+        back_close_ports(back); /* a later connection may have fewer, or may not have fast devices */
     back->num_ports = ports;
     back->usb_ver = version;
     (void)xenbus_write(back->xen, XEN_XBT_NIL, back->dir, "hotplug-status", "connected"); /* rule XS-15 */
