@@ -79,11 +79,11 @@ static int read_configuration(struct front *front)
 static int make_rings(struct front *front)
 {
     const struct xen_ops *ops = front->xen->ops;
-    int rc = ops->pages_alloc(front->xen, 1, &front->urb_page);
+    int rc = front_memory_alloc(front, 1, &front->urb_page);
     if (!rc)
-        rc = ops->pages_alloc(front->xen, 1, &front->conn_page);
+        rc = front_memory_alloc(front, 1, &front->conn_page);
     if (!rc)
-        rc = ops->pages_alloc(front->xen, FRONT_SLOTS, &front->bounce_pages);
+        rc = front_memory_alloc(front, FRONT_SLOTS, &front->bounce_pages);
     if (rc)
         return rc;
     pvusb_ring_front_init(&front->urb_ring, &pvusb_urb_ring, front->urb_page);
@@ -188,7 +188,7 @@ static bool backend_left(const struct front *front)
 
 /*
  * Without an answer an URB returns when the backend has left and maps none of its pages any
- * more, or at the deadline: then its pages stay granted, which is said, and not used again by us.
+ * more, or at the deadline: then those pages are logged and kept from use until the backend lets go.
  */
 static void return_slots(struct front *front)
 {
@@ -202,8 +202,7 @@ static void return_slots(struct front *front)
         if (!front_slot_end_grants(front, slot)) {
             if (!late)
                 continue;
-            front_log(front, "%u pages of an URB are still mapped by the backend", slot->nr_refs);
-            slot->nr_refs = 0;
+            front_log(front, "%u pages of an URB are still mapped by the backend", slot->nr_grants);
         }
         struct hcd_urb *urb = slot->urb;
         front_slot_free(front, slot);
@@ -222,15 +221,15 @@ static bool release_page(struct front *front, void **page, grant_ref_t *ref, boo
         if (!late)
             return false;
         front_log(front, "a ring is still mapped by the backend");
-    } else {
-        front->xen->ops->pages_free(front->xen, *page, 1);
+        front_memory_abandon(front, *ref, *page);
     }
+    front_memory_free(front, *page);
     *page = NULL;
     *ref = 0;
     return true;
 }
 
-/* Gives back what make_rings() took; at the deadline what the backend still maps is left to the machine. */
+/* Gives back what make_rings() took; from the deadline on what the backend still maps is only kept from use. */
 void front_release_rings(struct front *front)
 {
     bool late = front->now_ns >= front->close_deadline_ns;
@@ -241,7 +240,7 @@ void front_release_rings(struct front *front)
     if (!release_page(front, &front->urb_page, &front->urb_ref, late) ||
         !release_page(front, &front->conn_page, &front->conn_ref, late))
         return;
-    front->xen->ops->pages_free(front->xen, front->bounce_pages, FRONT_SLOTS);
+    front_memory_free(front, front->bounce_pages);
     front->bounce_pages = NULL;
 }
 

@@ -37,7 +37,9 @@ static int check_urb(const struct front *front, const struct hcd_urb *urb)
             return -EINVAL;
         pages++;
     }
-    return urb->length > PVUSB_URB_LENGTH_MAX || pages > PVUSB_SEGMENTS_MAX ? -EMSGSIZE : 0;
+    if (urb->length > PVUSB_URB_LENGTH_MAX || pages > PVUSB_SEGMENTS_MAX)
+        return -EMSGSIZE;
+    return urb->length == 0 || front_memory_holds(front, urb->buffer, urb->length) ? 0 : -EFAULT;
 }
 
 static int front_submit(struct hcd *hcd, struct hcd_urb *urb)
@@ -102,13 +104,13 @@ static int front_buffer_alloc(struct hcd *hcd, size_t size, void **out)
     struct front *front = (struct front *)hcd;
     if (size == 0 || size > (size_t)1 << 30)
         return -EINVAL;
-    return front->xen->ops->pages_alloc(front->xen, pages_of(size), out);
+    return front_memory_alloc(front, pages_of(size), out);
 }
 
 static void front_buffer_free(struct hcd *hcd, void *buffer, size_t size)
 {
-    struct front *front = (struct front *)hcd;
-    front->xen->ops->pages_free(front->xen, buffer, pages_of(size));
+    (void)size;
+    front_memory_free((struct front *)hcd, buffer);
 }
 
 static const struct hcd_ops front_ops = {
@@ -237,6 +239,8 @@ int front_step(struct front *front, uint64_t now_ns)
     front->now_ns = now_ns;
     front->stepping = true;
     int rc = take_watches(front);
+    if (front->stuck)
+        front_memory_reap(front);
     if (!rc) {
         follow_backend(front);
         take_events(front);
@@ -311,6 +315,7 @@ void front_destroy(struct front *front)
         front->close_deadline_ns = 0; /* do not wait: what is still mapped is left to the machine */
         front_advance_close(front);
     }
+    front_memory_forget(front);
     xen_close(front->xen);
     free(front);
 }

@@ -45,8 +45,11 @@ struct front_slot {
     bool unlink_wanted;     /* SLOT_URB: somebody wants it back, no unlink request sent yet */
     bool unlink_sent;
     bool take_back;         /* wanted by us for another endpoint's turn, not by the guest */
-    uint8_t nr_refs;
-    grant_ref_t refs[PVUSB_SEGMENTS_MAX];
+    uint8_t nr_grants;
+    struct front_grant {
+        grant_ref_t ref;
+        const void *addr;
+    } grant[PVUSB_SEGMENTS_MAX];
     struct pvusb_iso_desc *bounce; /* a page for isochronous descriptors */
 };
 
@@ -89,6 +92,8 @@ struct front {
     struct pvusb_ring_front urb_ring;
     struct pvusb_ring_front conn_ring;
     void *bounce_pages;
+    struct front_memory *memory;
+    struct front_stuck *stuck;
 
     struct front_slot slot[FRONT_SLOTS];
     unsigned int used;    /* slots not free */
@@ -120,7 +125,21 @@ void front_giveback(struct front *front, struct hcd_urb *urb, int status);
 bool front_slot_send_unlink(struct front *front, uint16_t id);
 /* True when no page of the slot is mapped any more; its grants have ended then. */
 bool front_slot_end_grants(struct front *front, struct front_slot *slot);
+/* Ends what can be ended; pages that the backend still maps are kept from use. */
+void front_slot_abandon_grants(struct front *front, struct front_slot *slot);
 void front_slot_free(struct front *front, struct front_slot *slot);
+
+/* memory.c: pages that can be granted */
+int front_memory_alloc(struct front *front, unsigned int pages, void **out);
+/* By the address that alloc gave. With abandoned grants inside, it is freed once they have ended. NULL is allowed. */
+void front_memory_free(struct front *front, void *addr);
+bool front_memory_holds(const struct front *front, const void *addr, uint32_t length);
+/* A grant of memory of alloc that cannot be ended yet. */
+void front_memory_abandon(struct front *front, grant_ref_t ref, const void *addr);
+/* Ends abandoned grants that can be ended by now. */
+void front_memory_reap(struct front *front);
+/* Before the handle is closed, which ends all of it. */
+void front_memory_forget(struct front *front);
 
 /* queue.c: whose turn it is */
 enum front_class front_class_of(const struct hcd_urb *urb);

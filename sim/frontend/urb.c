@@ -20,28 +20,37 @@ static struct front_slot *slot_take(struct front *front, uint16_t *id)
     return NULL;
 }
 
+bool front_slot_end_grants(struct front *front, struct front_slot *slot)
+{
+    while (slot->nr_grants > 0) {
+        if (front->xen->ops->grant_end(front->xen, slot->grant[slot->nr_grants - 1].ref))
+            return false;
+        slot->nr_grants--;
+    }
+    return true;
+}
+
+void front_slot_abandon_grants(struct front *front, struct front_slot *slot)
+{
+    while (!front_slot_end_grants(front, slot)) {
+        const struct front_grant *grant = &slot->grant[--slot->nr_grants];
+        front_memory_abandon(front, grant->ref, grant->addr);
+    }
+}
+
 void front_slot_free(struct front *front, struct front_slot *slot)
 {
     if (slot->use == SLOT_URB && front_class_of(slot->urb) == FRONT_DATA_IN)
         front->data_in--;
     if (slot->use == SLOT_URB && slot->unlink_wanted)
         front->unlinks_wanted--;
+    front_slot_abandon_grants(front, slot);
     slot->use = SLOT_FREE;
     slot->urb = NULL;
     slot->unlink_wanted = false;
     slot->unlink_sent = false;
     slot->take_back = false;
     front->used--;
-}
-
-bool front_slot_end_grants(struct front *front, struct front_slot *slot)
-{
-    while (slot->nr_refs > 0) {
-        if (front->xen->ops->grant_end(front->xen, slot->refs[slot->nr_refs - 1]))
-            return false;
-        slot->nr_refs--;
-    }
-    return true;
 }
 
 /* Grants the pages of a buffer and describes them from seg[first] on (rule SEG-02). Returns the segments used. */
@@ -60,8 +69,8 @@ static int grant_buffer(struct front *front, struct front_slot *slot, struct usb
         struct usbif_request_segment *seg = &request->seg[n++];
         int rc = front->xen->ops->grant(front->xen, front->backend_domid, at, readonly, &seg->gref);
         if (rc)
-            return rc == -EINVAL ? -EFAULT : rc;
-        slot->refs[slot->nr_refs++] = seg->gref;
+            return rc;
+        slot->grant[slot->nr_grants++] = (struct front_grant){.ref = seg->gref, .addr = at};
         seg->offset = offset;
         seg->length = part;
         at += part;
@@ -123,8 +132,7 @@ int front_urb_start(struct front *front, struct hcd_urb *urb)
     request.id = id;
     int rc = fill_request(front, slot, urb, &request);
     if (rc) {
-        front_slot_end_grants(front, slot); /* nobody has seen these grants, so none is in use */
-        front_slot_free(front, slot);
+        front_slot_free(front, slot); /* a backend that guessed a reference may have it mapped by now */
         return rc;
     }
     urb->hcd_private = slot;
