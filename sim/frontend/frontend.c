@@ -295,8 +295,13 @@ int front_create(struct xen *xen, unsigned int devid, void (*log)(void *context,
     for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++)
         front->waiting[class].tail = &front->waiting[class].head;
     snprintf(front->dir, sizeof(front->dir), "/local/domain/%u/device/vusb/%u", xen->domid, devid);
-    snprintf(watch, sizeof(watch), "%s/backend", front->dir);
+    /* Both nodes are needed; a toolstack without transactions may write them in any order. */
+    snprintf(watch, sizeof(watch), "%s/backend-id", front->dir);
     rc = xen->ops->xs_watch(xen, watch, "frontend");
+    if (!rc) {
+        snprintf(watch, sizeof(watch), "%s/backend", front->dir);
+        rc = xen->ops->xs_watch(xen, watch, "frontend");
+    }
     if (rc) {
         free(front);
         return rc;
