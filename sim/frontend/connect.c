@@ -43,6 +43,8 @@ int front_find_backend(struct front *front)
     front->backend_state = xenbus_state_read(front->xen, front->backend_dir);
 
     enum xenbus_state left = xenbus_state_read(front->xen, front->dir);
+    if (front->state != XenbusStateInitialising)
+        return 0; /* closed before it began: the node is our own */
     if (left > XenbusStateInitialising && left != XenbusStateClosed) {
         front->state = left;
         front_begin_close(front);
@@ -164,7 +166,7 @@ void front_begin_close(struct front *front)
     if (front->state == XenbusStateClosing || front->state == XenbusStateClosed)
         return;
     front_set_state(front, XenbusStateClosing);
-    front->close_deadline_ns = front->now_ns + FRONT_CLOSE_NS;
+    front->close_deadline_ns = UINT64_MAX; /* set by the next step: between steps we do not know the time */
     front->starving_since_ns = UINT64_MAX;
     for (unsigned int i = 1; i <= front->num_ports; i++)
         front_hub_plug(front, i, USBIF_SPEED_NONE);
@@ -182,7 +184,7 @@ void front_begin_close(struct front *front)
 
 static bool backend_left(const struct front *front)
 {
-    return front->backend_state == XenbusStateUnknown || front->backend_state >= XenbusStateClosing ||
+    return front->backend_state <= XenbusStateInitialising || front->backend_state >= XenbusStateClosing ||
            front->now_ns >= front->close_deadline_ns;
 }
 
@@ -246,14 +248,19 @@ void front_release_rings(struct front *front)
 
 void front_advance_close(struct front *front)
 {
+    if (front->close_deadline_ns == UINT64_MAX)
+        front->close_deadline_ns = front->now_ns + FRONT_CLOSE_NS;
     if (front->verdict == PVUSB_OK && front->urb_page)
         front_take_responses(front);
     if (front->used > 0)
         return_slots(front);
     if (front->used > 0)
         return;
-    /* The backend must have unmapped before the pages go; while it is Connected it has not even begun. */
-    if (front->urb_page && !backend_left(front))
+    /*
+     * The backend must have unmapped before the pages go; while it is Connected it has not even begun. A frontend
+     * without rings waits too, as some backends follow only Closing (rules BUS-13, BUS-21).
+     */
+    if (!backend_left(front))
         return;
     front_release_rings(front);
     if (front->urb_page || front->conn_page)

@@ -262,6 +262,8 @@ int front_step(struct front *front, uint64_t now_ns)
 uint64_t front_deadline(const struct front *front)
 {
     uint64_t due = front->close_deadline_ns;
+    if (front->state == XenbusStateClosing && due == UINT64_MAX)
+        return front->now_ns; /* closed between steps: the step that begins it is due at once */
     if (front->starving_since_ns != UINT64_MAX && front->starving_since_ns + FRONT_STARVE_NS < due)
         due = front->starving_since_ns + FRONT_STARVE_NS;
     for (unsigned int i = 1; i <= front->num_ports; i++) {
@@ -327,6 +329,7 @@ void front_destroy(struct front *front)
 
 void front_close(struct front *front)
 {
+    front->restart = false;
     front_begin_close(front);
 }
 
