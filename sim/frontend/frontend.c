@@ -238,6 +238,7 @@ int front_step(struct front *front, uint64_t now_ns)
 {
     front->now_ns = now_ns;
     front->stepping = true;
+    front_hub_tick(front);
     int rc = take_watches(front);
     if (front->stuck)
         front_memory_reap(front);

@@ -83,7 +83,7 @@ void front_hub_plug(struct front *front, unsigned int portnum, uint8_t speed)
         show_attachment(port);
 }
 
-static void hub_tick(struct front *front, struct front_port *port)
+static void port_tick(struct front *front, struct front_port *port)
 {
     if (front->now_ns >= port->reset_done_ns) {
         port->reset_done_ns = NO_TIME;
@@ -97,6 +97,12 @@ static void hub_tick(struct front *front, struct front_port *port)
         port->status &= (uint16_t)~PORT_SUSPEND;
         port->change |= C_SUSPEND;
     }
+}
+
+void front_hub_tick(struct front *front)
+{
+    for (unsigned int i = 1; i <= front->num_ports; i++)
+        port_tick(front, &front->port[i]);
 }
 
 static int set_feature(struct front *front, struct front_port *port, unsigned int feature)
@@ -156,13 +162,20 @@ static int clear_feature(struct front *front, struct front_port *port, unsigned 
     }
 }
 
+/* data may be NULL when size is 0. */
+static int put_answer(void *data, size_t size, const uint8_t *answer, size_t length)
+{
+    size_t n = size < length ? size : length;
+    if (n > 0)
+        memcpy(data, answer, n);
+    return (int)n;
+}
+
 static int port_status(struct front_port *port, void *data, size_t size)
 {
     uint8_t answer[4] = {(uint8_t)port->status, (uint8_t)(port->status >> 8), (uint8_t)port->change,
                          (uint8_t)(port->change >> 8)};
-    size_t n = size < sizeof(answer) ? size : sizeof(answer);
-    memcpy(data, answer, n);
-    return (int)n;
+    return put_answer(data, size, answer, sizeof(answer));
 }
 
 /* Rules HUB-01 and HUB-02. */
@@ -172,9 +185,7 @@ static int hub_descriptor(const struct front *front, void *data, size_t size)
     uint8_t answer[7 + 2 * (1 + PVUSB_PORTS_MAX / 8)] = {
         [0] = (uint8_t)(7 + 2 * bytes), [1] = 0x29, [2] = (uint8_t)front->num_ports, [3] = 0x0a, [5] = 10};
     memset(answer + 7 + bytes, 0xff, bytes);
-    size_t n = size < answer[0] ? size : answer[0];
-    memcpy(data, answer, n);
-    return (int)n;
+    return put_answer(data, size, answer, answer[0]);
 }
 
 int front_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns)
@@ -189,11 +200,8 @@ int front_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_
         size = pvusb_setup_length(setup);
     if (what == 0xa006)
         return value >> 8 == 0x29 || value == 0 ? hub_descriptor(front, data, size) : -EPIPE;
-    if (what == 0xa000) {
-        size_t n = size < 4 ? size : 4;
-        memset(data, 0, n);
-        return (int)n;
-    }
+    if (what == 0xa000)
+        return put_answer(data, size, (const uint8_t[4]){0}, 4);
     if (what == 0x2001)
         return 0; /* ClearHubFeature: there is nothing to clear */
     if (what != 0xa300 && what != 0x2303 && what != 0x2301)
@@ -201,7 +209,7 @@ int front_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_
     if ((index & 0xff) == 0 || (index & 0xff) > front->num_ports)
         return -EPIPE;
     struct front_port *port = &front->port[index & 0xff];
-    hub_tick(front, port);
+    port_tick(front, port);
     if (what == 0xa300)
         return port_status(port, data, size);
     return what == 0x2303 ? set_feature(front, port, value) : clear_feature(front, port, value);
@@ -215,8 +223,8 @@ size_t front_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)
     if (size < bytes)
         return 0;
     memset(bitmap, 0, bytes);
+    front_hub_tick(front);
     for (unsigned int i = 1; i <= front->num_ports; i++) {
-        hub_tick(front, &front->port[i]);
         if (front->port[i].change) {
             bitmap[i / 8] |= (uint8_t)(1u << i % 8);
             changed = true;

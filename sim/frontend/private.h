@@ -154,6 +154,8 @@ void front_requeue_taken_back(struct front *front, struct hcd_urb *urb);
 
 /* hub.c: the root hub */
 void front_hub_reset(struct front *front);
+/* Ends resets and resumes whose time has come. */
+void front_hub_tick(struct front *front);
 void front_hub_plug(struct front *front, unsigned int portnum, uint8_t speed);
 int front_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns);
 size_t front_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size);
