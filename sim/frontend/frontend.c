@@ -53,6 +53,7 @@ static int front_submit(struct hcd *hcd, struct hcd_urb *urb)
     urb->hcd_private = NULL;
     urb->hcd_unlinked = 0;
     urb->hcd_seen = false;
+    urb->hcd_done = 0;
     urb->status = -EINPROGRESS;
     urb->actual = 0;
     urb->error_count = 0;
@@ -60,6 +61,7 @@ static int front_submit(struct hcd *hcd, struct hcd_urb *urb)
     if (!front->stepping) {
         front_run_queues(front);
         front_push(front);
+        front->check_wanted = front->waiting[FRONT_DATA_IN].head != NULL;
     }
     return 0;
 }
@@ -265,6 +267,8 @@ uint64_t front_deadline(const struct front *front)
     uint64_t due = front->close_deadline_ns;
     if (front->state == XenbusStateClosing && due == UINT64_MAX)
         return front->now_ns; /* closed between steps: the step that begins it is due at once */
+    if (front->state == XenbusStateConnected && front->check_wanted)
+        return front->now_ns; /* likewise, the clock of the 100 ms must start */
     if (front->starving_since_ns != UINT64_MAX && front->starving_since_ns + FRONT_STARVE_NS < due)
         due = front->starving_since_ns + FRONT_STARVE_NS;
     for (unsigned int i = 1; i <= front->num_ports; i++) {

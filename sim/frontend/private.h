@@ -102,6 +102,7 @@ struct front {
     unsigned int unlinks_wanted;
     struct front_queue waiting[FRONT_CLASSES];
     uint64_t starving_since_ns; /* UINT64_MAX: nobody starves */
+    bool check_wanted;          /* somebody may starve since a submit between steps */
     struct front_stats stats;
 };
 

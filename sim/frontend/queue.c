@@ -39,6 +39,20 @@ bool front_queue_remove(struct front *front, struct hcd_urb *urb)
     return false;
 }
 
+/*
+ * An endpoint that gives up a slot starts nothing until it has: what it gives up must be first on the ring again.
+ * For the same reason it gives up one at a time.
+ */
+static bool giving_up(const struct front *front, const struct hcd_urb *urb)
+{
+    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+        const struct front_slot *slot = &front->slot[i];
+        if (slot->use == SLOT_URB && slot->take_back && same_endpoint(slot->urb, urb))
+            return true;
+    }
+    return false;
+}
+
 struct hcd_urb *front_queue_pop(struct front *front, enum front_class class)
 {
     struct hcd_urb *urb = front->waiting[class].head;
@@ -90,12 +104,21 @@ static void run_unlinks(struct front *front)
     }
 }
 
+static struct hcd_urb *next_to_start(const struct front *front, enum front_class class)
+{
+    struct hcd_urb *urb = front->waiting[class].head;
+    while (urb && class == FRONT_DATA_IN && giving_up(front, urb))
+        urb = urb->hcd_next;
+    return urb;
+}
+
 void front_run_queues(struct front *front)
 {
     run_unlinks(front);
     for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++) {
-        while (front->waiting[class].head && may_start(front, class)) {
-            struct hcd_urb *urb = front_queue_pop(front, class);
+        struct hcd_urb *urb;
+        while (may_start(front, class) && (urb = next_to_start(front, class))) {
+            front_queue_remove(front, urb);
             int rc = front_urb_start(front, urb);
             if (rc)
                 front_giveback(front, urb, rc);
@@ -135,7 +158,7 @@ static struct front_slot *to_take_back(struct front *front)
     for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
         struct front_slot *slot = &front->slot[i];
         if (slot->use != SLOT_URB || front_class_of(slot->urb) != FRONT_DATA_IN ||
-            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked || slot->take_back)
+            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked || giving_up(front, slot->urb))
             continue;
         unsigned int count = slots_of(front, slot->urb);
         bool newer_of_same = best && same_endpoint(best->urb, slot->urb) && slot->order > best->order;
@@ -151,6 +174,7 @@ static struct front_slot *to_take_back(struct front *front)
 
 void front_check_starvation(struct front *front)
 {
+    front->check_wanted = false;
     if (!starving(front)) {
         front->starving_since_ns = UINT64_MAX;
         return;

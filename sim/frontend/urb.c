@@ -84,11 +84,12 @@ static int grant_buffer(struct front *front, struct front_slot *slot, struct usb
 static int fill_request(struct front *front, struct front_slot *slot, const struct hcd_urb *urb,
                         struct usbif_urb_request *request)
 {
-    int n = grant_buffer(front, slot, request, 0, urb->buffer, urb->length, !urb->in);
+    uint32_t length = urb->length - urb->hcd_done;
+    int n = grant_buffer(front, slot, request, 0, (const uint8_t *)urb->buffer + urb->hcd_done, length, !urb->in);
     if (n < 0)
         return n;
     request->nr_buffer_segs = (uint16_t)n;
-    request->buffer_length = (uint16_t)urb->length; /* 65536 becomes 0, as Linux sends it (rule SEG-03) */
+    request->buffer_length = (uint16_t)length; /* 65536 becomes 0, as Linux sends it (rule SEG-03) */
     request->transfer_flags = urb->short_not_ok ? USBIF_SHORT_NOT_OK : 0;
     request->pipe = pvusb_pipe_encode((struct pvusb_pipe){.port = urb->port,
                                                           .device = urb->device,
@@ -235,22 +236,24 @@ static void urb_done(struct front *front, struct front_slot *slot, const struct 
 {
     struct hcd_urb *urb = slot->urb;
     int status = status_to_errno(response->status);
-    urb->actual = response->actual_length < 0 ? 0u : (uint32_t)response->actual_length; /* rule STA-03 */
-    if (urb->actual > urb->length)
-        urb->actual = urb->length;
+    uint32_t room = urb->length - urb->hcd_done;
+    uint32_t actual = response->actual_length < 0 ? 0u : (uint32_t)response->actual_length; /* rule STA-03 */
+    urb->actual = urb->hcd_done + (actual < room ? actual : room);
     if (urb->type == USBIF_PIPE_TYPE_ISOC) {
         iso_results(urb, slot->bounce);
         urb->start_frame = response->start_frame;
     }
-    bool again = slot->take_back && !urb->hcd_unlinked && status != 0 && urb->actual == 0 &&
-                 status != -ENODEV && status != -EPIPE && status != -EOVERFLOW;
-    bool cut = slot->take_back && status != 0 && urb->actual > 0;
+    /* How backends answer what was cancelled (rule UNL-04); anything else is the transfer's own end. */
+    bool cut = slot->take_back && (status == -EPROTO || status == -ESHUTDOWN);
     front_slot_free(front, slot);
     urb->hcd_private = NULL;
-    if (again)
+    bool all = urb->length > 0 && urb->actual == urb->length;
+    if (cut && !urb->hcd_unlinked && !all) {
+        urb->hcd_done = urb->actual; /* whole packets that had arrived by then; the rest follows them */
         front_requeue_taken_back(front, urb);
-    else
-        front_giveback(front, urb, cut ? 0 : status); /* what had arrived when we took it back is not lost */
+    } else {
+        front_giveback(front, urb, cut ? 0 : status);
+    }
 }
 
 static enum pvusb_verdict response_done(struct front *front, const struct usbif_urb_response *response)

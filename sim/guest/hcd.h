@@ -46,6 +46,7 @@ struct hcd_urb {
     void *hcd_private;
     int hcd_unlinked; /* reason of an unlink, 0 without one */
     bool hcd_seen;
+    uint32_t hcd_done; /* bytes of earlier attempts */
 };
 
 struct hcd;
