@@ -203,7 +203,10 @@ static int status_to_errno(int32_t status)
     }
 }
 
-/* Copies the descriptors out once; only lengths that fit their packet are believed. */
+/* Linux's MAX_ERRNO: what a packet's status can be besides 0 (rule ISO-06 names no set). */
+#define ISO_ERRNO_MAX 4095
+
+/* Copies the descriptors out once; only lengths that fit their packet and statuses that are errors are believed. */
 static void iso_results(struct hcd_urb *urb, const struct pvusb_iso_desc *bounce)
 {
     urb->error_count = 0;
@@ -212,7 +215,7 @@ static void iso_results(struct hcd_urb *urb, const struct pvusb_iso_desc *bounce
         uint32_t actual = from->actual_length;
         int32_t status = from->status;
         urb->packets[i].actual_length = actual < urb->packets[i].length ? actual : urb->packets[i].length;
-        urb->packets[i].status = status;
+        urb->packets[i].status = status > 0 || status < -ISO_ERRNO_MAX ? -EPROTO : status;
         urb->error_count += status != 0;
     }
 }
