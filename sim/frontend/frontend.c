@@ -127,6 +127,8 @@ static const struct hcd_ops front_ops = {
 
 /* ---- events ---- */
 
+#define EVENTS_PER_STEP 8u
+
 static int take_watches(struct front *front)
 {
     char path[XEN_XS_PATH_MAX + 1];
@@ -197,11 +199,14 @@ static void take_plug_events(struct front *front)
         front->xen->ops->evtchn_notify(front->xen, front->evtchn);
 }
 
-/* One channel serves both rings (rule RING-15). */
+/*
+ * One channel serves both rings (rule RING-15). A backend that notifies without end keeps us from nothing
+ * else (rule RING-16): what is still pending after a few is for the next step.
+ */
 static void take_events(struct front *front)
 {
     evtchn_port_t port;
-    while (!front->xen->ops->evtchn_pending(front->xen, &port)) {
+    for (unsigned int i = 0; i < EVENTS_PER_STEP && !front->xen->ops->evtchn_pending(front->xen, &port); i++) {
         if (port != front->evtchn)
             continue; /* a channel of before a reconnect */
         if (front->state == XenbusStateConnected)
@@ -220,6 +225,10 @@ static void lose_machine(struct front *front)
         front_log(front, "the Xen machine is gone");
     front->state = XenbusStateClosed;
     front->backend_state = XenbusStateUnknown;
+    front->close_deadline_ns = UINT64_MAX;
+    front->starving_since_ns = UINT64_MAX;
+    for (unsigned int i = 1; i <= front->num_ports; i++)
+        front_hub_plug(front, i, USBIF_SPEED_NONE);
     for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
         struct front_slot *slot = &front->slot[i];
         struct hcd_urb *urb = slot->urb;
