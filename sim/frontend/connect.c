@@ -82,14 +82,16 @@ static int make_rings(struct front *front)
 {
     const struct xen_ops *ops = front->xen->ops;
     int rc = front_memory_alloc(front, 1, &front->urb_page);
-    if (!rc)
-        rc = front_memory_alloc(front, 1, &front->conn_page);
-    if (!rc)
-        rc = front_memory_alloc(front, FRONT_SLOTS, &front->bounce_pages);
     if (rc)
         return rc;
-    pvusb_ring_front_init(&front->urb_ring, &pvusb_urb_ring, front->urb_page);
+    pvusb_ring_front_init(&front->urb_ring, &pvusb_urb_ring, front->urb_page); /* what has a page is a ring */
+    rc = front_memory_alloc(front, 1, &front->conn_page);
+    if (rc)
+        return rc;
     pvusb_ring_front_init(&front->conn_ring, &pvusb_conn_ring, front->conn_page);
+    rc = front_memory_alloc(front, FRONT_SLOTS, &front->bounce_pages);
+    if (rc)
+        return rc;
     for (unsigned int i = 0; i < FRONT_SLOTS; i++)
         front->slot[i].bounce = (void *)((uint8_t *)front->bounce_pages + (size_t)i * PVUSB_PAGE_SIZE);
     rc = ops->grant(front->xen, front->backend_domid, front->urb_page, false, &front->urb_ref);
