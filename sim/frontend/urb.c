@@ -209,14 +209,12 @@ static int status_to_errno(int32_t status)
 /* Copies the descriptors out once; only lengths that fit their packet and statuses that are errors are believed. */
 static void iso_results(struct hcd_urb *urb, const struct pvusb_iso_desc *bounce)
 {
-    urb->error_count = 0;
     for (unsigned int i = 0; i < urb->nr_packets; i++) {
         const volatile struct pvusb_iso_desc *from = &bounce[i];
         uint32_t actual = from->actual_length;
         int32_t status = from->status;
         urb->packets[i].actual_length = actual < urb->packets[i].length ? actual : urb->packets[i].length;
         urb->packets[i].status = status > 0 || status < -ISO_ERRNO_MAX ? -EPROTO : status;
-        urb->error_count += status != 0;
     }
 }
 
@@ -245,6 +243,10 @@ static void urb_done(struct front *front, struct front_slot *slot, const struct 
     if (urb->type == USBIF_PIPE_TYPE_ISOC) {
         iso_results(urb, slot->bounce);
         urb->start_frame = response->start_frame;
+        /* A counter of its own: packets that an unlink left undone are not errors. */
+        urb->error_count = response->error_count < 0 ? 0u : (uint32_t)response->error_count;
+        if (urb->error_count > urb->nr_packets)
+            urb->error_count = urb->nr_packets;
     }
     /* How backends answer what was cancelled (rule UNL-04); anything else is the transfer's own end. */
     bool cut = slot->take_back && (status == -EPROTO || status == -ESHUTDOWN);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs of pvusb. Each gets its own argv (argv[0] is the verb) and returns the exit code.
+ *
+ * stdout carries what was asked for, stderr one line per error; JSON and pcap go to files.
+ */
+#ifndef SIM_CLI_CLI_H
+#define SIM_CLI_CLI_H
+
+#include <stdbool.h>
+
+enum exit_code {
+    EXIT_AS_EXPECTED = 0,
+    EXIT_CHECK_FAILED = 1,
+    EXIT_USAGE = 2,     /* usage, unreadable input, nothing selected */
+    EXIT_PEER = 3,      /* the peer never came or died */
+    EXIT_SKIPPED = 77,
+};
+
+int replay_cli(int argc, char **argv);
+
+/* "pvusb VERB: " and the message on stderr; returns EXIT_USAGE. */
+int usage_error(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The text that all verbs end their --help with. */
+extern const char exit_codes_help[];
+
+#endif

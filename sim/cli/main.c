@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/trace_cli.h"
+
+static const struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+} verbs[] = {
+    {"replay", replay_cli, "play recorded USB traffic through frontend, rings and backend"},
+    {"trace", trace_cli, "what a recording holds, and what of it fits PVUSB"},
+};
+
+const char exit_codes_help[] = "Exit codes:\n"
+                               "  0  as expected\n"
+                               "  1  a check failed\n"
+                               "  2  usage, unreadable input or nothing selected\n"
+                               "  3  the peer never came or died\n";
+
+int usage_error(const char *verb, const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "pvusb %s: ", verb);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+static void help(FILE *out)
+{
+    fputs("Usage: pvusb VERB [OPTIONS] ...\n\nXen USB paravirtualisation in ordinary processes.\n\n", out);
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].what);
+    fputs("\n'pvusb VERB --help' tells the options of a verb.\n\n", out);
+    fputs(exit_codes_help, out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs("pvusb: no verb given; see 'pvusb --help'\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return EXIT_AS_EXPECTED;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("pvusb " PVUSB_VERSION);
+        return EXIT_AS_EXPECTED;
+    }
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "pvusb: no verb '%s'; see 'pvusb --help'\n", argv[1]);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* What of a recorded URB can be sent, what can be compared, and what each side must see. */
+#include <errno.h>
+
+#include <pvusb/urb.h>
+
+#include "replay/private.h"
+
+const char *replay_reason_text(enum replay_reason reason)
+{
+    switch (reason) {
+    case REPLAY_CHECKED:
+        return "checked";
+    case REPLAY_ROOT_HUB:
+        return "root hub: never on a ring";
+    case REPLAY_NO_SUBMISSION:
+        return "submission not in the file";
+    case REPLAY_NEVER_COMPLETED:
+        return "completion not in the file";
+    case REPLAY_REFUSED:
+        return "refused by the host controller when it was recorded";
+    case REPLAY_TOO_LONG:
+        return "too long: a request carries 65536 bytes in 16 pages";
+    case REPLAY_ISO_CUT:
+        return "isochronous descriptors not in the file";
+    case REPLAY_OUT_MISSING:
+        return "OUT payload not in the file";
+    case REPLAY_IN_MISSING:
+        return "IN payload not in the file";
+    case REPLAY_STATUS_UNKNOWN:
+        return "status without a usbif code";
+    case REPLAY_BEYOND_LENGTH:
+        return "recorded actual length beyond the buffer";
+    case REPLAY_ADDRESS_ZERO:
+        return "address 0: only GET_DESCRIPTOR and SET_ADDRESS pass";
+    case REPLAY_ADDRESS_FAILED:
+        return "SET_ADDRESS that failed or moved: answered by the backend, not the device";
+    case REPLAY_NO_PORT:
+        return "no free port: more than 31 devices on a bus at once";
+    case REPLAY_NO_SETUP:
+        return "setup packet not in the file";
+    case REPLAY_CONTROL_LENGTH:
+        return "control transfer that contradicts its setup packet: refused by the backend";
+    case REPLAY_REASONS:
+        break;
+    }
+    return "unknown";
+}
+
+static bool is_set_address(const struct trace_urb *urb)
+{
+    return urb->type == USBIF_PIPE_TYPE_CTRL && urb->has_setup && urb->setup[0] == 0 && urb->setup[1] == 5;
+}
+
+/* What pvusb_urb_decode() refuses: recorded from drivers that got it wrong. */
+static bool contradicts_setup(const struct trace_urb *urb)
+{
+    uint16_t wlength = pvusb_setup_length(urb->setup);
+    bool to_host = (urb->setup[0] & 0x80) != 0;
+    return wlength > 0 && (to_host != urb->in || (!to_host && urb->length < wlength));
+}
+
+/* Reasons that keep an URB off the ring. */
+static enum replay_reason cannot_send(const struct trace_urb *urb)
+{
+    bool iso = urb->type == USBIF_PIPE_TYPE_ISOC;
+    uint32_t classes = trace_classify(urb);
+    if (classes & TRACE_NO_SUBMISSION)
+        return REPLAY_NO_SUBMISSION;
+    if (classes & TRACE_ROOTHUB)
+        return REPLAY_ROOT_HUB;
+    if (classes & TRACE_REFUSED)
+        return REPLAY_REFUSED;
+    if (urb->length > (iso ? (PVUSB_SEGMENTS_MAX - 1) * PVUSB_PAGE_SIZE : PVUSB_URB_LENGTH_MAX) ||
+        (iso && urb->nr_packets > PVUSB_ISO_PACKETS_MAX))
+        return REPLAY_TOO_LONG;
+    if (iso && (urb->nr_packets == 0 || urb->nr_iso_s < urb->nr_packets ||
+                pvusb_iso_check(urb->iso_s, urb->nr_packets, urb->length) != PVUSB_OK))
+        return REPLAY_ISO_CUT;
+    if (urb->type == USBIF_PIPE_TYPE_CTRL && !urb->has_setup)
+        return REPLAY_NO_SETUP;
+    if (urb->type == USBIF_PIPE_TYPE_CTRL && contradicts_setup(urb))
+        return REPLAY_CONTROL_LENGTH;
+    if (is_set_address(urb) && (urb->device != 0 || urb->status != 0 || pvusb_setup_value(urb->setup) == 0 ||
+                                pvusb_setup_value(urb->setup) > PVUSB_ADDRESS_MAX))
+        return REPLAY_ADDRESS_FAILED;
+    if (urb->device == 0 && !is_set_address(urb) &&
+        (urb->type != USBIF_PIPE_TYPE_CTRL || urb->setup[1] != 6))
+        return REPLAY_ADDRESS_ZERO;
+    return REPLAY_CHECKED;
+}
+
+/* Reasons that leave part of the result without anything to compare it with. */
+static enum replay_reason cannot_compare(const struct trace_urb *urb, const struct plan_urb *plan)
+{
+    uint32_t classes = trace_classify(urb);
+    if (plan->left_open)
+        return REPLAY_NEVER_COMPLETED;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC && urb->nr_iso_c < urb->nr_packets)
+        return REPLAY_ISO_CUT;
+    if (classes & TRACE_ACTUAL_BEYOND_LENGTH)
+        return REPLAY_BEYOND_LENGTH;
+    if (plan->status != urb->status)
+        return REPLAY_STATUS_UNKNOWN;
+    if (classes & TRACE_OUT_MISSING)
+        return REPLAY_OUT_MISSING;
+    if (classes & TRACE_IN_MISSING)
+        return REPLAY_IN_MISSING;
+    return REPLAY_CHECKED;
+}
+
+/*
+ * The seven values of usbif.h come back as they are. A short read that was an error is sent as one (SHORT_NOT_OK) and
+ * is one again at the guest; an unlink returns its reason; anything else changes on the way.
+ */
+static void expect_status(const struct trace_urb *urb, struct plan_urb *plan)
+{
+    plan->status = urb->status;
+    plan->device_status = urb->status;
+    switch (urb->status) {
+    case 0:
+    case -ENODEV:
+    case -EINVAL:
+    case -EPIPE:
+    case -EPROTO:
+    case -EOVERFLOW:
+    case -ESHUTDOWN:
+        return;
+    case -EREMOTEIO:
+        if (urb->in && urb->actual < urb->length && urb->type != USBIF_PIPE_TYPE_ISOC) {
+            plan->short_not_ok = true;
+            plan->device_status = 0;
+            return;
+        }
+        break;
+    case -ENOENT:
+    case -ECONNRESET:
+        plan->device_status = -ECONNRESET;
+        return;
+    case TRACE_IN_PROGRESS:
+        plan->left_open = true;
+        plan->status = -ENOENT;
+        plan->device_status = -ECONNRESET;
+        return;
+    default:
+        break;
+    }
+    plan->status = 1; /* none that could be recorded: it is not compared */
+}
+
+void plan_classify(const struct trace_urb *urb, struct plan_urb *plan)
+{
+    plan->reason = cannot_send(urb);
+    if (plan->reason != REPLAY_CHECKED)
+        return;
+    plan->replayed = true;
+    plan->unseen = is_set_address(urb);
+    plan->short_not_ok = (urb->flags & 1) != 0;
+    plan->actual = urb->actual > urb->length ? urb->length : urb->actual;
+    expect_status(urb, plan);
+    plan->reason = cannot_compare(urb, plan);
+}
