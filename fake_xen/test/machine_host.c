@@ -51,6 +51,8 @@ void host_process_start(struct host_process *process, const char *dir, const cha
     if (!process->pid) {
         close(ready[0]);
         close(stop[1]);
+        /* Check kills the process group of a test that crashed. */
+        setpgid(0, 0);
         int rc = serve(dir, ready[1], stop[0]);
         /* A test that is meant to crash cannot do this. Fails unless the host removed all that it made. */
         exit(parent && rmdir(parent) && !rc ? 6 : rc);
