@@ -263,7 +263,7 @@ static enum operation choose(const uint32_t weights[NR_OPERATIONS])
 /* New weights after some turns of the ring, so that it runs full and dry and does not only hover half full. */
 static int run(struct pair *p, const char *name, uint32_t index)
 {
-    uint32_t weights[NR_OPERATIONS];
+    uint32_t weights[NR_OPERATIONS] = {1};
     pair_start(p, index);
     for (unsigned long n = 0; n < OPERATIONS; n++) {
         if (n % (4u * p->kind->slots) == 0) {
