@@ -21,6 +21,10 @@ for script in deps test demo style fuzz; do
   "ci/$script" --no-such-option >/dev/null 2>&1 || rc=$?
   [ $rc -eq 2 ] || fail "ci/$script --no-such-option exits with $rc"
 done
+rc=0
+out=$(ci/fuzz --seconds 1 no-such-target 2>&1) || rc=$?
+[ $rc -eq 2 ] && grep -q "no target 'no-such-target'" <<<"$out" || fail "ci/fuzz accepts any target: $out"
+ci/fuzz --list | grep -x 'fuzz-urb' >/dev/null || fail "ci/fuzz --list does not know fuzz-urb"
 for script in ci/* .ci/*; do
   [ ! -f "$script" ] || [ "$script" = ci/CMakeLists.txt ] || [ -x "$script" ] || fail "$script cannot be run"
 done
