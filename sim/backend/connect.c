@@ -17,6 +17,17 @@ void back_set_state(struct back *back, enum xenbus_state state)
     (void)xenbus_state_write(back->xen, back->dir, state);
 }
 
+/*
+ * For a state that the toolstack wrote into our node. It is not written again: Linux's frontend
+ * takes every write of Closing for another removal (rule BUS-18).
+ */
+static void adopt_state(struct back *back, enum xenbus_state state)
+{
+    back_log(back, "%s -> %s, by the toolstack", xenbus_state_name(back->state), xenbus_state_name(state));
+    back->state = state;
+    back->complained = false;
+}
+
 static void complain(struct back *back, const char *what, int error)
 {
     if (!back->complained)
@@ -193,7 +204,7 @@ static void follow_connected(struct back *back, enum xenbus_state own)
         back_set_state(back, XenbusStateClosed);
     } else if (own == XenbusStateClosing) {
         back_disconnect(back); /* the toolstack wants it gone (rule BUS-11) */
-        back_set_state(back, XenbusStateClosing);
+        adopt_state(back, own);
     }
 }
 
@@ -227,8 +238,10 @@ static void follow_frontend(struct back *back, enum xenbus_state own)
             initialise(back);
         break;
     case XenbusStateInitWait:
-        if (own == XenbusStateClosing || frontend == XenbusStateClosing || frontend == XenbusStateClosed)
-            back_set_state(back, own == XenbusStateClosing ? own : frontend);
+        if (own == XenbusStateClosing)
+            adopt_state(back, own);
+        else if (frontend == XenbusStateClosing || frontend == XenbusStateClosed)
+            back_set_state(back, frontend);
         break;
     case XenbusStateConnected:
         follow_connected(back, own);
