@@ -37,7 +37,8 @@ int wire_out_add(struct wire_out *out, const void *data, size_t length, const vo
 
 void wire_out_consume(struct wire_out *out, size_t length)
 {
-    memmove(out->data, out->data + length, out->length - length);
+    if (length)
+        memmove(out->data, out->data + length, out->length - length);
     out->length -= length;
 }
 
