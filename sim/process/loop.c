@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "process/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+
+void loop_clear(struct loop *loop)
+{
+    loop->nr = 0;
+    loop->overfull = false;
+}
+
+void loop_add(struct loop *loop, int fd)
+{
+    if (fd < 0)
+        return;
+    if (loop->nr == LOOP_FDS_MAX)
+        loop->overfull = true;
+    else
+        loop->fds[loop->nr++] = (struct pollfd){.fd = fd, .events = POLLIN};
+}
+
+int loop_wait(struct loop *loop, uint64_t until_ns)
+{
+    uint64_t now = loop_now_ns();
+    uint64_t left = loop->overfull || until_ns <= now ? 0 : until_ns - now;
+    struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S)};
+    bool for_ever = until_ns == UINT64_MAX && !loop->overfull;
+    if (ppoll(loop->fds, loop->nr, for_ever ? NULL : &timeout, NULL) >= 0)
+        return 0;
+    for (unsigned int i = 0; i < loop->nr; i++)
+        loop->fds[i].revents = 0;
+    return errno == EINTR ? 0 : -errno;
+}
+
+bool loop_ready(const struct loop *loop, int fd)
+{
+    for (unsigned int i = 0; i < loop->nr; i++) {
+        if (loop->fds[i].fd == fd)
+            return loop->fds[i].revents != 0;
+    }
+    return false;
+}
+
+uint64_t loop_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+int loop_signal_fd(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &set, NULL))
+        return -errno;
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting, for programs that are processes of their own: a set of descriptors made anew for each wait, and
+ * the clock. Nothing below the programs waits.
+ */
+#ifndef SIM_PROCESS_LOOP_H
+#define SIM_PROCESS_LOOP_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LOOP_FDS_MAX 256u
+
+struct loop {
+    struct pollfd fds[LOOP_FDS_MAX];
+    unsigned int nr;
+    bool overfull; /* more descriptors than fit: the wait becomes a poll */
+};
+
+void loop_clear(struct loop *loop);
+/* A negative descriptor is left out. */
+void loop_add(struct loop *loop, int fd);
+/* Waits for any of them until a time of loop_now_ns(); UINT64_MAX for ever, 0 not at all. 0 or -errno. */
+int loop_wait(struct loop *loop, uint64_t until_ns);
+/* Whether the last wait found it ready, or closed at the other end. */
+bool loop_ready(const struct loop *loop, int fd);
+/* CLOCK_MONOTONIC. */
+uint64_t loop_now_ns(void);
+/* A descriptor that becomes readable with SIGINT or SIGTERM, which then do nothing else; -errno. */
+int loop_signal_fd(void);
+
+#endif
