@@ -238,10 +238,12 @@ static void follow_frontend(struct back *back, enum xenbus_state own)
             initialise(back);
         break;
     case XenbusStateInitWait:
-        if (own == XenbusStateClosing)
+        if (own == XenbusStateClosing) {
             adopt_state(back, own);
-        else if (frontend == XenbusStateClosing || frontend == XenbusStateClosed)
+            follow_closed(back, own);
+        } else if (frontend == XenbusStateClosing || frontend == XenbusStateClosed) {
             back_set_state(back, frontend);
+        }
         break;
     case XenbusStateConnected:
         follow_connected(back, own);
