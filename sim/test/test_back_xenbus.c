@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: MIT
+/* Goal: the backend follows every order of states that peers and toolstacks produce, and forgets all between two. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "back_lab.h"
+
+#define BACK "/local/domain/0/backend/qusb/1/0"
+
+static void set_back(struct lab *lab, const char *node, const char *value)
+{
+    char path[128];
+    snprintf(path, sizeof(path), BACK "/%s", node);
+    rig_set_node(&lab->rig, path, value);
+}
+
+static void remove_node(struct lab *lab, const char *path)
+{
+    assert_int_equal(lab->rig.dom0->ops->xs_rm(lab->rig.dom0, XEN_XBT_NIL, path), 0);
+}
+
+static void expect_state(struct lab *lab, const char *state)
+{
+    lab_run(lab);
+    assert_string_equal(lab_back_state(lab), state);
+}
+
+/* ---- values of the toolstack ---- */
+
+/* XS-06, XS-07, XS-12, BUS-02, BUS-03: state after the backend has seen them, and after the value is made good. */
+static void test_xenbus_values(void **state)
+{
+    static const struct {
+        const char *node, *value, *after, *repaired, *good;
+    } cases[] = {
+        {"num-ports", "1", "2", "2", "4"},      {"num-ports", "31", "2", "2", "4"},
+        {"num-ports", "0", "1", "2", "4"},      {"num-ports", "32", "1", "2", "4"},
+        {"num-ports", "-1", "1", "2", "4"},     {"num-ports", "x", "1", "2", "4"},
+        {"num-ports", "", "1", "2", "4"},       {"num-ports", NULL, "1", "2", "4"},
+        {"num-ports", " 4", "1", "2", "4"},     {"num-ports", "4294967300", "1", "2", "4"},
+        {"usb-ver", "1", "2", "2", "2"},        {"usb-ver", "2", "2", "2", "2"},
+        {"usb-ver", "0", "1", "2", "2"},        {"usb-ver", "3", "1", "2", "2"},
+        {"usb-ver", NULL, "1", "2", "2"},       {"online", "0", "1", "2", "1"},
+        {"online", NULL, "2", "2", "1"},        {"state", NULL, "", "2", "1"},
+        {"state", "2", "2", "2", "2"},          {"state", "x", "x", "2", "1"},
+        {"state", "0", "0", "2", "1"},
+    };
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lab lab;
+        char path[128];
+        print_message("%s %s\n", cases[i].node, cases[i].value ? cases[i].value : "absent");
+        lab_init(&lab, 2, 4);
+        snprintf(path, sizeof(path), BACK "/%s", cases[i].node);
+        if (cases[i].value)
+            rig_set_node(&lab.rig, path, cases[i].value);
+        else
+            remove_node(&lab, path);
+        rig_start_back(&lab.rig);
+        expect_state(&lab, cases[i].after);
+        bool stuck = strcmp(cases[i].after, "2") != 0;
+        if (stuck && strcmp(cases[i].node, "online") != 0)
+            assert_non_null(strstr(lab.rig.log, strcmp(cases[i].node, "state") == 0 ? "state" : cases[i].node));
+        size_t logged = strlen(lab.rig.log);
+        set_back(&lab, "unknown-node", "1"); /* rules XS-14, XS-17: looked at again, said once */
+        lab_run(&lab);
+        assert_int_equal(strlen(lab.rig.log), logged);
+        rig_set_node(&lab.rig, path, cases[i].good);
+        expect_state(&lab, cases[i].repaired);
+        lab_dispose(&lab);
+    }
+}
+
+/* XS-15. */
+static void test_xenbus_hotplug_status(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_init(&lab, 2, 4);
+    rig_start_back(&lab.rig);
+    lab_run(&lab);
+    assert_string_equal(rig_node(&lab.rig, BACK "/hotplug-status"), "connected");
+    assert_int_equal(lab_maps(&lab), 0);
+    lab_dispose(&lab);
+}
+
+/* XS-06, CONN-07: the whole range of ports, first and last. */
+static void test_xenbus_port_counts(void **state)
+{
+    static const unsigned int counts[] = {1, 31};
+    (void)state;
+    for (unsigned int i = 0; i < 2; i++) {
+        struct lab lab;
+        lab_ready(&lab, counts[i]);
+        if (counts[i] == 31) {
+            lab_plug(&lab, 31, "1-31", USBIF_SPEED_LOW);
+            lab_expect_event(&lab, 31, USBIF_SPEED_LOW);
+            lab_set_address(&lab, 0, 31, 127);
+            struct usbif_urb_request request = raw_request(1, RAW_PIPE(RAW_INT, 127, 15, 1));
+            lab_send(&lab, &request);
+            lab_complete(&lab, 0, 0, NULL, 0);
+            lab_expect(&lab, 1, 0, 0);
+        } else {
+            set_back(&lab, "port/2", "1-2"); /* TOOL-06: nobody looks there */
+            scripted_host_plug(&lab.rig.host, "1-2", USBIF_SPEED_LOW);
+            lab_run(&lab);
+            lab_expect_no_event(&lab);
+            assert_false(lab.rig.host.open[1]);
+        }
+        lab_check_alive(&lab, 0);
+        lab_dispose(&lab);
+    }
+}
+
+/* XS-08, XS-09, HOT-09, HOT-10: names as a toolstack may write them. */
+static void test_xenbus_port_names(void **state)
+{
+    static const char *const bad[] = {"nodash", "-", "3-", "9-9", "3-1.5.1.5.1.5.1.5.1.5.1.5.1.5.1.5.1.5.1.5"};
+    struct lab lab;
+    (void)state;
+    lab_ready(&lab, 4);
+    for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        lab.rig.log[0] = '\0';
+        set_back(&lab, "port/2", bad[i]);
+        lab_run(&lab);
+        assert_non_null(strstr(lab.rig.log, "port 2"));
+        lab_expect_no_event(&lab); /* rule CONN-18 */
+    }
+    scripted_host_plug(&lab.rig.host, "3-1.5", USBIF_SPEED_FULL);
+    set_back(&lab, "port/2", "3-1.5");
+    lab_run(&lab);
+    lab_expect_event(&lab, 2, USBIF_SPEED_FULL);
+    remove_node(&lab, BACK "/port/2"); /* rule XS-08: stays as it was */
+    lab_run(&lab);
+    lab_expect_no_event(&lab);
+    set_back(&lab, "port/2", bad[4]); /* another device is wanted, whatever it is */
+    lab_run(&lab);
+    lab_expect_event(&lab, 2, 0);
+    set_back(&lab, "port/2", "1-1"); /* rule HOT-09: taken by port 1 */
+    lab_run(&lab);
+    lab_expect_no_event(&lab);
+    assert_non_null(strstr(lab.rig.log, "in use elsewhere"));
+    set_back(&lab, "port/1", ""); /* the write itself is the occasion to try again (rule HOT-10) */
+    lab_run(&lab);
+    lab_expect_event(&lab, 1, 0);
+    lab_expect_event(&lab, 2, USBIF_SPEED_HIGH);
+    set_back(&lab, "port/2", ""); /* from a higher port to a lower one at once */
+    set_back(&lab, "port/1", "1-1");
+    lab_run(&lab);
+    lab_expect_event(&lab, 2, 0);
+    lab_expect_event(&lab, 1, USBIF_SPEED_HIGH);
+    lab_expect_no_event(&lab);
+    lab_check_alive(&lab, 0);
+    lab_dispose(&lab);
+}
+
+/* ---- connecting ---- */
+
+static char order[64];
+
+static void note_order(struct lab *lab, enum lab_call call)
+{
+    (void)lab;
+    const char letters[] = "mun.sbc";
+    size_t at = strlen(order);
+    if (letters[call] != '.' && at + 1 < sizeof(order)) {
+        order[at] = letters[call];
+        order[at + 1] = '\0';
+    }
+}
+
+/* BUS-07, BUS-08, BUS-10, CONN-16: FE 3 or 4; map, map, bind, then state; requests of before are found. */
+static void test_xenbus_connect(void **state)
+{
+    static const enum xenbus_state states[] = {XenbusStateInitialised, XenbusStateConnected};
+    (void)state;
+    for (unsigned int i = 0; i < 2; i++) {
+        struct lab lab;
+        lab_init(&lab, 2, 4);
+        scripted_host_plug(&lab.rig.host, "1-1", USBIF_SPEED_FULL);
+        set_back(&lab, "port/1", "1-1"); /* cold plug: rule BUS-04 */
+        rig_start_back(&lab.rig);
+        expect_state(&lab, "2");
+        struct raw_front *f = &lab.front[0];
+        raw_front_make(f);
+        raw_front_prime(f, 512, 0);
+        struct usbif_urb_request request = raw_request(10, RAW_PIPE(RAW_BULK, 99, 1, 1));
+        raw_front_put(f, &request);
+        f->urb_published = f->urb_req;
+        raw_set_word(f->urb_page, 0, f->urb_req); /* and no notification at all */
+        order[0] = '\0';
+        lab_hook(&lab, note_order);
+        raw_front_write_nodes(f);
+        raw_front_set_state(f, states[i]);
+        expect_state(&lab, "4");
+        lab_unhook(&lab);
+        assert_memory_equal(order, "mmbs", 4);
+        assert_null(strchr(order, 'u'));
+        lab_expect(&lab, 10, -19, 0);
+        lab_expect_event(&lab, 1, USBIF_SPEED_FULL);
+        lab_expect_no_event(&lab);
+        if (states[i] == XenbusStateInitialised)
+            raw_front_set_state(f, XenbusStateConnected); /* rule BUS-23: nothing new */
+        expect_state(&lab, "4");
+        lab_check_alive(&lab, 0);
+        lab_dispose(&lab);
+    }
+}
+
+/* RING-02: the private indexes start at 0 whatever the page holds; the first 5 slots are requests. */
+static void test_xenbus_used_page(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_init(&lab, 2, 4);
+    rig_start_back(&lab.rig);
+    lab_run(&lab);
+    struct raw_front *f = &lab.front[0];
+    raw_front_make(f);
+    for (uint16_t id = 0; id < 5; id++) {
+        struct usbif_urb_request request = raw_request(id, RAW_PIPE(RAW_BULK, 9, 1, 1));
+        raw_front_put(f, &request);
+    }
+    raw_front_push(f);
+    raw_set_word(f->urb_page, 8, 0); /* rsp_prod is ours to write */
+    raw_front_write_nodes(f);
+    raw_front_set_state(f, XenbusStateConnected);
+    lab_run(&lab);
+    for (uint16_t id = 0; id < 5; id++)
+        lab_expect(&lab, id, -19, 0);
+    lab_expect_none(&lab);
+    lab_dispose(&lab);
+}
+
+/* BUS-09: state first, then the nodes one by one in every order. */
+static void test_xenbus_late_nodes(void **state)
+{
+    static const char *const nodes[] = {"urb-ring-ref", "conn-ring-ref", "event-channel"};
+    (void)state;
+    for (unsigned int i = 0; i < 6; i++) {
+        struct lab lab;
+        lab_init(&lab, 2, 4);
+        rig_start_back(&lab.rig);
+        lab_run(&lab);
+        struct raw_front *f = &lab.front[0];
+        raw_front_make(f);
+        raw_front_prime(f, 512, 0);
+        raw_front_set_state(f, XenbusStateConnected);
+        expect_state(&lab, "2");
+        const unsigned int sequence[] = {i % 3, (i % 3 + 1 + i / 3) % 3, (i % 3 + 2 - i / 3) % 3};
+        for (unsigned int n = 0; n < 3; n++) {
+            unsigned int node = sequence[n];
+            char value[16];
+            snprintf(value, sizeof(value), "%u", node == 0 ? f->urb_ref : node == 1 ? f->conn_ref : f->port);
+            raw_front_set_node(f, nodes[node], "junk"); /* can still become good */
+            expect_state(&lab, "2");
+            raw_front_set_node(f, nodes[node], value);
+            expect_state(&lab, n == 2 ? "4" : "2");
+            assert_int_equal(lab_maps(&lab), n == 2 ? 2 : 0);
+        }
+        lab_plug(&lab, 1, "1-1", USBIF_SPEED_HIGH);
+        lab_check_alive(&lab, 0);
+        lab_dispose(&lab);
+    }
+}
+
+/* ---- sequences of states ---- */
+
+struct step {
+    char who;             /* f frontend, b backend node, o online, x frontend directory removed, - end */
+    const char *value;
+    const char *expected; /* the backend's state after it */
+};
+
+static void play(struct lab *lab, const struct step *step)
+{
+    for (; step->who && step->who != '-'; step++) {
+        if (step->who == 'f')
+            raw_front_set_node(&lab->front[0], "state", step->value);
+        else if (step->who == 'b')
+            set_back(lab, "state", step->value);
+        else if (step->who == 'o')
+            set_back(lab, "online", step->value);
+        else
+            remove_node(lab, "/local/domain/1/device/vusb/0");
+        lab_run(lab);
+        if (strcmp(lab_back_state(lab), step->expected) != 0)
+            fail_msg("%c=%s: backend at %s, not %s", step->who, step->value, lab_back_state(lab), step->expected);
+        assert_int_equal(lab_maps(lab), step->expected[0] == '4' ? 2 : 0);
+    }
+}
+
+/* From state 4 on both sides. BUS-11, BUS-13 to BUS-16, BUS-21 to BUS-23. */
+static void test_xenbus_sequences(void **state)
+{
+    static const struct step sequences[][8] = {
+        {{'f', "5", "5"}, {'f', "6", "6"}, {'f', "1", "2"}},                   /* BUS-14; BUS-21 kexec */
+        {{'f', "5", "5"}, {'f', "1", "2"}},                                    /* BUS-15 */
+        {{'f', "6", "6"}, {'f', "1", "2"}},                                    /* BUS-13 */
+        {{'f', "1", "2"}},                                                     /* began again without a word */
+        {{'f', "2", "4"}, {'f', "3", "4"}, {'f', "7", "4"}, {'f', "8", "4"}},  /* BUS-23 */
+        {{'f', "9", "6"}, {'f', "1", "2"}},                                    /* no state at all */
+        {{'f', "", "6"}, {'f', "1", "2"}},
+        {{'x', "", "6"}},                                                      /* FE vanishes */
+        {{'o', "0", "4"}, {'b', "5", "5"}, {'f', "5", "5"}, {'f', "6", "6"}},  /* BUS-11 */
+        {{'o', "0", "4"}, {'b', "5", "5"}, {'f', "6", "6"}, {'f', "1", "6"}},  /* BUS-22; BUS-16: no more */
+        {{'o', "0", "4"}, {'f', "6", "6"}, {'f', "1", "6"}, {'o', "1", "2"}},
+        {{'o', "0", "4"}, {'f', "6", "6"}, {'b', "5", "6"}},                   /* asked for what is so */
+        {{'f', "5", "5"}, {'o', "0", "5"}, {'b', "5", "5"}, {'x', "", "6"}},
+        {{'b', "5", "5"}, {'f', "6", "6"}, {'f', "5", "6"}, {'f', "1", "2"}},
+        {{'f', "6", "6"}, {'f', "4", "6"}, {'f', "3", "6"}, {'f', "1", "2"}},
+        {{'b', "1", "4"}, {'b', "2", "2"}, {'b', "6", "6"}, {'b', "4", "4"}},  /* not ours to follow */
+    };
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
+        struct lab lab;
+        print_message("sequence %u\n", i);
+        lab_ready(&lab, 4);
+        if (i + 1 < sizeof(sequences) / sizeof(sequences[0]))
+            play(&lab, sequences[i]);
+        if (strcmp(lab_back_state(&lab), "2") == 0) {
+            raw_front_unmake(&lab.front[0]);
+            raw_front_connect(&lab.front[0]);
+            expect_state(&lab, "4");
+            lab_expect_event(&lab, 1, USBIF_SPEED_HIGH);
+            lab_check_alive(&lab, 0);
+        }
+        lab_dispose(&lab);
+    }
+}
+
+/* From state 2, nobody connected. BUS-11, BUS-13, BUS-21. */
+static void test_xenbus_sequences_unconnected(void **state)
+{
+    static const struct step sequences[][8] = {
+        {{'f', "5", "5"}, {'f', "6", "6"}, {'f', "1", "2"}},
+        {{'f', "6", "6"}, {'f', "1", "2"}},
+        {{'f', "2", "2"}, {'f', "7", "2"}, {'f', "0", "2"}, {'f', "1", "2"}},
+        {{'o', "0", "2"}, {'b', "5", "6"}},
+        {{'x', "", "2"}, {'o', "0", "2"}, {'b', "5", "6"}},
+    };
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
+        struct lab lab;
+        print_message("sequence %u\n", i);
+        lab_init(&lab, 2, 4);
+        rig_start_back(&lab.rig);
+        expect_state(&lab, "2");
+        play(&lab, sequences[i]);
+        lab_dispose(&lab);
+    }
+}
+
+/* BUS-02, BUS-14: what a predecessor left in our node and in the frontend's. */
+static void test_xenbus_predecessor(void **state)
+{
+    static const struct {
+        const char *own, *frontend, *after;
+        struct step then[4];
+    } cases[] = {
+        {"4", "4", "5", {{'f', "5", "5"}, {'f', "6", "6"}, {'f', "1", "2"}}}, /* died while connected */
+        {"4", "1", "2", {{'-', 0, 0}}},
+        {"3", "4", "5", {{'f', "6", "6"}}},
+        {"2", "1", "2", {{'-', 0, 0}}},
+        {"1", "6", "6", {{'f', "1", "2"}}},
+        {"5", "4", "5", {{'f', "6", "6"}, {'f', "1", "2"}}},
+        {"5", "6", "6", {{'f', "1", "2"}}},
+        {"6", "6", "6", {{'f', "1", "2"}}},
+        {"6", "1", "2", {{'-', 0, 0}}},
+        {"6", "4", "6", {{'f', "1", "2"}}},
+        {"7", "4", "5", {{'f', "6", "6"}}},
+    };
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lab lab;
+        print_message("case %u\n", i);
+        lab_init(&lab, 2, 4);
+        set_back(&lab, "state", cases[i].own);
+        raw_front_set_node(&lab.front[0], "state", cases[i].frontend);
+        rig_start_back(&lab.rig);
+        expect_state(&lab, cases[i].after);
+        play(&lab, cases[i].then);
+        lab_dispose(&lab);
+    }
+}
+
+/* BUS-11 before InitWait: the toolstack takes back a controller that never got anywhere. */
+static void test_xenbus_closed_before_ready(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_init(&lab, 2, 4);
+    set_back(&lab, "num-ports", "99");
+    rig_start_back(&lab.rig);
+    expect_state(&lab, "1");
+    assert_int_equal(vusb_close(lab.rig.dom0, &lab.controller[0]), 0);
+    expect_state(&lab, "6");
+    lab_dispose(&lab);
+}
+
+static unsigned int state_writes;
+
+static void count_states(struct lab *lab, enum lab_call call)
+{
+    (void)lab;
+    state_writes += call == LAB_STATE;
+}
+
+/* BUS-18: the toolstack's 5 is not written a second time. */
+static void test_xenbus_state_written_once(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_ready(&lab, 4);
+    state_writes = 0;
+    lab_hook(&lab, count_states);
+    assert_int_equal(vusb_close(lab.rig.dom0, &lab.controller[0]), 0);
+    expect_state(&lab, "5");
+    assert_int_equal(state_writes, 0);
+    assert_int_equal(back_state(lab.rig.back), XenbusStateClosing);
+    raw_front_set_state(&lab.front[0], XenbusStateClosed);
+    expect_state(&lab, "6");
+    assert_int_equal(state_writes, 1);
+    lab_dispose(&lab);
+}
+
+/* BUS-20, LIF-05: the directory goes, with transfers in flight. */
+static void test_xenbus_directory_removed(void **state)
+{
+    for (int late = 0; late < 2; late++) {
+        struct lab lab;
+        (void)state;
+        lab_ready(&lab, 4);
+        lab.rig.host.cancel_late = late;
+        struct usbif_urb_request request = raw_request(20, RAW_PIPE(RAW_INT, LAB_ADDRESS, 1, 1));
+        raw_buffer(&lab.front[0], &request, 0, 8);
+        lab_send(&lab, &request);
+        assert_int_equal(vusb_remove(lab.rig.dom0, &lab.controller[0]), 0);
+        lab_run(&lab);
+        assert_int_equal(lab.rig.back_rc, -ENOENT);
+        back_destroy(lab.rig.back);
+        lab.rig.back = NULL;
+        assert_int_equal(lab_maps(&lab), 0);
+        assert_int_equal(lab.rig.host.nr_held, 0);
+        lab_dispose(&lab);
+    }
+}
+
+/* LIF-05: the guest itself goes; then another with the same number comes. */
+static void test_xenbus_guest_destroyed(void **state)
+{
+    struct lab lab;
+    struct xen *xen;
+    (void)state;
+    lab_ready(&lab, 4);
+    struct usbif_urb_request request = raw_request(20, RAW_PIPE(RAW_INT, LAB_ADDRESS, 1, 1));
+    raw_buffer(&lab.front[0], &request, 0, 8);
+    lab_send(&lab, &request);
+    assert_int_equal(lab.rig.machine->ops->domain_destroy(lab.rig.machine, 1), 0);
+    xen_close(lab.front[0].xen);
+    lab.front[0].xen = NULL;
+    expect_state(&lab, "6");
+    assert_int_equal(lab_maps(&lab), 0);
+    assert_int_equal(lab.rig.host.nr_held, 0);
+    assert_int_equal(vusb_remove(lab.rig.dom0, &lab.controller[0]), -ENOENT); /* the frontend's half went before */
+    lab_run(&lab);
+    assert_int_equal(lab.rig.back_rc, -ENOENT);
+    back_destroy(lab.rig.back);
+    lab.rig.back = NULL;
+    assert_int_equal(lab.rig.machine->ops->domain_create(lab.rig.machine, 1), 0);
+    assert_int_equal(vusb_create(lab.rig.dom0, &lab.controller[0]), 0);
+    assert_int_equal(lab.rig.machine->ops->open(lab.rig.machine, 1, &xen), 0);
+    raw_front_open(&lab.front[0], xen, 0, 0);
+    lab.rig.back_rc = 0;
+    rig_start_back(&lab.rig);
+    lab_run(&lab);
+    raw_front_connect(&lab.front[0]);
+    set_back(&lab, "port/1", "1-1");
+    expect_state(&lab, "4");
+    lab.front[0].nr_events = 0;
+    lab_check_alive(&lab, 0);
+    lab_dispose(&lab);
+}
+
+/* ADR-06, RING-10, CONN-05, BUS-16: nothing of a connection is there in the next one. */
+static void test_xenbus_reconnect_clears(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_ready(&lab, 4);
+    for (unsigned int round = 0; round < 40; round++) {
+        struct raw_front *f = &lab.front[0];
+        struct usbif_urb_request request = raw_request(1, RAW_PIPE(RAW_BULK, LAB_ADDRESS, 1, 1));
+        raw_front_set_state(f, XenbusStateClosing);
+        expect_state(&lab, "5");
+        raw_front_set_state(f, XenbusStateClosed);
+        expect_state(&lab, "6");
+        raw_front_unmake(f);
+        raw_front_set_state(f, XenbusStateInitialising);
+        expect_state(&lab, "2");
+        raw_front_connect(f);
+        expect_state(&lab, "4");
+        lab_expect_event(&lab, 1, USBIF_SPEED_HIGH);
+        lab_expect_no_event(&lab);
+        lab_send(&lab, &request);
+        lab_expect(&lab, 1, -19, 0); /* the old address */
+        lab_check_alive(&lab, 0);
+        lab_set_address(&lab, 0, 1, LAB_ADDRESS);
+        if (round % 4 == 1) {
+            lab.rig.host.cancel_late = true; /* closing has to wait for it */
+            lab_send(&lab, &request);
+            raw_front_set_state(f, XenbusStateClosing);
+            expect_state(&lab, "5");
+            lab_expect(&lab, 1, -71, 0);
+            lab_expect_event(&lab, 1, 0);
+            lab.rig.host.cancel_late = false;
+        }
+    }
+    lab_dispose(&lab);
+}
+
+/* A controller that is smaller or slower in its next life (XS-06, XS-07, CONN-13). */
+static void test_xenbus_changed_controller(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_ready(&lab, 4);
+    lab_plug(&lab, 4, "1-4", USBIF_SPEED_FULL);
+    lab_plug(&lab, 2, "1-2", USBIF_SPEED_FULL);
+    lab.front[0].nr_events = 0;
+    raw_front_set_state(&lab.front[0], XenbusStateClosed);
+    expect_state(&lab, "6");
+    assert_true(lab.rig.host.open[0]); /* closed does not mean given up */
+    set_back(&lab, "num-ports", "2");
+    set_back(&lab, "usb-ver", "1");
+    raw_front_unmake(&lab.front[0]);
+    raw_front_set_state(&lab.front[0], XenbusStateInitialising);
+    lab_run(&lab);
+    raw_front_connect(&lab.front[0]);
+    expect_state(&lab, "4");
+    lab_expect_event(&lab, 2, USBIF_SPEED_FULL);
+    lab_expect_no_event(&lab);
+    assert_false(lab.rig.host.open[0]);
+    assert_false(lab.rig.host.open[1]);
+    raw_front_set_state(&lab.front[0], XenbusStateClosed);
+    lab_run(&lab);
+    assert_true(lab.rig.host.open[2]);
+    set_back(&lab, "online", "0"); /* rule BUS-16 */
+    lab_run(&lab);
+    assert_false(lab.rig.host.open[2]);
+    lab_dispose(&lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_xenbus_values),
+        cmocka_unit_test(test_xenbus_hotplug_status),
+        cmocka_unit_test(test_xenbus_port_counts),
+        cmocka_unit_test(test_xenbus_port_names),
+        cmocka_unit_test(test_xenbus_connect),
+        cmocka_unit_test(test_xenbus_used_page),
+        cmocka_unit_test(test_xenbus_late_nodes),
+        cmocka_unit_test(test_xenbus_sequences),
+        cmocka_unit_test(test_xenbus_sequences_unconnected),
+        cmocka_unit_test(test_xenbus_predecessor),
+        cmocka_unit_test(test_xenbus_closed_before_ready),
+        cmocka_unit_test(test_xenbus_state_written_once),
+        cmocka_unit_test(test_xenbus_directory_removed),
+        cmocka_unit_test(test_xenbus_guest_destroyed),
+        cmocka_unit_test(test_xenbus_reconnect_clears),
+        cmocka_unit_test(test_xenbus_changed_controller),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
