@@ -23,6 +23,9 @@ int client_pages_alloc(struct xen *xen, unsigned int count, void **out)
 void client_pages_free(struct xen *xen, void *addr, unsigned int count)
 {
     struct client *client = (struct client *)xen;
+    /* Without a machine no grant can be ended, so pages go with the handle. */
+    if (client_check(client))
+        return;
     arena_free(client->arena, addr, count);
     __atomic_store_n(&client->table->pages, client->arena->used, __ATOMIC_RELAXED);
 }

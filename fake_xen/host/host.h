@@ -127,8 +127,8 @@ int host_granter_create(struct fakexen_host *host, struct host_domain *domain, i
 void host_granter_close(struct fakexen_host *host, struct host_granter *granter);
 int host_map(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
              struct host_answer *answer);
-int host_unmap(struct fakexen_host *host, struct host_client *client, uint32_t id);
-void host_unmap_all(struct fakexen_host *host, struct host_client *client);
+int host_unmap(struct host_client *client, uint32_t id);
+void host_unmap_all(struct host_client *client);
 void host_sent_report(struct host_client *client, struct control_reply *reply);
 void host_sent_drop(struct host_client *client);
 

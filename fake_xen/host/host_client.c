@@ -33,7 +33,7 @@ void host_client_release(struct fakexen_host *host, struct host_client *client)
     if (!client->domain)
         return;
     host_evtchn_close_all(client);
-    host_unmap_all(host, client);
+    host_unmap_all(client);
     host_sent_drop(client);
     if (client->xenstore)
         host_xenstore_close(client->xenstore);
@@ -80,7 +80,7 @@ static int serve_handle(struct fakexen_host *host, struct host_client *client,
     case CONTROL_MAP:
         return host_map(host, client, request, answer);
     case CONTROL_UNMAP:
-        return host_unmap(host, client, request->value);
+        return host_unmap(client, request->value);
     case CONTROL_EVTCHN_ALLOC:
         return host_evtchn_alloc(client, request->domid, answer);
     case CONTROL_EVTCHN_BIND:

@@ -244,9 +244,8 @@ static void map_end(struct host_client *client, struct host_map *map)
     free(map);
 }
 
-int host_unmap(struct fakexen_host *host, struct host_client *client, uint32_t id)
+int host_unmap(struct host_client *client, uint32_t id)
 {
-    (void)host;
     struct host_map **at = &client->maps;
     while (*at && (*at)->id != id)
         at = &(*at)->next;
@@ -258,8 +257,8 @@ int host_unmap(struct fakexen_host *host, struct host_client *client, uint32_t i
     return 0;
 }
 
-void host_unmap_all(struct fakexen_host *host, struct host_client *client)
+void host_unmap_all(struct host_client *client)
 {
     while (client->maps)
-        host_unmap(host, client, client->maps->id);
+        host_unmap(client, client->maps->id);
 }

@@ -102,7 +102,9 @@ int local_pages_alloc(struct xen *xen, unsigned int count, void **out)
 
 void local_pages_free(struct xen *xen, void *addr, unsigned int count)
 {
-    arena_free(handle_of(xen)->arena, addr, count);
+    /* In a domain that ended no grant can be ended, so pages go with the handle. */
+    if (!handle_of(xen)->dead)
+        arena_free(handle_of(xen)->arena, addr, count);
 }
 
 int local_grant(struct xen *xen, domid_t to, const void *addr, bool readonly, grant_ref_t *out)

@@ -200,15 +200,11 @@ unsigned int store_transaction_count(const struct store_conn *conn)
 
 /* ---- domains ---- */
 
-static int special_event(struct store *store, const char *name)
+/* The events of "@introduceDomain" or the like, to be delivered when it has happened. */
+static int special_events(struct store *store, const char *name, struct xs_events *events)
 {
-    struct xs_events events = {0};
-    struct xs_change happened = {.path = name};
-    int rc = xs_events_collect(&events, store, &happened);
-    if (!rc)
-        xs_events_deliver(&events);
-    xs_events_drop(&events);
-    return rc;
+    struct xs_change happening = {.path = name};
+    return xs_events_collect(events, store, &happening);
 }
 
 /* One node of a home: NULL value is a folder. own: the domain's own, else domain 0's and readable by it. */
@@ -259,34 +255,49 @@ static int make_home(struct store_conn *conn, xen_transaction t, domid_t domid)
     return 0;
 }
 
-int store_introduce(struct store *store, domid_t domid)
+static int make_domain(struct store_conn *conn, domid_t domid)
 {
-    struct store_conn *conn = NULL;
     xen_transaction t;
-    int rc = store_connect(store, 0, &conn);
+    int rc = store_begin(conn, &t);
     if (rc)
         return rc;
-    rc = store_begin(conn, &t);
-    if (!rc) {
-        int made = make_home(conn, t, domid);
-        rc = store_end(conn, t, made != 0);
-        rc = made ? made : rc;
-    }
+    int made = make_home(conn, t, domid);
+    rc = store_end(conn, t, made != 0);
+    return made ? made : rc;
+}
+
+/* Makes or removes a domain and tells so. */
+static int change_domain(struct store *store, domid_t domid, bool make)
+{
+    struct store_conn *conn = NULL;
+    struct xs_events events = {0};
+    char home[XS_HOME_SIZE];
+    int rc;
+
+    xs_path_home(domid, home);
+    rc = store_connect(store, 0, &conn);
+    if (rc)
+        goto out;
+    rc = special_events(store, make ? "@introduceDomain" : "@releaseDomain", &events);
+    if (rc)
+        goto out;
+    rc = make ? make_domain(conn, domid) : store_rm(conn, XEN_XBT_NIL, home);
+    if (!rc)
+        xs_events_deliver(&events);
+out:
+    xs_events_drop(&events);
     store_disconnect(conn);
-    return rc ? rc : special_event(store, "@introduceDomain");
+    return rc;
+}
+
+int store_introduce(struct store *store, domid_t domid)
+{
+    return change_domain(store, domid, true);
 }
 
 int store_release(struct store *store, domid_t domid)
 {
-    struct store_conn *conn = NULL;
-    char home[XS_HOME_SIZE];
-    xs_path_home(domid, home);
-    int rc = store_connect(store, 0, &conn);
-    if (rc)
-        return rc;
-    rc = store_rm(conn, XEN_XBT_NIL, home);
-    store_disconnect(conn);
-    return rc ? rc : special_event(store, "@releaseDomain");
+    return change_domain(store, domid, false);
 }
 
 bool store_introduced(const struct store *store, domid_t domid)

@@ -85,7 +85,10 @@ struct xen_ops {
 
     /* count contiguous zeroed pages that can be granted. -ENOMEM at the domain's limit. */
     int (*pages_alloc)(struct xen *xen, unsigned int count, void **out);
-    /* Frees pages of pages_alloc() (same address and count). Grants of them must have ended. NULL is allowed. */
+    /*
+     * Frees pages of pages_alloc() (same address and count). Grants of them must have ended. NULL is
+     * allowed. No effect after -EPIPE.
+     */
     void (*pages_free)(struct xen *xen, void *addr, unsigned int count);
 
     /* ---- grant table, granting side (Linux: gnttab_grant_foreign_access) ---- */
