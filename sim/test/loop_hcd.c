@@ -37,6 +37,7 @@ struct loop_hcd {
     struct slot slots[SLOTS];
     struct hcd_urb *waiting; /* no slot yet */
     uint64_t completions;
+    unsigned int address0_port, conflicts;
 };
 
 static struct loop_hcd *loop_of(struct hcd *hcd)
@@ -74,6 +75,11 @@ static void pass_on(struct loop_hcd *loop, struct slot *slot)
     }
     slot->device = urb->device ? loop->addresses[urb->device] : loop->ports[urb->port].device;
     uint16_t value = (uint16_t)(urb->setup[2] | urb->setup[3] << 8);
+    if (urb->device == 0) {
+        if (loop->address0_port && loop->address0_port != urb->port)
+            loop->conflicts++;
+        loop->address0_port = urb->setup[1] == 5 ? 0 : urb->port;
+    }
     if (!slot->device) {
         finish_locally(slot, -ENODEV);
     } else if (urb->type == USBIF_PIPE_TYPE_CTRL && urb->setup[0] == 0x00 && urb->setup[1] == 5) {
@@ -362,6 +368,11 @@ unsigned int loop_hcd_held(const struct loop_hcd *loop)
     for (unsigned int i = 0; i < SLOTS; i++)
         n += loop->slots[i].urb != NULL;
     return n;
+}
+
+unsigned int loop_hcd_address0_conflicts(const struct loop_hcd *loop)
+{
+    return loop->conflicts;
 }
 
 bool loop_hcd_due(const struct loop_hcd *loop)

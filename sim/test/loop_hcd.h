@@ -20,6 +20,8 @@ void loop_hcd_step(struct loop_hcd *loop, uint64_t now_ns);
 struct hcd *loop_hcd_hcd(struct loop_hcd *loop);
 /* URBs under way. */
 unsigned int loop_hcd_held(const struct loop_hcd *loop);
+/* How often a device at address 0 was talked to while another one was. */
+unsigned int loop_hcd_address0_conflicts(const struct loop_hcd *loop);
 /* Whether something is to be given back by the next step. */
 bool loop_hcd_due(const struct loop_hcd *loop);
 /* Buffers not freed yet. */

@@ -335,6 +335,33 @@ static void test_device_cancel(void **state)
     assert_int_equal(turb_run(&bench, &out, USBIF_PIPE_TYPE_BULK, 0x01, 5, NULL), 0);
     assert_int_equal(in[1].urb.status, 0);
     assert_int_equal(in[1].urb.actual, 5);
+    /* A follower that could go, had the cancelled one not been in its way, goes now. */
+    struct loop *loop = (struct loop *)sim_host_device(bench.sim, "1-1");
+    loop->n = LOOP_BYTES - 10;
+    for (unsigned int i = 0; i < 2; i++) {
+        turb_init(&in[i], USBIF_PIPE_TYPE_BULK, 0x01, i ? 8 : 64);
+        turb_submit(&bench, &in[i]);
+        assert_int_equal(in[i].completed, 0);
+    }
+    bench.host->ops->cancel(bench.host, bench.device, &in[0].urb);
+    assert_int_equal(in[1].completed, 1);
+    assert_int_equal(in[1].urb.status, 0);
+    bench_close(&bench);
+}
+
+/* USB 2.0 section 9.1.1.5: SET_INTERFACE clears the halts of its interface; SET_CONFIGURATION those of all. */
+static void test_device_halt_and_settings(void **state)
+{
+    (void)state;
+    struct bench bench;
+    uint8_t status[2] = {0, 0};
+    setup_configured(&bench);
+    for (unsigned int i = 0; i < 2; i++) {
+        assert_int_equal(bench_control(&bench, 0x02, 3, 0, 0x81, 0, NULL), 0);
+        assert_int_equal(bench_control(&bench, i ? 0x00 : 0x01, i ? 9 : 11, i ? 1 : 0, 0, 0, NULL), 0);
+        assert_int_equal(bench_control(&bench, 0x82, 0, 0, 0x81, 2, status), 2);
+        assert_int_equal(status[0], 0);
+    }
     bench_close(&bench);
 }
 
@@ -509,7 +536,7 @@ int main(void)
         cmocka_unit_test(test_device_packets),     cmocka_unit_test(test_device_order),
         cmocka_unit_test(test_device_cancel),      cmocka_unit_test(test_device_short_not_ok),
         cmocka_unit_test(test_device_control),     cmocka_unit_test(test_device_unplug),
-        cmocka_unit_test(test_device_reentrant),
+        cmocka_unit_test(test_device_reentrant),   cmocka_unit_test(test_device_halt_and_settings),
     };
     return cmocka_run_group_tests_name("devices: the common layer", tests, NULL, NULL);
 }

@@ -344,6 +344,8 @@ static void test_disk_file(void **state)
     assert_int_equal(ftruncate(fd, 6 * DISK_BLOCK_SIZE), 0);
     x = command((uint8_t[16]){0x88, [9] = 5, [13] = 3}, 16, IN, sizeof(back), back);
     assert_int_equal(x.csw_status, 1);
+    assert_int_equal(x.moved, 0); /* the read failed as a whole */
+    assert_int_equal(x.residue, sizeof(back));
     assert_int_equal(sense_of(&asc), 3);
     bench_close(&bench);
 
@@ -397,7 +399,26 @@ static void test_disk_order(void **state)
     bench_close(&bench);
 }
 
-/* usb_host.h: unplugged in the middle of a read. The transfer has moved what it has, and ends with -ENODEV. */
+/* BOT 5.3.2: a host that ends its data early, with a packet that is not full, gets a phase error and the residue. */
+static void test_disk_early_end(void **state)
+{
+    (void)state;
+    static const uint32_t sent[] = {100, 512, 0};
+    for (unsigned int i = 0; i < 3; i++) {
+        struct exchange x = {0};
+        start_memory(USBIF_SPEED_HIGH);
+        assert_int_equal(send_cbw((uint8_t[10]){0x2a, [8] = 2}, 10, OUT, 1024), 0);
+        assert_int_equal(turb_run(&bench, &turb, USBIF_PIPE_TYPE_BULK, DISK_EP_OUT, sent[i], NULL), 0);
+        if (sent[i] == 512) /* a full packet is no end; no bytes are */
+            assert_int_equal(turb_run(&bench, &turb, USBIF_PIPE_TYPE_BULK, DISK_EP_OUT, 0, NULL), 0);
+        read_csw(&x);
+        assert_int_equal(x.csw_status, 2);
+        assert_int_equal(x.residue, 1024 - sent[i]);
+        bench_close(&bench);
+    }
+}
+
+/* usb_host.h: unplugged in the middle of a The transfer has moved what it has, and ends with -ENODEV. */
 static void test_disk_unplug(void **state)
 {
     (void)state;
@@ -420,7 +441,7 @@ int main(void)
         cmocka_unit_test(test_disk_class_requests), cmocka_unit_test(test_disk_sense),
         cmocka_unit_test(test_disk_replies),        cmocka_unit_test(test_disk_file),
         cmocka_unit_test(test_disk_config),         cmocka_unit_test(test_disk_order),
-        cmocka_unit_test(test_disk_unplug),
+        cmocka_unit_test(test_disk_unplug),         cmocka_unit_test(test_disk_early_end),
     };
     return cmocka_run_group_tests_name("devices: the disk", tests, NULL, NULL);
 }
