@@ -50,8 +50,8 @@ static bool dequeue(struct device_endpoint *ep, struct host_urb *urb)
 }
 
 /*
- * Takes a queue, or the rest of one, out of service. Completing is a second step: completions may submit, cancel or
- * abort, and find no victim in the queue, while an abort can see to the victims that are left.
+ * Takes a queue, or the rest of one, out of service. Completing is a second step: completions may submit,
+ * cancel or abort, and find no victim in the queue, while an abort can see to the victims that are left.
  */
 static void doom(struct device_endpoint *ep, struct host_urb *first, int32_t status, uint32_t moved)
 {
@@ -81,7 +81,10 @@ static void finish_head(struct device_endpoint *ep, int32_t status)
     uint32_t moved = ep->moved;
     bool is_short = urb->in && urb->short_not_ok && status == 0 && moved < urb->length;
     (void)dequeue(ep, urb);
-    /* Rules SNO-02 and XFR-08: followers of a transfer that ended unexpectedly must not take what comes next. */
+    /*
+     * Rules SNO-02 and XFR-08: followers of a transfer that ended unexpectedly must not take what comes
+     * next.
+     */
     if (urb->type != USBIF_PIPE_TYPE_CTRL && (is_short || status == -EOVERFLOW)) {
         doom(ep, ep->head, -ECONNRESET, 0);
         ep->head = NULL;
@@ -167,8 +170,8 @@ static void leave(struct usb_device *device)
 }
 
 /*
- * Runs every endpoint that was kicked until none is. Not entered twice: what completions and ops kick is found
- * by the loop that called them, so neither the stack nor an op's state is at their mercy.
+ * Runs every endpoint that was kicked until none is. Not entered twice: what completions and ops kick is
+ * found by the loop that called them, so neither the stack nor an op's state is at their mercy.
  */
 static void run(struct usb_device *device)
 {

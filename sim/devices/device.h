@@ -6,20 +6,21 @@
  * struct usb_descriptors, call device_init(), and plug the result into a host (sim_host.h). The smallest
  * example is the loopback device in sim/test/test_device.c, the largest is disk.c.
  *
- * The common layer answers the standard requests of USB 2.0 chapter 9 from the descriptors, knows which endpoints
- * exist in the current configuration, keeps halts, queues URBs per endpoint and completes them in
- * the order of their submission. A device sees class and vendor requests, and the first URB of an endpoint's queue:
+ * The common layer answers the standard requests of USB 2.0 chapter 9 from the descriptors, knows which
+ * endpoints exist in the current configuration, keeps halts, queues URBs per endpoint and completes them in
+ * the order of their submission. A device sees class and vendor requests, and the first URB of an endpoint's
+ * queue:
  *
- *   in(), out()   move what can be moved now: see device_in(), device_out(). DEVICE_WAIT means that the endpoint
- *                 answers NAK; call device_kick() when that changes. -EPIPE halts the endpoint (and completes the
- *                 URB with it); another -errno only completes the URB.
+ *   in(), out()   move what can be moved now: see device_in(), device_out(). DEVICE_WAIT means that the
+ *                 endpoint answers NAK; call device_kick() when that changes. -EPIPE halts the endpoint
+ *                 (and completes the URB with it); another -errno only completes the URB.
  *   control()     answers, with device_control_in() or device_control_out(), or stalls with -EPIPE.
  *
- * Ops never nest, and no URB completes while one runs: a completion may submit, cancel, close or unplug.
+ * Those never nest, and no URB completes while one runs: a completion may submit, cancel, close or unplug.
  *
- * After a babble, and after an IN transfer with short_not_ok that ended short, the URBs queued behind are completed
- * with -ECONNRESET without having been started (rules SNO-02, XFR-08): the stream has
- * moved on, and a follower would take what was not meant for it, for example a disk's status.
+ * After a babble, and after an IN transfer with short_not_ok that ended short, the URBs queued behind are
+ * completed with -ECONNRESET without having been started (rules SNO-02, XFR-08): the stream has moved on, and
+ * a follower would take what was not meant for it, for example a disk's status.
  *
  * Not modelled: data toggles, NAK limits, bandwidth and the duration of transfers, SET_ADDRESS
  * (the host does it; the request stalls), remote wakeup (only its feature bit), test modes.
@@ -57,32 +58,38 @@ struct device_endpoint {
     uint16_t packet; /* wMaxPacketSize without the high-bandwidth bits */
     bool exists;     /* in the current configuration and alternate settings */
     bool halted;
-    bool wedged;     /* CLEAR_FEATURE does not clear the halt */
+    bool wedged; /* CLEAR_FEATURE does not clear the halt */
     bool kicked;
-    bool ended;      /* the transfer of head is over */
-    int32_t status;  /* with which head ends */
-    uint32_t moved;  /* bytes of head moved so far */
+    bool ended;            /* the transfer of head is over */
+    int32_t status;        /* with which head ends */
+    uint32_t moved;        /* bytes of head moved so far */
     struct host_urb *head; /* the transfer being served */
     struct host_urb *tail;
     struct host_urb *doomed; /* out of the queue, still to be completed */
 };
 
 struct usb_device_ops {
-    /* Class and vendor requests, and GET_DESCRIPTOR to an interface (HID 1.11 section 7.1.1). NULL: all stall. */
+    /*
+     * Class and vendor requests, and GET_DESCRIPTOR to an interface (HID 1.11 section 7.1.1). NULL: all
+     * stall.
+     */
     int (*control)(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup);
     /* Bulk and interrupt transfers. NULL: they wait for ever. */
     int (*in)(struct usb_device *device, struct device_endpoint *ep);
     int (*out)(struct usb_device *device, struct device_endpoint *ep);
     /*
-     * Isochronous transfers: fills actual_length and status of ep->head->packets, whose bounds have been checked, and
-     * returns DEVICE_DONE. NULL: they stall.
+     * Isochronous transfers: fills actual_length and status of ep->head->packets, whose bounds have been
+     * checked, and returns DEVICE_DONE. NULL: they stall.
      */
     int (*iso)(struct usb_device *device, struct device_endpoint *ep);
     /* Sees every control request before chapter 9 does: for devices that misbehave on purpose. Optional. */
     int (*intercept)(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup);
     /* The bus was reset. Optional. */
     void (*reset)(struct usb_device *device);
-    /* Somebody cleared the halt of an endpoint, or made a configuration or alternate setting current. Optional. */
+    /*
+     * Somebody cleared the halt of an endpoint, or made a configuration or alternate setting current.
+     * Optional.
+     */
     void (*halt_cleared)(struct usb_device *device, uint8_t address);
     void (*configured)(struct usb_device *device);
     /* Runs what is due; when that is next, UINT64_MAX for never. Optional, both or none. */
@@ -94,13 +101,14 @@ struct usb_device_ops {
 
 /* All bytes as they go over the bus. They belong to the device and stay until destroy(). */
 struct usb_descriptors {
-    const uint8_t *device;               /* 18 bytes */
-    const uint8_t *const *configurations; /* bNumConfigurations of them, each wTotalLength bytes with all it holds */
-    const char *const *strings;          /* ASCII; strings[i] is the string of index i + 1 */
+    const uint8_t *device; /* 18 bytes */
+    /* bNumConfigurations of them, each wTotalLength bytes with all it holds. */
+    const uint8_t *const *configurations;
+    const char *const *strings; /* ASCII; strings[i] is the string of index i + 1 */
     unsigned int nr_strings;
-    const uint8_t *qualifier;            /* 10 bytes; NULL for a device that is not high-speed capable */
-    const uint8_t *const *other_speed;   /* like configurations, of type 7; NULL without qualifier */
-    uint8_t speed;                       /* USBIF_SPEED_* */
+    const uint8_t *qualifier;          /* 10 bytes; NULL for a device that is not high-speed capable */
+    const uint8_t *const *other_speed; /* like configurations, of type 7; NULL without qualifier */
+    uint8_t speed;                     /* USBIF_SPEED_* */
 };
 
 struct usb_device {
@@ -121,7 +129,8 @@ struct usb_device {
 /* ---- for devices ---- */
 
 /* -EINVAL when the descriptors contradict themselves: our own devices lie in intercept(), not by accident. */
-int device_init(struct usb_device *device, const struct usb_device_ops *ops, const struct usb_descriptors *descriptors);
+int device_init(struct usb_device *device, const struct usb_device_ops *ops,
+                const struct usb_descriptors *descriptors);
 /* Has the endpoint (0 for control) looked at again, at once or after the op that is running. */
 void device_kick(struct usb_device *device, uint8_t address);
 /* Halts an endpoint: URBs held and to come end with -EPIPE until CLEAR_FEATURE(ENDPOINT_HALT). */
@@ -137,16 +146,20 @@ struct device_run {
 };
 
 /*
- * Sends `available` bytes as packets, as far as the transfer goes: full packets, then a short one if something is
- * left, which ends the transfer. 0 is a packet of no bytes. A packet larger than the rest of the transfer is a
- * babble (USB 2.0 section 8.7.4): the transfer ends with -EOVERFLOW and the packet counts as not sent.
+ * Sends `available` bytes as packets, as far as the transfer goes: full packets, then a short one if
+ * something is left, which ends the transfer. 0 is a packet of no bytes. A packet larger than the rest of the
+ * transfer is a babble (USB 2.0 section 8.7.4): the transfer ends with -EOVERFLOW and the packet counts as
+ * not sent.
  */
 struct device_run device_in(struct device_endpoint *ep, uint32_t available);
 /* device_in() and the copy; returns the bytes used. */
 uint32_t device_in_copy(struct device_endpoint *ep, const void *src, uint32_t n);
 /* The size of the next packet of the head of an OUT endpoint. */
 uint32_t device_out_packet(const struct device_endpoint *ep);
-/* Takes n bytes (whole packets) at ep->moved from the head of an OUT endpoint; all of them end the transfer. */
+/*
+ * Takes n bytes (whole packets) at ep->moved from the head of an OUT endpoint; all of them end the
+ * transfer.
+ */
 void device_out_take(struct device_endpoint *ep, uint32_t n);
 /* Answers a control request with n bytes, at most wLength. Returns DEVICE_DONE. */
 int device_control_in(struct device_endpoint *ep, const struct usb_setup *setup, const void *src, uint32_t n);

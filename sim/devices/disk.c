@@ -228,12 +228,15 @@ static const struct usb_device_ops disk_ops = {
     .destroy = disk_destroy,
 };
 
+/* clang-format off */
 #define DISK_INTERFACE       9, 4, 0, 0, 2, 0x08, 0x06, 0x50, 0
 #define DISK_ENDPOINTS(size) 7, 5, DISK_EP_IN, 2, (size) & 0xff, (size) >> 8, 0, \
                              7, 5, DISK_EP_OUT, 2, (size) & 0xff, (size) >> 8, 0
 #define DISK_CONFIG(type, size) {9, type, 32, 0, 1, 1, 0, 0x80, 50, DISK_INTERFACE, DISK_ENDPOINTS(size)}
+/* clang-format on */
 
-static const uint8_t device_desc[18] = {18, 1, 0x00, 2, 0, 0, 0, 64, 0x09, 0x12, 0x01, 0x00, 0, 1, 1, 2, 3, 1};
+static const uint8_t device_desc[18] = {18,   1,    0x00, 2, 0, 0, 0, 64, 0x09,
+                                        0x12, 0x01, 0x00, 0, 1, 1, 2, 3,  1};
 static const uint8_t qualifier[10] = {10, 6, 0x00, 2, 0, 0, 0, 64, 1, 0};
 static const uint8_t config_full[32] = DISK_CONFIG(2, 64);
 static const uint8_t config_high[32] = DISK_CONFIG(2, 512);

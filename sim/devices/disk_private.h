@@ -64,7 +64,8 @@ enum disk_status disk_scsi_fail(struct disk *disk, uint8_t key, uint8_t asc);
 int disk_store_open(struct disk *disk, const struct disk_config *config);
 void disk_store_close(struct disk *disk);
 /* n bytes at byte `at`, from or to the URB's segments at offset. 0 or -EIO. */
-int disk_store_move(struct disk *disk, uint64_t at, struct host_urb *urb, uint32_t offset, uint32_t n, bool read);
+int disk_store_move(struct disk *disk, uint64_t at, struct host_urb *urb, uint32_t offset, uint32_t n,
+                    bool read);
 /* How many of n bytes from `at` on come before a bad block; may be 0. */
 uint64_t disk_store_good(const struct disk *disk, uint64_t at, uint64_t n);
 int disk_store_flush(struct disk *disk);

@@ -55,7 +55,8 @@ static enum disk_status check_range(struct disk *disk, uint64_t lba, uint64_t co
     return DISK_PASSED;
 }
 
-static enum disk_status move_blocks(struct disk *disk, uint64_t lba, uint32_t count, enum disk_direction direction)
+static enum disk_status move_blocks(struct disk *disk, uint64_t lba, uint32_t count,
+                                    enum disk_direction direction)
 {
     enum disk_status status = check_range(disk, lba, count);
     if (status != DISK_PASSED)
@@ -214,11 +215,21 @@ static const struct {
     uint8_t length;
     enum disk_status (*start)(struct disk *disk, const uint8_t *cdb);
 } commands[] = {
-    {0x00, 6, test_unit_ready}, {0x03, 6, request_sense},    {0x12, 6, inquiry},
-    {0x1a, 6, mode_sense6},     {0x1b, 6, start_stop},       {0x1e, 6, succeed /* prevent allow removal */},
-    {0x25, 10, read_capacity10}, {0x28, 10, read10},         {0x2a, 10, write10},
-    {0x2f, 10, verify10},       {0x35, 10, synchronize_cache}, {0x88, 16, read16},
-    {0x8a, 16, write16},        {0x9e, 16, service_action16}, {0xa0, 12, report_luns},
+    {0x00, 6, test_unit_ready},
+    {0x03, 6, request_sense},
+    {0x12, 6, inquiry},
+    {0x1a, 6, mode_sense6},
+    {0x1b, 6, start_stop},
+    {0x1e, 6, succeed /* prevent allow removal */},
+    {0x25, 10, read_capacity10},
+    {0x28, 10, read10},
+    {0x2a, 10, write10},
+    {0x2f, 10, verify10},
+    {0x35, 10, synchronize_cache},
+    {0x88, 16, read16},
+    {0x8a, 16, write16},
+    {0x9e, 16, service_action16},
+    {0xa0, 12, report_luns},
 };
 
 enum disk_status disk_scsi_start(struct disk *disk, const uint8_t *cdb, uint8_t length)

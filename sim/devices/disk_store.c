@@ -70,7 +70,8 @@ static int move_file(int fd, off_t at, const struct host_urb *urb, uint32_t offs
     return 0;
 }
 
-int disk_store_move(struct disk *disk, uint64_t at, struct host_urb *urb, uint32_t offset, uint32_t n, bool read)
+int disk_store_move(struct disk *disk, uint64_t at, struct host_urb *urb, uint32_t offset, uint32_t n,
+                    bool read)
 {
     assert(at + n <= disk->blocks * DISK_BLOCK_SIZE);
     if (!disk->memory)

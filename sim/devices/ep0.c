@@ -35,7 +35,10 @@ static uint16_t le16(const uint8_t *p)
 }
 
 static const uint8_t ep_types[4] = {
-    USBIF_PIPE_TYPE_CTRL, USBIF_PIPE_TYPE_ISOC, USBIF_PIPE_TYPE_BULK, USBIF_PIPE_TYPE_INT,
+    USBIF_PIPE_TYPE_CTRL,
+    USBIF_PIPE_TYPE_ISOC,
+    USBIF_PIPE_TYPE_BULK,
+    USBIF_PIPE_TYPE_INT,
 };
 
 const uint8_t *ep0_configuration(const struct usb_device *device, uint8_t value)
@@ -286,7 +289,10 @@ int ep0_run(struct usb_device *device)
     const uint8_t *raw = urb->setup;
     struct usb_setup setup = {raw[0], raw[1], le16(raw + 2), le16(raw + 4), le16(raw + 6)};
     int rc = DEVICE_PASS;
-    /* A data stage in the other direction, or one with bytes missing, is for the caller to refuse (rule CTL-01). */
+    /*
+     * A data stage in the other direction, or one with bytes missing, is for the caller to refuse (rule
+     * CTL-01).
+     */
     if (setup.length && (((raw[0] & 0x80u) != 0) != urb->in || (!urb->in && setup.length > urb->length)))
         return -EPIPE;
     if (device->ops->intercept)
@@ -329,7 +335,8 @@ static bool configuration_good(const uint8_t *config, uint8_t type)
     return true;
 }
 
-int device_init(struct usb_device *device, const struct usb_device_ops *ops, const struct usb_descriptors *descriptors)
+int device_init(struct usb_device *device, const struct usb_device_ops *ops,
+                const struct usb_descriptors *descriptors)
 {
     *device = (struct usb_device){.ops = ops, .descriptors = *descriptors};
     for (unsigned int i = 0; i < 16; i++) {

@@ -145,7 +145,8 @@ static void op_cancel(struct usb_host *host, struct host_device *device, struct 
 }
 
 /* The three requests need nothing special here: the device itself answers them. */
-static void op_set_configuration(struct usb_host *host, struct host_device *device, struct host_urb *urb, uint8_t value)
+static void op_set_configuration(struct usb_host *host, struct host_device *device, struct host_urb *urb,
+                                 uint8_t value)
 {
     (void)value;
     op_submit(host, device, urb);

@@ -2,8 +2,8 @@
 /*
  * A usb_host of simulated devices, plugged in by name.
  *
- * Takes the place of the driver domain's own USB stack below the backend. Not modelled: bus time (what a device can
- * answer at once completes inside submit()), bandwidth, speeds other than the one a device says.
+ * Takes the place of the driver domain's own USB stack below the backend. Not modelled: bus time (what a
+ * device can answer at once completes inside submit()), bandwidth, speeds other than the one a device says.
  *
  * Threads: one. Completions and listeners may call any function here except sim_host_destroy().
  */
@@ -22,13 +22,13 @@ int sim_host_create(struct sim_host **out);
 /* Frees all devices. Nobody may have one open. */
 void sim_host_destroy(struct sim_host *host);
 /*
- * Plugs a device in at a topology name such as "1-2" or "2-4.3.3" and tells the listeners. Takes ownership, on
- * failure too. -EINVAL not such a name; -EEXIST there is one.
+ * Plugs a device in at a topology name such as "1-2" or "2-4.3.3" and tells the listeners. Takes ownership,
+ * on failure too. -EINVAL not such a name; -EEXIST there is one.
  */
 int sim_host_plug(struct sim_host *host, const char *busid, struct usb_device *device);
 /*
- * Pulls it out: URBs held complete with -ENODEV, then the listeners' unplugged() is called, then the device is
- * freed. Who has it open keeps a dead handle until close(). -ENODEV there is none.
+ * Pulls it out: URBs held complete with -ENODEV, then the listeners' unplugged() is called, then the device
+ * is freed. Who has it open keeps a dead handle until close(). -ENODEV there is none.
  */
 int sim_host_unplug(struct sim_host *host, const char *busid);
 /* The device at a name, NULL for none. */

@@ -67,8 +67,8 @@ static int parse_interface(const uint8_t *d, struct guest_configuration *out)
 
 static int parse_endpoint(const uint8_t *d, struct guest_configuration *out)
 {
-    static const uint8_t types[4] = {
-        USBIF_PIPE_TYPE_CTRL, USBIF_PIPE_TYPE_ISOC, USBIF_PIPE_TYPE_BULK, USBIF_PIPE_TYPE_INT};
+    static const uint8_t types[4] = {USBIF_PIPE_TYPE_CTRL, USBIF_PIPE_TYPE_ISOC, USBIF_PIPE_TYPE_BULK,
+                                     USBIF_PIPE_TYPE_INT};
     if (d[0] < 7 || out->nr_interfaces == 0 || (d[2] & 0x0fu) == 0 || (d[2] & 0x70u))
         return -EPROTO;
     struct guest_interface *interface = &out->interfaces[out->nr_interfaces - 1];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors as a guest reads them: bytes of a device that may lie about every length. Pure functions: nothing
- * outside of bytes[0..n) is read, and what is returned has been checked. 0 or -EPROTO (contradicts
+ * Descriptors as a guest reads them: bytes of a device that may lie about every length. Pure functions:
+ * nothing outside of bytes[0..n) is read, and what is returned has been checked. 0 or -EPROTO (contradicts
  * USB 2.0 section 9.6), -EMSGSIZE (more than the limits here).
  */
 #ifndef SIM_GUEST_DESCRIPTOR_H

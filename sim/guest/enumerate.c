@@ -7,8 +7,8 @@
 #define DEBOUNCE_MS       100 /* USB 2.0 section 7.1.7.3, TATTDB */
 #define RESET_POLL_MS     10  /* section 11.5.1.5: a hub's reset takes 10 to 20 ms */
 #define RESET_LIMIT_MS    500
-#define RESET_RECOVERY_MS 10  /* section 7.1.7.5, TRSTRCY */
-#define ADDRESS_SETTLE_MS 2   /* section 9.2.6.3 */
+#define RESET_RECOVERY_MS 10 /* section 7.1.7.5, TRSTRCY */
+#define ADDRESS_SETTLE_MS 2  /* section 9.2.6.3 */
 #define ATTEMPTS          3
 
 enum { FEATURE_RESET = 4, FEATURE_C_RESET = 20 };
@@ -53,7 +53,10 @@ void port_drained(struct guest_port *port)
         forget(port);
 }
 
-/* Every change of connection ends what was there: a device that came back quickly is another one (rule HOT-11). */
+/*
+ * Every change of connection ends what was there: a device that came back quickly is another one (rule
+ * HOT-11).
+ */
 void port_connection(struct guest_port *port, bool connected)
 {
     port->connected = connected;
@@ -223,7 +226,8 @@ static int reply(struct guest_port *port, uint32_t n)
     case STEP_STRING_0:
     case STEP_STRING_1:
     case STEP_STRING_2:
-        return guest_parse_string(port->buffer, n, device->strings[port->step - STEP_STRING_0], GUEST_STRING_MAX);
+        return guest_parse_string(port->buffer, n, device->strings[port->step - STEP_STRING_0],
+                                  GUEST_STRING_MAX);
     case STEP_CONFIGURE:
     case STEP_DONE:
         break;
@@ -280,7 +284,8 @@ static bool request(struct guest_port *port, uint8_t setup[8])
     case STEP_STRING_0:
     case STEP_STRING_1:
     case STEP_STRING_2:
-        guest_setup(setup, 0x80, 6, (uint16_t)(0x0300 | strings[port->step - STEP_STRING_0]), port->language, 255);
+        guest_setup(setup, 0x80, 6, (uint16_t)(0x0300 | strings[port->step - STEP_STRING_0]), port->language,
+                    255);
         return strings[port->step - STEP_STRING_0] && port->language;
     case STEP_CONFIGURE:
         guest_setup(setup, 0x00, 9, port->device.configuration.value, 0, 0);

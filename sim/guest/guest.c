@@ -10,9 +10,12 @@ enum { HUB_GET_STATUS = 0, HUB_CLEAR_FEATURE = 1, HUB_SET_FEATURE = 3, HUB_GET_D
 enum { FEATURE_POWER = 8, FEATURE_C_CONNECTION = 16 };
 enum { STATUS_CONNECTION = 0x0001, CHANGE_CONNECTION = 0x0001, CHANGE_RESET = 0x0010 };
 
-void guest_setup(uint8_t setup[8], uint8_t type, uint8_t request, uint16_t value, uint16_t index, uint16_t length)
+void guest_setup(uint8_t setup[8], uint8_t type, uint8_t request, uint16_t value, uint16_t index,
+                 uint16_t length)
 {
-    uint8_t bytes[8] = {type, request, value & 0xffu, (uint8_t)(value >> 8), index & 0xffu, (uint8_t)(index >> 8),
+    uint8_t bytes[8] = {type,           request,
+                        value & 0xffu,  (uint8_t)(value >> 8),
+                        index & 0xffu,  (uint8_t)(index >> 8),
                         length & 0xffu, (uint8_t)(length >> 8)};
     memcpy(setup, bytes, 8);
 }
@@ -94,7 +97,8 @@ int guest_control(struct guest_xfer *xfer, struct guest_device *device, const ui
     if (xfer->busy)
         return -EBUSY;
     uint32_t length = setup[6] | (uint32_t)setup[7] << 8;
-    xfer->urb = (struct hcd_urb){.type = USBIF_PIPE_TYPE_CTRL, .length = length, .buffer = length ? buffer : NULL};
+    xfer->urb =
+        (struct hcd_urb){.type = USBIF_PIPE_TYPE_CTRL, .length = length, .buffer = length ? buffer : NULL};
     xfer->urb.in = length && setup[0] & 0x80u;
     memcpy(xfer->urb.setup, setup, 8);
     return submit(xfer, device);
@@ -176,7 +180,10 @@ void guest_buffer_free(struct guest *guest, void *buffer, size_t size)
 
 /* ---- stepping ---- */
 
-/* Ports are never powered by themselves (rule HUB-07); devices may be asked after bPwrOn2PwrGood (section 11.23.2.1). */
+/*
+ * Ports are never powered by themselves (rule HUB-07); devices may be asked after bPwrOn2PwrGood (section
+ * 11.23.2.1).
+ */
 static void power_on(struct guest *guest)
 {
     uint8_t setup[8], descriptor[16];

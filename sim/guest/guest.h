@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest's USB core: finds devices on the root ports of an hcd, enumerates them as USB 2.0 section 9.1.2 and
- * Linux do (reset, descriptor, reset, address, descriptors, configuration), and gives class drivers an asynchronous
- * way to run transfers. The storage driver (storage.h) is one.
+ * Linux do (reset, descriptor, reset, address, descriptors, configuration), and gives class drivers an
+ * asynchronous way to run transfers. The storage driver (storage.h) is one.
  *
  * Trusts no device: a descriptor that contradicts itself, or a transfer longer than its buffer, ends in a
  * failed enumeration or transfer. Three attempts, then the port is left alone until it is replugged.
  *
- * Lifetimes: a struct guest_device is valid from ready() until gone() returns. Before gone() every transfer of the
- * device has been given back. Memory is taken in guest_create(); nothing is allocated per device or transfer.
+ * Lifetimes: a struct guest_device is valid from ready() until gone() returns. Before gone() every transfer
+ * of the device has been given back. Memory is taken in guest_create(); nothing is allocated per device or
+ * transfer.
  *
- * Not modelled: hubs below the root, suspend, choosing among configurations (the first one is used), bandwidth.
+ * Not modelled: hubs below the root, suspend, choosing among configurations (the first one is used),
+ * bandwidth.
  *
  * Threads: one. Nothing here sleeps: waits are deadlines of guest_step().
  */
@@ -61,7 +63,9 @@ struct guest_xfer {
     uint64_t timeout_ns; /* set before the call; 0 for GUEST_TIMEOUT_NS */
     void (*done)(struct guest_xfer *xfer);
     void *context;
-    /* Valid in done(): 0, or as in hcd.h; -ETIMEDOUT no answer in time; -ENODEV gone; -ECONNRESET unlinked. */
+    /*
+     * Valid in done(): 0, or as in hcd.h; -ETIMEDOUT no answer in time; -ENODEV gone; -ECONNRESET unlinked.
+     */
     int status;
     uint32_t actual;
 
@@ -76,7 +80,10 @@ struct guest_xfer {
 };
 
 int guest_create(struct hcd *hcd, const struct guest_listener *listener, struct guest **out);
-/* Takes everything back and lets every device go. Goes on while the controller is stepped, until !guest_busy(). */
+/*
+ * Takes everything back and lets every device go. Goes on while the controller is stepped, until
+ * !guest_busy().
+ */
 void guest_close(struct guest *guest);
 bool guest_busy(const struct guest *guest);
 /* After guest_close(), and not while busy. The controller must still be there. */
@@ -90,8 +97,8 @@ int guest_buffer_alloc(struct guest *guest, size_t size, void **out);
 void guest_buffer_free(struct guest *guest, void *buffer, size_t size);
 
 /*
- * Both start a transfer; done() comes later, never from inside. 0, or why it was not started: -EBUSY the xfer is
- * under way; -ENODEV; -ENOENT no such endpoint in the configuration; what hcd.h says of submit().
+ * Both start a transfer; done() comes later, never from inside. 0, or why it was not started: -EBUSY the xfer
+ * is under way; -ENODEV; -ENOENT no such endpoint in the configuration; what hcd.h says of submit().
  */
 int guest_control(struct guest_xfer *xfer, struct guest_device *device, const uint8_t setup[8], void *buffer);
 int guest_transfer(struct guest_xfer *xfer, struct guest_device *device, uint8_t address, void *buffer,
@@ -102,6 +109,7 @@ void guest_unlink(struct guest_xfer *xfer);
 const struct guest_endpoint *guest_find_endpoint(const struct guest_device *device, uint8_t address);
 
 /* A setup packet. */
-void guest_setup(uint8_t setup[8], uint8_t type, uint8_t request, uint16_t value, uint16_t index, uint16_t length);
+void guest_setup(uint8_t setup[8], uint8_t type, uint8_t request, uint16_t value, uint16_t index,
+                 uint16_t length);
 
 #endif

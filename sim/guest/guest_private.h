@@ -11,11 +11,11 @@ enum port_state {
     PORT_EMPTY,
     PORT_DEBOUNCE, /* until due; then waits for address 0 to be free */
     PORT_RESET,
-    PORT_WAIT,     /* until due, then the next request of the enumeration */
+    PORT_WAIT, /* until due, then the next request of the enumeration */
     PORT_REQUEST,
     PORT_READY,
     PORT_FAILED,
-    PORT_LEAVING,  /* until the last transfer is back */
+    PORT_LEAVING, /* until the last transfer is back */
 };
 
 enum enum_step {

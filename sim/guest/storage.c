@@ -5,10 +5,10 @@
 
 #include "guest/storage_private.h"
 
-#define PAGE_BYTES   4096u
-#define REPLY_AT     128u
-#define TRIES        3u
-#define READY_TRIES  10u
+#define PAGE_BYTES  4096u
+#define REPLY_AT    128u
+#define TRIES       3u
+#define READY_TRIES 10u
 
 /* What the command under way is for. */
 enum purpose {
@@ -73,7 +73,8 @@ bool storage_matches(const struct guest_device *device)
 
 /* ---- commands ---- */
 
-static void set_command(struct storage *storage, const uint8_t *cdb, uint8_t cdb_length, bool in, uint32_t length)
+static void set_command(struct storage *storage, const uint8_t *cdb, uint8_t cdb_length, bool in,
+                        uint32_t length)
 {
     struct bot_command *c = &storage->bot.command;
     *c = (struct bot_command){.cdb_length = cdb_length, .in = in, .length = length};
@@ -182,7 +183,8 @@ static void retry(struct storage *storage, enum purpose purpose, int status)
 
 static int capacity(struct storage *storage, uint64_t last, uint32_t block_size)
 {
-    if (block_size < 512 || block_size > 4096 || block_size & (block_size - 1) || last >= UINT64_MAX / 4096 - 1)
+    if (block_size < 512 || block_size > 4096 || block_size & (block_size - 1) ||
+        last >= UINT64_MAX / 4096 - 1)
         return -EPROTO;
     storage->info.blocks = last + 1;
     storage->info.block_size = block_size;
@@ -297,8 +299,9 @@ static void bot_done(struct bot *bot, int status, bool failed, uint32_t moved)
     }
 }
 
-int storage_create(struct guest_device *device, void (*started)(void *context, struct storage *storage, int status),
-                   void *context, struct storage **out)
+int storage_create(struct guest_device *device,
+                   void (*started)(void *context, struct storage *storage, int status), void *context,
+                   struct storage **out)
 {
     const struct guest_interface *interface = find_interface(device);
     struct storage *storage = NULL;

@@ -2,13 +2,13 @@
 /*
  * The guest's driver for disks: bulk-only transport 1.0 and the SCSI commands Linux sends to start with.
  *
- * Commands run one at a time, as BOT demands; requests wait in order. A request of any size becomes commands of at
- * most 120 KiB (Linux: max_sectors 240), a command's data URBs of at most 61440 bytes, which fit in 16 pages at any
- * offset (rule SEG-04). Data IN goes with short_not_ok, as Linux does.
+ * Commands run one at a time, as BOT demands; requests wait in order. A request of any size becomes commands
+ * of at most 120 KiB (Linux: max_sectors 240), a command's data URBs of at most 61440 bytes, which fit in 16
+ * pages at any offset (rule SEG-04). Data IN goes with short_not_ok, as Linux does.
  *
- * Recovery: a stalled data phase or status is cleared and the status read (BOT 6.7.2, figure 2); anything else that
- * is no valid status means reset recovery (BOT 5.3.4) and the command again, three times in all. A failed command
- * is explained by REQUEST SENSE: unit attention is retried, the rest becomes an errno.
+ * Recovery: a stalled data phase or status is cleared and the status read (BOT 6.7.2, figure 2); anything
+ * else that is no valid status means reset recovery (BOT 5.3.4) and the command again, three times in all. A
+ * failed command is explained by REQUEST SENSE: unit attention is retried, the rest becomes an errno.
  *
  * Threads: one. No allocation after storage_create().
  */
@@ -54,18 +54,26 @@ struct storage_stats {
 /* Whether the device is one for this driver. */
 bool storage_matches(const struct guest_device *device);
 /*
- * Takes a device of storage_matches(), else -ENODEV. started() is called once, when the disk is known or has failed
- * to start; then it can only be destroyed. It comes from inside only when the controller takes no transfers.
+ * Takes a device of storage_matches(), else -ENODEV. started() is called once, when the disk is known or has
+ * failed to start; then it can only be destroyed. It comes from inside only when the controller takes no
+ * transfers.
  */
-int storage_create(struct guest_device *device, void (*started)(void *context, struct storage *storage, int status),
-                   void *context, struct storage **out);
-/* Requests not done yet end with -ENODEV. Call it in gone() at the latest; not while a transfer is under way. */
+int storage_create(struct guest_device *device,
+                   void (*started)(void *context, struct storage *storage, int status), void *context,
+                   struct storage **out);
+/*
+ * Requests not done yet end with -ENODEV. Call it in gone() at the latest; not while a transfer is under
+ * way.
+ */
 void storage_destroy(struct storage *storage);
 /* True while a transfer is under way. Never in gone(). */
 bool storage_busy(const struct storage *storage);
 const struct storage_info *storage_info(const struct storage *storage);
 struct storage_stats storage_stats(const struct storage *storage);
-/* -EINVAL beyond the end or of 0 blocks; -ENODEV. Otherwise done() is called, from inside only when the controller fails. */
+/*
+ * -EINVAL beyond the end or of 0 blocks; -ENODEV. Otherwise done() is called, from inside only when the
+ * controller fails.
+ */
 int storage_submit(struct storage *storage, struct storage_request *request);
 
 #endif

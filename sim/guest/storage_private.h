@@ -42,13 +42,16 @@ struct bot {
     unsigned int data_urbs, data_pending;
     struct storage_stats stats;
     /*
-     * The end of a command. 0: a valid CSW came, `failed` is its status 1 and `moved` what it says was moved. -EIO: there
-     * was none, and reset recovery has been done. -ENODEV: the device does not talk any more.
+     * The end of a command. 0: a valid CSW came, `failed` is its status 1 and `moved` what it says was moved.
+     * -EIO: there was none, and reset recovery has been done. -ENODEV: the device does not talk any more.
      */
     void (*done)(struct bot *bot, int status, bool failed, uint32_t moved);
 };
 
-/* Starts the command in bot->command, when idle. done() comes later, but may come from inside if the device is gone. */
+/*
+ * Starts the command in bot->command, when idle. done() comes later, but may come from inside if the device
+ * is gone.
+ */
 void bot_start(struct bot *bot);
 
 #endif

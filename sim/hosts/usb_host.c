@@ -4,7 +4,8 @@
 enum direction { INTO_SEGMENTS, OUT_OF_SEGMENTS };
 
 /* The one walk over segments. It trusts only their lengths, which the owner of the URB has checked. */
-static uint32_t walk(const struct host_urb *urb, uint32_t offset, uint8_t *bytes, uint32_t n, enum direction direction)
+static uint32_t walk(const struct host_urb *urb, uint32_t offset, uint8_t *bytes, uint32_t n,
+                     enum direction direction)
 {
     uint32_t done = 0;
     for (unsigned int i = 0; i < urb->nr_segs && done < n; i++) {

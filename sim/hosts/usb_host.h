@@ -10,6 +10,9 @@
  * complete() has been called, exactly once, whatever happens; it may be called from
  * inside the call that submits or cancels. IN data is stored into the segments before that.
  *
+ * Order: per endpoint, URBs complete in the order of submit(). When an IN transfer with short_not_ok ends short, or one
+ * babbles, those queued behind it complete with -ECONNRESET without having been started (rules SNO-02, XFR-08).
+ *
  * Hostile memory: the segments are pages shared with a guest that may write
  * to them at any moment. A device copies what it interprets once (host_urb_read())
  * and works on its copy.

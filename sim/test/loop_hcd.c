@@ -63,8 +63,13 @@ static void pass_on(struct loop_hcd *loop, struct slot *slot)
 {
     const struct hcd_urb *urb = slot->urb;
     struct host_urb *h = &slot->host;
-    *h = (struct host_urb){.endpoint = urb->endpoint, .type = urb->type, .in = urb->in, .length = urb->length,
-                           .short_not_ok = urb->short_not_ok, .complete = on_complete, .context = slot};
+    *h = (struct host_urb){.endpoint = urb->endpoint,
+                           .type = urb->type,
+                           .in = urb->in,
+                           .length = urb->length,
+                           .short_not_ok = urb->short_not_ok,
+                           .complete = on_complete,
+                           .context = slot};
     memcpy(h->setup, urb->setup, 8);
     uint8_t *base = urb->buffer;
     for (uint32_t at = 0; at < urb->length;) {
@@ -341,7 +346,10 @@ static void give_back(struct slot *slot)
 void loop_hcd_step(struct loop_hcd *loop, uint64_t now_ns)
 {
     loop->host->ops->step(loop->host, now_ns);
-    /* Only what is done now: what completions start is for the next step, so that tests can cut in anywhere. */
+    /*
+     * Only what is done now: what completions start is for the next step, so that tests can cut in
+     * anywhere.
+     */
     uint64_t end = loop->completions;
     for (;;) {
         struct slot *first = NULL;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: the common layer below every simulated device keeps USB 2.0 chapter 9 and the promises of usb_host.h, whoever
- * asks what. Driven straight over the seam, with a loopback device: what bulk OUT 1 takes, bulk IN 1 gives back.
+ * Goal: the common layer below every simulated device keeps USB 2.0 chapter 9 and the promises of usb_host.h,
+ * whoever asks what. Driven straight over the seam, with a loopback device: what bulk OUT 1 takes, bulk IN 1
+ * gives back.
  */
 #include "test/test_device_util.h"
 
@@ -15,12 +16,31 @@ struct loop {
     uint8_t vendor;
 };
 
-static const uint8_t loop_device_desc[18] = {18, 1, 0, 2, 0xff, 0, 0, 64, 0x34, 0x12, 0x78, 0x56, 0, 1, 1, 2, 0, 1};
+static const uint8_t loop_device_desc[18] = {18,   1,    0,    2, 0xff, 0, 0, 64, 0x34,
+                                             0x12, 0x78, 0x56, 0, 1,    1, 2, 0,  1};
 /* Interface 0 has two alternate settings: alternate 1 adds interrupt IN 2. */
 static const uint8_t loop_config[] = {
-    9, 2, 9 + 9 + 7 + 7 + 9 + 7 + 7 + 7, 0, 1, 1, 0, 0xc0, 50,
-    9, 4, 0, 0, 2, 0xff, 0, 0, 0, 7, 5, 0x81, 2, 64, 0, 0, 7, 5, 0x01, 2, 64, 0, 0,
-    9, 4, 0, 1, 3, 0xff, 0, 0, 0, 7, 5, 0x81, 2, 64, 0, 0, 7, 5, 0x01, 2, 64, 0, 0, 7, 5, 0x82, 3, 8, 0, 10,
+    9,    2,    9 + 9 + 7 + 7 + 9 + 7 + 7 + 7,
+    0,    1,    1,
+    0,    0xc0, 50,
+    9,    4,    0,
+    0,    2,    0xff,
+    0,    0,    0,
+    7,    5,    0x81,
+    2,    64,   0,
+    0,    7,    5,
+    0x01, 2,    64,
+    0,    0,    9,
+    4,    0,    1,
+    3,    0xff, 0,
+    0,    0,    7,
+    5,    0x81, 2,
+    64,   0,    0,
+    7,    5,    0x01,
+    2,    64,   0,
+    0,    7,    5,
+    0x82, 3,    8,
+    0,    10,
 };
 static const uint8_t *const loop_configs[] = {loop_config};
 static const char *const loop_strings[] = {"pvusb", "loop"};
@@ -76,8 +96,11 @@ static const struct usb_device_ops loop_ops = {
 
 static struct usb_device *loop_create(unsigned int *destroyed)
 {
-    struct usb_descriptors d = {.device = loop_device_desc, .configurations = loop_configs, .strings = loop_strings,
-                                .nr_strings = 2, .speed = USBIF_SPEED_FULL};
+    struct usb_descriptors d = {.device = loop_device_desc,
+                                .configurations = loop_configs,
+                                .strings = loop_strings,
+                                .nr_strings = 2,
+                                .speed = USBIF_SPEED_FULL};
     struct loop *loop = calloc(1, sizeof(*loop));
     assert_non_null(loop);
     assert_int_equal(device_init(&loop->device, &loop_ops, &d), 0);
@@ -115,9 +138,22 @@ static void test_device_busid(void **state)
         const char *busid;
         bool valid;
     } cases[] = {
-        {"1-2", true}, {"2-4.3.3", true}, {"10-1.20", true}, {"", false}, {"1", false}, {"1-", false}, {"1-0", false},
-        {"01-1", false}, {"1-1.", false}, {"1-1-1", false}, {"1.1", false}, {"1-1.0", false}, {"1-1/..", false},
-        {"usb1", false}, {"1-1.1.1.1.1.1.1.1.1.1.1.1.1.1.1", true}, {"1-1.1.1.1.1.1.1.1.1.1.1.1.1.1.11", false},
+        {"1-2", true},
+        {"2-4.3.3", true},
+        {"10-1.20", true},
+        {"", false},
+        {"1", false},
+        {"1-", false},
+        {"1-0", false},
+        {"01-1", false},
+        {"1-1.", false},
+        {"1-1-1", false},
+        {"1.1", false},
+        {"1-1.0", false},
+        {"1-1/..", false},
+        {"usb1", false},
+        {"1-1.1.1.1.1.1.1.1.1.1.1.1.1.1.1", true},
+        {"1-1.1.1.1.1.1.1.1.1.1.1.1.1.1.11", false},
     };
     for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (sim_host_busid_valid(cases[i].busid) != cases[i].valid)
@@ -193,13 +229,16 @@ static void test_device_chapter9(void **state)
         int r = bench_control(&bench, cases[i].type, cases[i].request, cases[i].value, cases[i].index,
                               cases[i].length, data);
         if (r != cases[i].result || data[0] != cases[i].first)
-            fail_msg("%s: result %d first byte %u, expected %d and %u", cases[i].what, r, data[0], cases[i].result,
-                     cases[i].first);
+            fail_msg("%s: result %d first byte %u, expected %d and %u", cases[i].what, r, data[0],
+                     cases[i].result, cases[i].first);
     }
     bench_close(&bench);
 }
 
-/* USB 2.0 section 9.1.1: endpoints exist only in a configuration, and in the alternate setting that has them. */
+/*
+ * USB 2.0 section 9.1.1: endpoints exist only in a configuration, and in the alternate setting that has
+ * them.
+ */
 static void test_device_states(void **state)
 {
     (void)state;
@@ -249,7 +288,10 @@ static void test_device_halt(void **state)
     bench_close(&bench);
 }
 
-/* USB 2.0 section 5.8.3: a transfer ends when it is full or with a short packet; a larger packet is a babble. */
+/*
+ * USB 2.0 section 5.8.3: a transfer ends when it is full or with a short packet; a larger packet is a
+ * babble.
+ */
 static void test_device_packets(void **state)
 {
     (void)state;
@@ -278,15 +320,18 @@ static void test_device_packets(void **state)
         assert_int_equal(actual, cases[i].sent);
         int status = turb_run(&bench, &turb, USBIF_PIPE_TYPE_BULK, 0x81, cases[i].asked, &actual);
         if (status != cases[i].status || actual != cases[i].actual || loop->n != cases[i].left)
-            fail_msg("%s: status %d actual %u left %u, expected %d, %u, %u", cases[i].what, status, actual, loop->n,
-                     cases[i].status, cases[i].actual, cases[i].left);
+            fail_msg("%s: status %d actual %u left %u, expected %d, %u, %u", cases[i].what, status, actual,
+                     loop->n, cases[i].status, cases[i].actual, cases[i].left);
         /* XFR-02 and SEG-13: not a byte beyond actual. */
         assert_int_equal(turb.bytes[actual], 0);
         bench_close(&bench);
     }
 }
 
-/* Rule XFR-07: completion order per endpoint is submission order. One transfer may span what several OUTs bring. */
+/*
+ * Rule XFR-07: completion order per endpoint is submission order. One transfer may span what several OUTs
+ * bring.
+ */
 static void test_device_order(void **state)
 {
     (void)state;
@@ -310,7 +355,10 @@ static void test_device_order(void **state)
     bench_close(&bench);
 }
 
-/* Rule XFR-09: cancelling, whichever place the URB has in the queue, harms nobody else. Contract: exactly once. */
+/*
+ * Rule XFR-09: cancelling, whichever place the URB has in the queue, harms nobody else. Contract: exactly
+ * once.
+ */
 static void test_device_cancel(void **state)
 {
     (void)state;
@@ -349,7 +397,9 @@ static void test_device_cancel(void **state)
     bench_close(&bench);
 }
 
-/* USB 2.0 section 9.1.1.5: SET_INTERFACE clears the halts of its interface; SET_CONFIGURATION those of all. */
+/*
+ * USB 2.0 section 9.1.1.5: SET_INTERFACE clears the halts of its interface; SET_CONFIGURATION those of all.
+ */
 static void test_device_halt_and_settings(void **state)
 {
     (void)state;
@@ -403,7 +453,8 @@ static void test_device_control(void **state)
     assert_int_equal(bench_control(&bench, 0xc0, 1, 0, 0, 1, &back), 1);
     assert_int_equal(back, 0x5a);
     assert_int_equal(bench_control(&bench, 0xc0, 99, 0, 0, 1, &back), -EPIPE);
-    assert_int_equal(bench_control(&bench, 0xc0, 1, 0, 0, 1, &back), 1); /* ep0 does not stay halted: section 8.5.3.4 */
+    assert_int_equal(bench_control(&bench, 0xc0, 1, 0, 0, 1, &back),
+                     1); /* ep0 does not stay halted: section 8.5.3.4 */
     turb_init(&turb, USBIF_PIPE_TYPE_CTRL, 0x80, 4);
     memcpy(turb.urb.setup, (uint8_t[8]){0xc0, 2, 0, 0, 0, 0, 16, 0}, 8);
     turb_submit(&bench, &turb);
@@ -438,7 +489,9 @@ static void on_unplugged(void *context, const char *busid)
     watch->unplugged++;
 }
 
-/* usb_host.h: URBs held complete with -ENODEV, then unplugged(); the dead handle refuses and can be closed. */
+/*
+ * usb_host.h: URBs held complete with -ENODEV, then unplugged(); the dead handle refuses and can be closed.
+ */
 static void test_device_unplug(void **state)
 {
     (void)state;
@@ -508,7 +561,8 @@ static void test_device_reentrant(void **state)
     assert_int_equal(then_next.completed, 0); /* resubmitted, not served twice */
     turb_submit(&bench, &in[1]);
     turb_submit(&bench, &in[2]);
-    bench.host->ops->cancel(bench.host, bench.device, &in[1].urb); /* unplugs from the completion of a cancel */
+    bench.host->ops->cancel(bench.host, bench.device,
+                            &in[1].urb); /* unplugs from the completion of a cancel */
     assert_int_equal(in[2].completed, 1);
     assert_int_equal(then_next.completed, 1);
     assert_null(sim_host_device(bench.sim, "1-1"));
@@ -530,13 +584,13 @@ static void test_device_reentrant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_device_segments),    cmocka_unit_test(test_device_busid),
-        cmocka_unit_test(test_device_open),        cmocka_unit_test(test_device_chapter9),
-        cmocka_unit_test(test_device_states),      cmocka_unit_test(test_device_halt),
-        cmocka_unit_test(test_device_packets),     cmocka_unit_test(test_device_order),
-        cmocka_unit_test(test_device_cancel),      cmocka_unit_test(test_device_short_not_ok),
-        cmocka_unit_test(test_device_control),     cmocka_unit_test(test_device_unplug),
-        cmocka_unit_test(test_device_reentrant),   cmocka_unit_test(test_device_halt_and_settings),
+        cmocka_unit_test(test_device_segments),  cmocka_unit_test(test_device_busid),
+        cmocka_unit_test(test_device_open),      cmocka_unit_test(test_device_chapter9),
+        cmocka_unit_test(test_device_states),    cmocka_unit_test(test_device_halt),
+        cmocka_unit_test(test_device_packets),   cmocka_unit_test(test_device_order),
+        cmocka_unit_test(test_device_cancel),    cmocka_unit_test(test_device_short_not_ok),
+        cmocka_unit_test(test_device_control),   cmocka_unit_test(test_device_unplug),
+        cmocka_unit_test(test_device_reentrant), cmocka_unit_test(test_device_halt_and_settings),
     };
     return cmocka_run_group_tests_name("devices: the common layer", tests, NULL, NULL);
 }

@@ -29,7 +29,8 @@ void bench_close(struct bench *bench)
 void turb_init(struct turb *turb, uint8_t type, uint8_t address, uint32_t n)
 {
     assert_true(n <= TURB_BYTES);
-    *turb = (struct turb){.urb = {.endpoint = address & 15u, .type = type, .in = (address & 0x80u) != 0, .length = n}};
+    *turb = (struct turb){
+        .urb = {.endpoint = address & 15u, .type = type, .in = (address & 0x80u) != 0, .length = n}};
     turb->urb.complete = on_complete;
     turb->urb.context = turb;
     uint32_t at = 0, part = 7;
@@ -48,7 +49,8 @@ void turb_submit(struct bench *bench, struct turb *turb)
     bench->host->ops->submit(bench->host, bench->device, &turb->urb);
 }
 
-int turb_run(struct bench *bench, struct turb *turb, uint8_t type, uint8_t address, uint32_t n, uint32_t *actual)
+int turb_run(struct bench *bench, struct turb *turb, uint8_t type, uint8_t address, uint32_t n,
+             uint32_t *actual)
 {
     turb_init(turb, type, address, n);
     turb_submit(bench, turb);
@@ -58,12 +60,14 @@ int turb_run(struct bench *bench, struct turb *turb, uint8_t type, uint8_t addre
     return turb->urb.status;
 }
 
-int bench_control(struct bench *bench, uint8_t type, uint8_t request, uint16_t value, uint16_t index, uint16_t length,
-                  void *data)
+int bench_control(struct bench *bench, uint8_t type, uint8_t request, uint16_t value, uint16_t index,
+                  uint16_t length, void *data)
 {
     static struct turb turb;
     turb_init(&turb, USBIF_PIPE_TYPE_CTRL, type & 0x80u, length);
-    uint8_t setup[8] = {type, request, value & 0xffu, (uint8_t)(value >> 8), index & 0xffu, (uint8_t)(index >> 8),
+    uint8_t setup[8] = {type,           request,
+                        value & 0xffu,  (uint8_t)(value >> 8),
+                        index & 0xffu,  (uint8_t)(index >> 8),
                         length & 0xffu, (uint8_t)(length >> 8)};
     memcpy(turb.urb.setup, setup, 8);
     if (!(type & 0x80u) && length)

@@ -18,8 +18,8 @@
 struct turb {
     struct host_urb urb;
     uint8_t bytes[TURB_BYTES];
-    unsigned int completed; /* how often */
-    unsigned int order;     /* the how-manieth completion of the test it was */
+    unsigned int completed;          /* how often */
+    unsigned int order;              /* the how-manieth completion of the test it was */
     void (*then)(struct turb *turb); /* called from complete() */
 };
 
@@ -37,9 +37,10 @@ void bench_close(struct bench *bench);
 void turb_init(struct turb *turb, uint8_t type, uint8_t address, uint32_t n);
 void turb_submit(struct bench *bench, struct turb *turb);
 /* Submits, and expects that it completes at once. Returns the status; *actual may be NULL. */
-int turb_run(struct bench *bench, struct turb *turb, uint8_t type, uint8_t address, uint32_t n, uint32_t *actual);
+int turb_run(struct bench *bench, struct turb *turb, uint8_t type, uint8_t address, uint32_t n,
+             uint32_t *actual);
 /* A control request with a data stage in data; returns bytes moved or the negative status. */
-int bench_control(struct bench *bench, uint8_t type, uint8_t request, uint16_t value, uint16_t index, uint16_t length,
-                  void *data);
+int bench_control(struct bench *bench, uint8_t type, uint8_t request, uint16_t value, uint16_t index,
+                  uint16_t length, void *data);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: the disk keeps the bulk-only transport 1.0 (BOT) where hosts err, and tells the truth in its SCSI replies.
- * Every exchange is written out over the seam: CBW, data, CSW.
+ * Goal: the disk keeps the bulk-only transport 1.0 (BOT) where hosts err, and tells the truth in its SCSI
+ * replies. Every exchange is written out over the seam: CBW, data, CSW.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -75,7 +75,8 @@ static void read_csw(struct exchange *x)
 }
 
 /* data is what to send, or where the reply goes; may be NULL. */
-static struct exchange command(const uint8_t *cdb, uint8_t cdb_length, int direction, uint32_t asked, void *data)
+static struct exchange command(const uint8_t *cdb, uint8_t cdb_length, int direction, uint32_t asked,
+                               void *data)
 {
     struct exchange x = {0};
     assert_int_equal(send_cbw(cdb, cdb_length, direction, asked), 0);
@@ -107,8 +108,9 @@ static uint8_t sense_of(uint8_t *asc)
 }
 
 /*
- * BOT 6.7: the thirteen cases of what the host (H) and the device (D) mean to move: n nothing, i in, o out. READ(10)
- * and WRITE(10) are of 2 blocks. A zero status with moved < asked is a short packet, whose halt meets the CSW.
+ * BOT 6.7: the thirteen cases of what the host (H) and the device (D) mean to move: n nothing, i in, o out.
+ * READ(10) and WRITE(10) are of 2 blocks. A zero status with moved < asked is a short packet, whose halt
+ * meets the CSW.
  */
 static void test_disk_thirteen_cases(void **state)
 {
@@ -150,8 +152,8 @@ static void test_disk_thirteen_cases(void **state)
         if (x.data_status != e->data_status || x.moved != e->moved || x.csw_halted != e->csw_halted ||
             x.csw_status != e->csw_status || x.residue != e->residue)
             fail_msg("case %s: data %d moved %u csw halted %d status %u residue %u, expected %d %u %d %u %u",
-                     cases[c].what, x.data_status, x.moved, x.csw_halted, x.csw_status, x.residue, e->data_status,
-                     e->moved, e->csw_halted, e->csw_status, e->residue);
+                     cases[c].what, x.data_status, x.moved, x.csw_halted, x.csw_status, x.residue,
+                     e->data_status, e->moved, e->csw_halted, e->csw_status, e->residue);
         /* Blocks 4 and 5 are written by cases 11 and 12 and by no other. */
         assert_int_equal(memory[4 * 512], c == 10 || c == 11 ? 0x22 : 0x11);
         assert_int_equal(memory[6 * 512], 0x11);
@@ -177,7 +179,10 @@ static void test_disk_short_reply(void **state)
     bench_close(&bench);
 }
 
-/* BOT 6.2.1 and 6.6.1: what is no CBW wedges both endpoints until reset recovery (5.3.4), all of it, in order. */
+/*
+ * BOT 6.2.1 and 6.6.1: what is no CBW wedges both endpoints until reset recovery (5.3.4), all of it, in
+ * order.
+ */
 static void test_disk_invalid_cbw(void **state)
 {
     (void)state;
@@ -185,8 +190,11 @@ static void test_disk_invalid_cbw(void **state)
         const char *what;
         uint32_t length;
         uint8_t first;
-    } cases[] = {{"30 bytes", 30, 'U'}, {"32 bytes", 32, 'U'}, {"no packet data", 0, 'U'},
-                 {"signature", 31, 'V'}, {"a whole packet", 512, 'U'}};
+    } cases[] = {{"30 bytes", 30, 'U'},
+                 {"32 bytes", 32, 'U'},
+                 {"no packet data", 0, 'U'},
+                 {"signature", 31, 'V'},
+                 {"a whole packet", 512, 'U'}};
     for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t status[2] = {0, 0};
         start_memory(USBIF_SPEED_HIGH);
@@ -212,7 +220,10 @@ static void test_disk_invalid_cbw(void **state)
     }
 }
 
-/* BOT 6.2.2: a CBW for a LUN that is not there, or with a command of 0 or 17 bytes, is halted and can be cleared. */
+/*
+ * BOT 6.2.2: a CBW for a LUN that is not there, or with a command of 0 or 17 bytes, is halted and can be
+ * cleared.
+ */
 static void test_disk_meaningless_cbw(void **state)
 {
     (void)state;
@@ -262,7 +273,13 @@ static void test_disk_sense(void **state)
         {"unknown opcode", {0xff}, 6, NONE, 0, 5, 0x20},
         {"read at the end", {0x28, 0, 0, 0, 0, BLOCKS, 0, 0, 1}, 10, IN, 512, 5, 0x21},
         {"read across the end", {0x28, 0, 0, 0, 0, BLOCKS - 1, 0, 0, 2}, 10, IN, 1024, 5, 0x21},
-        {"read16 far out", {0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 1}, 16, IN, 512, 5, 0x21},
+        {"read16 far out",
+         {0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 1},
+         16,
+         IN,
+         512,
+         5,
+         0x21},
         {"verify with data", {0x2f, 2, 0, 0, 0, 0, 0, 0, 1}, 10, NONE, 0, 5, 0x24},
         {"mode page 1", {0x1a, 0, 1, 0, 192}, 6, IN, 192, 5, 0x24},
         {"vital product page 0x83", {0x12, 1, 0x83, 0, 255}, 6, IN, 255, 5, 0x24},
@@ -277,7 +294,8 @@ static void test_disk_sense(void **state)
         disk_set_bad(sim_host_device(bench.sim, "1-1"), 12, 1);
         struct exchange x = command(cases[i].cdb, cases[i].length, cases[i].direction, cases[i].asked, NULL);
         if (x.csw_status != 1 || x.residue != cases[i].asked - x.moved)
-            fail_msg("%s: csw status %u residue %u moved %u", cases[i].what, x.csw_status, x.residue, x.moved);
+            fail_msg("%s: csw status %u residue %u moved %u", cases[i].what, x.csw_status, x.residue,
+                     x.moved);
         /* The two good blocks before the bad one have been sent. */
         assert_int_equal(x.moved, cases[i].asc == 0x11 ? 1024 : 0);
         uint8_t key = sense_of(&asc);
@@ -368,12 +386,16 @@ static void test_disk_config(void **state)
     struct usb_device *device;
     assert_int_equal(disk_create(&(struct disk_config){.bytes = 0}, &device), -EINVAL);
     assert_int_equal(disk_create(&(struct disk_config){.bytes = 513}, &device), -EINVAL);
-    assert_int_equal(disk_create(&(struct disk_config){.bytes = 512, .speed = USBIF_SPEED_LOW}, &device), -EINVAL);
+    assert_int_equal(disk_create(&(struct disk_config){.bytes = 512, .speed = USBIF_SPEED_LOW}, &device),
+                     -EINVAL);
     assert_int_equal(disk_create(&(struct disk_config){.bytes = 512, .serial = "1"}, &device), -EINVAL);
     assert_int_equal(disk_create(&(struct disk_config){.path = "/nonexistent/disk"}, &device), -ENOENT);
 }
 
-/* A CBW out of place waits (NAK) until the CSW has been read; a CSW asked for too early waits for its command. */
+/*
+ * A CBW out of place waits (NAK) until the CSW has been read; a CSW asked for too early waits for its
+ * command.
+ */
 static void test_disk_order(void **state)
 {
     (void)state;
@@ -399,7 +421,10 @@ static void test_disk_order(void **state)
     bench_close(&bench);
 }
 
-/* BOT 5.3.2: a host that ends its data early, with a packet that is not full, gets a phase error and the residue. */
+/*
+ * BOT 5.3.2: a host that ends its data early, with a packet that is not full, gets a phase error and the
+ * residue.
+ */
 static void test_disk_early_end(void **state)
 {
     (void)state;

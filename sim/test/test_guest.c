@@ -5,7 +5,10 @@
  */
 #include "test/test_guest_util.h"
 
-/* USB 2.0 section 9.1.2, rule CTL-18; waits of 7.1.7.3 (100 ms debounce) and two resets of 10 ms with recovery. */
+/*
+ * USB 2.0 section 9.1.2, rule CTL-18; waits of 7.1.7.3 (100 ms debounce) and two resets of 10 ms with
+ * recovery.
+ */
 static void test_guest_enumerate(void **state)
 {
     (void)state;
@@ -66,23 +69,29 @@ static void test_guest_ports(void **state)
     world_close(&w);
 }
 
-#define CONFIG_BYTES(total, interface_length, ep_length) \
-    9, 2, (total), 0, 1, 1, 0, 0x80, 50, (interface_length), 4, 0, 0, 2, 8, 6, 0x50, 0, \
-    (ep_length), 5, 0x81, 2, 0, 2, 0, 7, 5, 0x02, 2, 0, 2, 0
+#define CONFIG_BYTES(total, interface_length, ep_length)                                                     \
+    9, 2, (total), 0, 1, 1, 0, 0x80, 50, (interface_length), 4, 0, 0, 2, 8, 6, 0x50, 0, (ep_length), 5,      \
+        0x81, 2, 0, 2, 0, 7, 5, 0x02, 2, 0, 2, 0
 
-/* USB 2.0 section 9.6: each lie fails the enumeration after three attempts, and nothing is read beyond the reply. */
+/*
+ * USB 2.0 section 9.6: each lie fails the enumeration after three attempts, and nothing is read beyond the
+ * reply.
+ */
 static void test_guest_hostile_descriptors(void **state)
 {
     (void)state;
     static const uint8_t longer[] = {CONFIG_BYTES(200, 9, 7)}, shorter[] = {CONFIG_BYTES(30, 9, 7)},
-        total8[] = {CONFIG_BYTES(8, 9, 7)}, zero_interface[] = {CONFIG_BYTES(32, 0, 7)},
-        zero_endpoint[] = {CONFIG_BYTES(32, 9, 0)}, one_endpoint[] = {CONFIG_BYTES(32, 9, 1)},
-        beyond[] = {CONFIG_BYTES(32, 9, 60)}, short_interface[] = {CONFIG_BYTES(32, 8, 7)},
-        zero_unknown[] = {CONFIG_BYTES(34, 9, 7), 0, 0x24}, one_unknown[] = {CONFIG_BYTES(33, 9, 7), 1},
-        huge[] = {9, 2, 0xff, 0xff, 1, 1, 0, 0x80, 50},
-        device_packet[18] = {18, 1, 0, 2, 0, 0, 0, 63, 9, 18, 1, 0, 0, 1, 0, 0, 0, 1},
-        device_full[18] = {18, 1, 0, 2, 0, 0, 0, 8, 9, 18, 1, 0, 0, 1, 0, 0, 0, 1},
-        device_none[18] = {18, 1, 0, 2, 0, 0, 0, 64, 9, 18, 1, 0, 0, 1, 0, 0, 0, 0}, nothing[1] = {0};
+                         total8[] = {CONFIG_BYTES(8, 9, 7)}, zero_interface[] = {CONFIG_BYTES(32, 0, 7)},
+                         zero_endpoint[] = {CONFIG_BYTES(32, 9, 0)},
+                         one_endpoint[] = {CONFIG_BYTES(32, 9, 1)}, beyond[] = {CONFIG_BYTES(32, 9, 60)},
+                         short_interface[] = {CONFIG_BYTES(32, 8, 7)},
+                         zero_unknown[] = {CONFIG_BYTES(34, 9, 7), 0, 0x24},
+                         one_unknown[] = {CONFIG_BYTES(33, 9, 7), 1},
+                         huge[] = {9, 2, 0xff, 0xff, 1, 1, 0, 0x80, 50},
+                         device_packet[18] = {18, 1, 0, 2, 0, 0, 0, 63, 9, 18, 1, 0, 0, 1, 0, 0, 0, 1},
+                         device_full[18] = {18, 1, 0, 2, 0, 0, 0, 8, 9, 18, 1, 0, 0, 1, 0, 0, 0, 1},
+                         device_none[18] = {18, 1, 0, 2, 0, 0, 0, 64, 9, 18, 1, 0, 0, 1, 0, 0, 0, 0},
+                         nothing[1] = {0};
     static const struct {
         const char *what;
         uint16_t value;
@@ -120,8 +129,8 @@ static void test_guest_hostile_descriptors(void **state)
         world_plug(&w, 1, "1-1", new_liar());
         world_run(&w);
         if (w.ready || w.failed != 1 || w.error != cases[i].error)
-            fail_msg("%s: ready %u failed %u error %d, expected error %d", cases[i].what, w.ready, w.failed, w.error,
-                     cases[i].error);
+            fail_msg("%s: ready %u failed %u error %d, expected error %d", cases[i].what, w.ready, w.failed,
+                     w.error, cases[i].error);
         /* Three attempts of 5 s each (guest.h). */
         if (!cases[i].bytes)
             assert_true(w.now_ns >= 3 * GUEST_TIMEOUT_NS);
@@ -157,7 +166,10 @@ static void test_guest_bad_strings(void **state)
     }
 }
 
-/* Rule ADR-07 again: an address given up in a failed attempt is not released a second time, when it is another's. */
+/*
+ * Rule ADR-07 again: an address given up in a failed attempt is not released a second time, when it is
+ * another's.
+ */
 static void test_guest_address_reuse(void **state)
 {
     (void)state;
@@ -172,7 +184,8 @@ static void test_guest_address_reuse(void **state)
     world_plug(&w, 1, "1-1", new_liar());
     world_run(&w);
     assert_int_equal(w.failed, 1);
-    for (unsigned int i = 0; i < 127; i++) { /* port 2 ends with the address that port 1 had last: the third */
+    for (unsigned int i = 0; i < 127;
+         i++) { /* port 2 ends with the address that port 1 had last: the third */
         world_plug(&w, 2, "1-2", new_disk(USBIF_SPEED_HIGH));
         world_run(&w);
         assert_false(used[w.device->address]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: the guest's storage driver moves every byte to its place, and recovers from whatever a disk does, as the
- * bulk-only transport 1.0 (BOT) says. The setting is that of test_guest.c.
+ * Goal: the guest's storage driver moves every byte to its place, and recovers from whatever a disk does, as
+ * the bulk-only transport 1.0 (BOT) says. The setting is that of test_guest.c.
  */
 #include <inttypes.h>
 
@@ -15,7 +15,10 @@ static uint32_t prng(uint64_t *x)
     return (uint32_t)(*x >> 16);
 }
 
-/* storage.h: any number of blocks at any offset of a buffer; a model in memory says what the disk must hold. */
+/*
+ * storage.h: any number of blocks at any offset of a buffer; a model in memory says what the disk must
+ * hold.
+ */
 static void test_guest_read_write(void **state)
 {
     (void)state;
@@ -36,8 +39,10 @@ static void test_guest_read_write(void **state)
                 buffer[at + b] = model[lba * 512 + b] = (uint8_t)prng(&x);
             if (!write)
                 memset(buffer + at, 0xa5, blocks * 512);
-            if (run_request(&w, lba, blocks, write, buffer + at) || memcmp(buffer + at, model + lba * 512, blocks * 512))
-                fail_msg("seed %" PRIu64 ": %s of %u blocks at %u differs", seed, write ? "write" : "read", blocks, lba);
+            if (run_request(&w, lba, blocks, write, buffer + at) ||
+                memcmp(buffer + at, model + lba * 512, blocks * 512))
+                fail_msg("seed %" PRIu64 ": %s of %u blocks at %u differs", seed, write ? "write" : "read",
+                         blocks, lba);
         }
         uint64_t bytes;
         assert_memory_equal(disk_memory(sim_host_device(w.sim, "1-1"), &bytes), model, DISK_BYTES);
@@ -47,7 +52,10 @@ static void test_guest_read_write(void **state)
     }
 }
 
-/* storage.h: what lies beyond the end is refused before it costs a command; 120 KiB is the most per command. */
+/*
+ * storage.h: what lies beyond the end is refused before it costs a command; 120 KiB is the most per
+ * command.
+ */
 static void test_guest_limits(void **state)
 {
     (void)state;
@@ -86,7 +94,10 @@ static void test_guest_medium_error(void **state)
     world_close_disk(&w, buffer);
 }
 
-/* BOT figure 2: a stall in place of any data or status is cleared or recovered from, never fatal to the next request. */
+/*
+ * BOT figure 2: a stall in place of any data or status is cleared or recovered from, never fatal to the
+ * next request.
+ */
 static void test_guest_stall_anywhere(void **state)
 {
     (void)state;
@@ -110,7 +121,10 @@ static void test_guest_stall_anywhere(void **state)
     }
 }
 
-/* BOT 6.3 and 5.3.4: a CSW with a wrong tag means reset recovery and the command again, three times, then -EIO. */
+/*
+ * BOT 6.3 and 5.3.4: a CSW with a wrong tag means reset recovery and the command again, three times, then
+ * -EIO.
+ */
 static void test_guest_bad_status(void **state)
 {
     (void)state;
@@ -195,12 +209,9 @@ static void test_guest_unplug_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_guest_read_write),
-        cmocka_unit_test(test_guest_limits),
-        cmocka_unit_test(test_guest_medium_error),
-        cmocka_unit_test(test_guest_stall_anywhere),
-        cmocka_unit_test(test_guest_bad_status),
-        cmocka_unit_test(test_guest_error_in_data),
+        cmocka_unit_test(test_guest_read_write),      cmocka_unit_test(test_guest_limits),
+        cmocka_unit_test(test_guest_medium_error),    cmocka_unit_test(test_guest_stall_anywhere),
+        cmocka_unit_test(test_guest_bad_status),      cmocka_unit_test(test_guest_error_in_data),
         cmocka_unit_test(test_guest_unplug_anywhere),
     };
     return cmocka_run_group_tests_name("guest: storage", tests, NULL, NULL);

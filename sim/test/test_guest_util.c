@@ -103,7 +103,8 @@ struct usb_device *new_disk(uint8_t speed)
 static struct usb_device_ops liar_ops;
 static int (*honest_in)(struct usb_device *device, struct device_endpoint *ep);
 
-static int liar_intercept(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup)
+static int liar_intercept(struct usb_device *device, struct device_endpoint *ep,
+                          const struct usb_setup *setup)
 {
     (void)device;
     if (lie.value == 0 || setup->type != 0x80 || setup->request != 6 || setup->value != lie.value)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the guest share: a world of host, controller and guest in virtual time, and a disk that lies. */
+/*
+ * What the tests of the guest share: a world of host, controller and guest in virtual time, and a disk that
+ * lies.
+ */
 #ifndef SIM_TEST_GUEST_UTIL_H
 #define SIM_TEST_GUEST_UTIL_H
 

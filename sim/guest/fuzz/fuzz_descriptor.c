@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Descriptors from a hostile device (USB 2.0 section 9.6). The first byte chooses the parser; what one accepts must
- * keep the promises of descriptor.h: sizes within limits, endpoints unique, strings terminated and printable.
+ * Descriptors from a hostile device (USB 2.0 section 9.6). The first byte chooses the parser; what one
+ * accepts must keep the promises of descriptor.h: sizes within limits, endpoints unique, strings terminated
+ * and printable.
  */
 #include <stdbool.h>
 #include <stdlib.h>
