@@ -211,11 +211,11 @@ static void test_guest_address_reuse(void **state)
 static void test_guest_parser(void **state)
 {
     (void)state;
-    static const uint8_t good[33] = {CONFIG_BYTES(32, 9, 7)};
+    static const uint8_t good[] = {CONFIG_BYTES(32, 9, 7), 2, 0x24};
     static struct guest_configuration config;
     assert_int_equal(guest_parse_configuration(good, 32, &config), 0);
     assert_int_equal(config.interfaces[0].endpoints[1].address, 0x02);
-    assert_int_equal(guest_parse_configuration(good, 33, &config), -EPROTO);
+    assert_int_equal(guest_parse_configuration(good, 34, &config), -EPROTO);
     assert_int_equal(guest_parse_configuration(good, 31, &config), -EPROTO);
     uint8_t many[9 + 33 * 9] = {9, 2, (9 + 33 * 9) & 255, (9 + 33 * 9) >> 8, 33, 1};
     for (unsigned int i = 0; i < 33; i++)
