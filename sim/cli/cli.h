@@ -17,7 +17,11 @@ enum exit_code {
     EXIT_SKIPPED = 77,
 };
 
+int demo_cli(int argc, char **argv);
 int replay_cli(int argc, char **argv);
+int host_cli(int argc, char **argv);
+int backend_cli(int argc, char **argv);
+int frontend_cli(int argc, char **argv);
 
 /* "pvusb VERB: " and the message on stderr; returns EXIT_USAGE. */
 int usage_error(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -11,8 +11,12 @@ static const struct verb {
     int (*run)(int argc, char **argv);
     const char *what;
 } verbs[] = {
+    {"demo", demo_cli, "the whole story in one process, then in two"},
     {"replay", replay_cli, "play recorded USB traffic through frontend, rings and backend"},
     {"trace", trace_cli, "what a recording holds, and what of it fits PVUSB"},
+    {"host", host_cli, "a fake Xen machine for processes to join"},
+    {"backend", backend_cli, "the driver domain's half, with devices, on such a machine"},
+    {"frontend", frontend_cli, "the guest's half, with a small USB core, on such a machine"},
 };
 
 const char exit_codes_help[] = "Exit codes:\n"

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "devices/disk.h"
+#include "devices/sim_host.h"
+#include "process/loop.h"
+#include "toolstack/vusb.h"
+
+#define DEVICES_MAX PVUSB_PORTS_MAX
+
+static const char help_text[] =
+    "Usage: pvusb backend --xen fake:DIR [--guest DOMID] [--device BUSID=KIND]...\n"
+    "\n"
+    "Is the driver domain of a machine (see 'pvusb host'): usbback with simulated devices,\n"
+    "for every guest that has a virtual controller, until it is told to end (Ctrl-C).\n"
+    "\n"
+    "  --xen fake:DIR        the machine\n"
+    "  --domid N             the driver domain (default 0)\n"
+    "  --guest DOMID         make this guest if it is not there, with one controller\n"
+    "                        that has the devices on its ports 1, 2, ...\n"
+    "  --usb-ver 1|2         of that controller (default 2)\n"
+    "  --device BUSID=disk:SIZE  a disk in memory, for example 1-1=disk:16M\n"
+    "  --device BUSID=disk:FILE  a disk in a file; its name contains a '/'\n"
+    "  --verbose             say what the driver does\n"
+    "  --help                this text\n"
+    "\n";
+
+struct options {
+    const char *xen;
+    uint64_t domid;
+    uint64_t guest; /* 0: none */
+    uint64_t usb_ver;
+    const char *device[DEVICES_MAX];
+    unsigned int nr_devices;
+    bool verbose;
+    bool help;
+};
+
+static void print_line(void *context, const char *line)
+{
+    (void)context;
+    printf("%s\n", line);
+    fflush(stdout);
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    static const struct option longs[] = {
+        {"xen", required_argument, NULL, 'x'},     {"domid", required_argument, NULL, 'd'},
+        {"guest", required_argument, NULL, 'g'},   {"usb-ver", required_argument, NULL, 'u'},
+        {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    };
+    int c;
+    *options = (struct options){.usb_ver = 2};
+    opterr = 0;
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        int rc = 0;
+        switch (c) {
+        case 'x':
+            options->xen = optarg;
+            break;
+        case 'd':
+            rc = parse_number(optarg, 0, DOMID_FIRST_RESERVED - 1, &options->domid);
+            break;
+        case 'g':
+            rc = parse_number(optarg, 1, DOMID_FIRST_RESERVED - 1, &options->guest);
+            break;
+        case 'u':
+            rc = parse_number(optarg, 1, 2, &options->usb_ver);
+            break;
+        case 'e':
+            if (options->nr_devices == DEVICES_MAX)
+                return usage_error("backend", "more than %u devices", DEVICES_MAX);
+            options->device[options->nr_devices++] = optarg;
+            break;
+        case 'v':
+            options->verbose = true;
+            break;
+        case 'h':
+            options->help = true;
+            return 0;
+        default:
+            return usage_error("backend", "'%s' is not an option or lacks its value; see 'pvusb backend --help'",
+                               argv[optind - 1]);
+        }
+        if (rc)
+            return usage_error("backend", "'%s' is not a number that this option takes", optarg);
+    }
+    return optind < argc ? usage_error("backend", "'%s' is not wanted; see 'pvusb backend --help'", argv[optind]) : 0;
+}
+
+/* "1-1=disk:16M" or "1-1=disk:./FILE". */
+static int plug(struct sim_host *sim, const char *text)
+{
+    char busid[SIM_HOST_BUSID_SIZE];
+    struct disk_config config = {0};
+    struct usb_device *disk;
+    const char *equals = strchr(text, '=');
+    if (!equals || (size_t)(equals - text) >= sizeof(busid) || strncmp(equals, "=disk:", 6) != 0)
+        return usage_error("backend", "--device takes BUSID=disk:SIZE or BUSID=disk:FILE, not '%s'", text);
+    memcpy(busid, text, (size_t)(equals - text));
+    busid[equals - text] = '\0';
+    if (!sim_host_busid_valid(busid))
+        return usage_error("backend", "'%s' is not a place on a bus, such as 1-2 or 2-4.3", busid);
+    const char *what = equals + 6;
+    if (strchr(what, '/'))
+        config.path = what;
+    else if (parse_size(what, &config.bytes) || config.bytes % DISK_BLOCK_SIZE)
+        return usage_error("backend", "'%s' is not a size in blocks of %u bytes, such as 16M; a FILE contains a '/'",
+                           what, DISK_BLOCK_SIZE);
+    int rc = disk_create(&config, &disk);
+    if (!rc)
+        rc = sim_host_plug(sim, busid, disk);
+    return rc ? usage_error("backend", "%s: %s", text, strerror(-rc)) : 0;
+}
+
+static int make_guest(const struct options *options, struct xen_machine *machine, struct xen *xen)
+{
+    struct vusb_controller controller = {.kind = "qusb",
+                                         .backend = (domid_t)options->domid,
+                                         .frontend = (domid_t)options->guest,
+                                         .usb_ver = (unsigned int)options->usb_ver,
+                                         .num_ports = options->nr_devices ? options->nr_devices : 1};
+    int rc = machine->ops->domain_create(machine, controller.frontend);
+    if (!rc || rc == -EEXIST)
+        rc = vusb_create(xen, &controller);
+    if (rc == -EEXIST)
+        rc = 0;
+    for (unsigned int i = 0; !rc && i < options->nr_devices; i++) {
+        char busid[SIM_HOST_BUSID_SIZE];
+        snprintf(busid, sizeof(busid), "%.*s", (int)strcspn(options->device[i], "="), options->device[i]);
+        rc = vusb_set_port(xen, &controller, i + 1, busid);
+    }
+    return rc ? usage_error("backend", "guest %u: %s", controller.frontend, strerror(-rc)) : 0;
+}
+
+static int serve(struct back_driver *driver, struct usb_host *usb, int signals)
+{
+    for (;;) {
+        struct loop loop;
+        int fds[LOOP_FDS_MAX];
+        uint64_t now = loop_now_ns();
+        int rc = back_driver_step(driver, now);
+        if (rc)
+            return rc;
+        usb->ops->step(usb, now);
+        loop_clear(&loop);
+        loop_add(&loop, signals);
+        unsigned int n = back_driver_fds(driver, fds, LOOP_FDS_MAX);
+        for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
+            loop_add(&loop, fds[i]);
+        rc = loop_wait(&loop, back_driver_busy(driver) ? 0 : usb->ops->deadline(usb));
+        if (rc || loop_ready(&loop, signals))
+            return rc;
+    }
+}
+
+static int run(const struct options *options, struct sim_host *sim)
+{
+    struct xen_machine *machine;
+    struct xen *xen;
+    struct back_driver *driver = NULL;
+    struct back_config config = {.host = sim_host_host(sim), .log = options->verbose ? print_line : NULL};
+    int code = connect_machine("backend", options->xen, (domid_t)options->domid, &machine, &xen);
+    if (code)
+        return code;
+    int signals = loop_signal_fd();
+    if (options->guest)
+        code = make_guest(options, machine, xen);
+    xen_close(xen);
+    if (!code) {
+        int rc = back_driver_create(machine, (domid_t)options->domid, &config, &driver);
+        if (!rc) {
+            printf("backend ready in domain %u\n", (unsigned int)options->domid);
+            fflush(stdout);
+            rc = serve(driver, sim_host_host(sim), signals);
+        }
+        if (rc) {
+            usage_error("backend", "%s", rc == -EPIPE ? "the machine is gone" : strerror(-rc));
+            code = EXIT_PEER;
+        }
+    }
+    back_driver_destroy(driver);
+    fakexen_client_machine_destroy(machine);
+    if (signals >= 0)
+        close(signals);
+    return code;
+}
+
+int backend_cli(int argc, char **argv)
+{
+    struct options options;
+    struct sim_host *sim;
+    int code = parse(argc, argv, &options);
+    if (code)
+        return code;
+    if (options.help) {
+        fputs(help_text, stdout);
+        fputs(exit_codes_help, stdout);
+        return EXIT_AS_EXPECTED;
+    }
+    if (sim_host_create(&sim))
+        return usage_error("backend", "out of memory");
+    for (unsigned int i = 0; !code && i < options.nr_devices; i++)
+        code = plug(sim, options.device[i]);
+    if (!code)
+        code = run(&options, sim);
+    sim_host_destroy(sim);
+    return code;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The disk's part of the demo in its two forms. Both print as they go; 0 or -errno with a line on stderr. */
+#ifndef SIM_CLI_DEMO_H
+#define SIM_CLI_DEMO_H
+
+#include "cli/story.h"
+
+#define DEMO_GUEST 1u
+#define DEMO_BUSID "1-1"
+
+int demo_disk_one(uint64_t seed, struct story_result *result);
+/* result lies in shared memory. */
+int demo_disk_two(uint64_t seed, struct story_result *result);
+
+#endif

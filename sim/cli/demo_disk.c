@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+#include "cli/demo.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <fakexen/fakexen.h>
+
+#include "backend/backend.h"
+#include "cli/cli.h"
+#include "devices/disk.h"
+#include "devices/sim_host.h"
+#include "process/family.h"
+#include "process/loop.h"
+#include "toolstack/vusb.h"
+
+static int make_guest(struct xen_machine *machine)
+{
+    const struct vusb_controller controller = {.kind = "qusb", .frontend = DEMO_GUEST, .usb_ver = 2, .num_ports = 4};
+    struct xen *dom0;
+    int rc = machine->ops->domain_create(machine, DEMO_GUEST);
+    if (!rc)
+        rc = machine->ops->open(machine, 0, &dom0);
+    if (rc)
+        return rc;
+    rc = vusb_create(dom0, &controller);
+    if (!rc)
+        rc = vusb_set_port(dom0, &controller, 1, DEMO_BUSID);
+    xen_close(dom0);
+    if (!rc)
+        printf("  %-10sguest %u has a USB 2.0 controller with 4 ports; host device %s is on port 1\n", "attach",
+               DEMO_GUEST, DEMO_BUSID);
+    fflush(stdout);
+    return rc;
+}
+
+static int make_disk(struct sim_host **sim)
+{
+    struct usb_device *disk;
+    int rc = sim_host_create(sim);
+    if (rc)
+        return rc;
+    rc = disk_create(&(struct disk_config){.bytes = STORY_DISK_BYTES}, &disk);
+    return rc ? rc : sim_host_plug(*sim, DEMO_BUSID, disk);
+}
+
+/* ---- one process ---- */
+
+static void pull_here(void *context)
+{
+    sim_host_unplug(context, DEMO_BUSID);
+}
+
+static int play(struct fakexen_local *local, struct story *story, struct back_driver *driver, struct usb_host *usb)
+{
+    uint64_t now_ns = 0;
+    while (!story_finished(story)) {
+        int rc = story_step(story, now_ns);
+        if (!rc)
+            rc = back_driver_step(driver, now_ns);
+        if (rc)
+            return rc;
+        usb->ops->step(usb, now_ns);
+        if (fakexen_local_pending(local) || back_driver_busy(driver))
+            continue;
+        uint64_t due = story_deadline(story);
+        uint64_t device = usb->ops->deadline(usb);
+        due = device < due ? device : due;
+        if (due == UINT64_MAX)
+            due = now_ns + 1000000;
+        now_ns = due > now_ns ? due : now_ns + 1;
+    }
+    return 0;
+}
+
+static int check_balance(const struct fakexen_local *local, struct story_result *result)
+{
+    struct fakexen_balance left = fakexen_local_balance(local);
+    struct fakexen_balance none = {0};
+    bool even = memcmp(&left, &none, sizeof(left)) == 0;
+    printf("  %-10s%u grants, %u mapped pages, %u event channels, %u watches left open\n", "close", left.grants,
+           left.maps, left.ports, left.watches);
+    result->closed = result->closed && even;
+    return even ? 0 : -EBUSY;
+}
+
+int demo_disk_one(uint64_t seed, struct story_result *result)
+{
+    struct fakexen_local *local = NULL;
+    struct sim_host *sim = NULL;
+    struct story *story = NULL;
+    struct back_driver *driver = NULL;
+    struct xen *xen;
+    int rc = fakexen_local_create(&local);
+    if (rc)
+        goto out;
+    struct xen_machine *machine = fakexen_local_machine(local);
+    rc = make_guest(machine);
+    if (!rc)
+        rc = make_disk(&sim);
+    if (!rc)
+        rc = back_driver_create(machine, 0, &(struct back_config){.host = sim_host_host(sim)}, &driver);
+    if (!rc)
+        rc = machine->ops->open(machine, DEMO_GUEST, &xen);
+    if (rc)
+        goto out;
+    rc = story_create(xen, seed, pull_here, sim, result, &story);
+    if (rc)
+        xen_close(xen);
+    else
+        rc = play(local, story, driver, sim_host_host(sim));
+out:
+    back_driver_destroy(driver);
+    story_destroy(story);
+    sim_host_destroy(sim);
+    if (!rc)
+        rc = check_balance(local, result);
+    fakexen_local_destroy(local);
+    if (rc)
+        usage_error("demo", "%s", strerror(-rc));
+    return rc;
+}
+
+/* ---- two processes ---- */
+
+struct two {
+    uint64_t seed;
+    struct story_result *result;
+    int pull[2]; /* a byte here unplugs the disk */
+};
+
+static int back_loop(struct family *family, const struct two *two, struct back_driver *driver, struct sim_host *sim)
+{
+    struct usb_host *usb = sim_host_host(sim);
+    bool pulled = false;
+    for (;;) {
+        struct loop loop;
+        int fds[LOOP_FDS_MAX];
+        uint64_t now = loop_now_ns();
+        int rc = back_driver_step(driver, now);
+        if (rc)
+            return rc;
+        usb->ops->step(usb, now);
+        loop_clear(&loop);
+        loop_add(&loop, family->lifeline[0]);
+        if (!pulled)
+            loop_add(&loop, two->pull[0]);
+        unsigned int n = back_driver_fds(driver, fds, LOOP_FDS_MAX);
+        for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
+            loop_add(&loop, fds[i]);
+        rc = loop_wait(&loop, back_driver_busy(driver) ? 0 : usb->ops->deadline(usb));
+        if (rc || loop_ready(&loop, family->lifeline[0]))
+            return rc;
+        if (loop_ready(&loop, two->pull[0])) {
+            pulled = true;
+            sim_host_unplug(sim, DEMO_BUSID);
+        }
+    }
+}
+
+static int back_main(struct family *family, void *context)
+{
+    const struct two *two = context;
+    struct xen_machine *machine = NULL;
+    struct sim_host *sim = NULL;
+    struct back_driver *driver = NULL;
+    close(two->pull[1]);
+    int rc = make_disk(&sim);
+    if (!rc)
+        rc = fakexen_client_machine_create(family->dir, &machine);
+    if (!rc)
+        rc = back_driver_create(machine, 0, &(struct back_config){.host = sim_host_host(sim)}, &driver);
+    if (!rc)
+        rc = back_loop(family, two, driver, sim);
+    back_driver_destroy(driver);
+    fakexen_client_machine_destroy(machine);
+    sim_host_destroy(sim);
+    return rc == 0 || rc == -EPIPE ? 0 : 1;
+}
+
+static void pull_there(void *context)
+{
+    const struct two *two = context;
+    if (write(two->pull[1], "", 1) != 1)
+        perror("pvusb demo: pipe");
+}
+
+static int front_loop(struct family *family, struct story *story)
+{
+    while (!story_finished(story)) {
+        struct loop loop;
+        struct xen *xen = story_xen(story);
+        int rc = story_step(story, loop_now_ns());
+        if (rc)
+            return rc;
+        loop_clear(&loop);
+        loop_add(&loop, family->lifeline[0]);
+        loop_add(&loop, xen->ops->fd(xen));
+        rc = story_finished(story) ? 0 : loop_wait(&loop, story_deadline(story));
+        if (rc || loop_ready(&loop, family->lifeline[0]))
+            return rc ? rc : -EPIPE;
+    }
+    return 0;
+}
+
+static int front_main(struct family *family, void *context)
+{
+    struct two *two = context;
+    struct xen_machine *machine = NULL;
+    struct story *story = NULL;
+    struct xen *xen;
+    int rc = fakexen_client_machine_create(family->dir, &machine);
+    if (!rc)
+        rc = machine->ops->open(machine, DEMO_GUEST, &xen);
+    if (!rc) {
+        rc = story_create(xen, two->seed, pull_there, two, two->result, &story);
+        if (rc)
+            xen_close(xen);
+    }
+    if (!rc)
+        rc = front_loop(family, story);
+    story_destroy(story);
+    fakexen_client_machine_destroy(machine);
+    if (rc)
+        snprintf(family->error, FAMILY_ERROR_MAX, "frontend: %s", strerror(-rc));
+    return rc ? 1 : 0;
+}
+
+static int prepare(struct family *family)
+{
+    struct xen_machine *machine;
+    int rc = fakexen_client_machine_create(family->dir, &machine);
+    if (rc)
+        return rc;
+    rc = make_guest(machine);
+    fakexen_client_machine_destroy(machine);
+    return rc;
+}
+
+int demo_disk_two(uint64_t seed, struct story_result *result)
+{
+    char error[FAMILY_ERROR_MAX];
+    struct family family;
+    struct two two = {.seed = seed, .result = result};
+    if (pipe(two.pull))
+        return -errno;
+    int rc = family_open(&family, error);
+    if (!rc) {
+        rc = prepare(&family);
+        if (!rc)
+            rc = family_start(&family, "backend", back_main, &two);
+        if (rc >= 0)
+            rc = family_start(&family, "frontend", front_main, &two);
+        if (rc >= 0)
+            rc = family_wait(&family, rc);
+        rc = family_close(&family, rc, error);
+    }
+    close(two.pull[0]);
+    close(two.pull[1]);
+    if (rc)
+        usage_error("demo", "%s", error);
+    else
+        printf("  %-10sfrontend, backend and host have ended by themselves\n", "close");
+    return rc;
+}

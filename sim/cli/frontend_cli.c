@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "frontend/frontend.h"
+#include "guest/storage.h"
+#include "process/loop.h"
+
+#define CHUNK_BYTES (UINT32_C(1) << 20)
+
+static const char help_text[] =
+    "Usage: pvusb frontend --xen fake:DIR --domid N [--read BYTES]\n"
+    "\n"
+    "Is a guest of a machine (see 'pvusb host'): usbfront below a small USB core that\n"
+    "enumerates what is plugged in and drives disks. Runs until it is told to end (Ctrl-C).\n"
+    "\n"
+    "  --xen fake:DIR     the machine\n"
+    "  --domid N          which guest\n"
+    "  --devid N          which of its controllers (default 0)\n"
+    "  --read BYTES       read so much of the first disk (for example 1M), print the\n"
+    "                     checksum and end\n"
+    "  --timeout SECONDS  how long --read waits for a disk (default 10); then exit code 3\n"
+    "  --verbose          say what the driver does\n"
+    "  --help             this text\n"
+    "\n";
+
+struct options {
+    const char *xen;
+    uint64_t domid;
+    uint64_t devid;
+    uint64_t read;
+    uint64_t timeout_s;
+    bool verbose;
+    bool help;
+};
+
+struct frontend {
+    const struct options *options;
+    struct front *front;
+    struct guest *guest;
+    struct storage *storage;
+    struct storage_request request;
+    uint8_t *buffer;
+    uint64_t done_bytes;
+    uint64_t sum;
+    bool ended;
+    int code;
+};
+
+static void print_line(void *context, const char *line)
+{
+    (void)context;
+    printf("%s\n", line);
+    fflush(stdout);
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    static const struct option longs[] = {
+        {"xen", required_argument, NULL, 'x'},     {"domid", required_argument, NULL, 'd'},
+        {"devid", required_argument, NULL, 'i'},   {"read", required_argument, NULL, 'r'},
+        {"timeout", required_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    };
+    int c;
+    *options = (struct options){.domid = UINT64_MAX, .timeout_s = 10};
+    opterr = 0;
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        int rc = 0;
+        switch (c) {
+        case 'x':
+            options->xen = optarg;
+            break;
+        case 'd':
+            rc = parse_number(optarg, 1, DOMID_FIRST_RESERVED - 1, &options->domid);
+            break;
+        case 'i':
+            rc = parse_number(optarg, 0, 65535, &options->devid);
+            break;
+        case 'r':
+            rc = parse_size(optarg, &options->read);
+            break;
+        case 't':
+            rc = parse_number(optarg, 1, 86400, &options->timeout_s);
+            break;
+        case 'v':
+            options->verbose = true;
+            break;
+        case 'h':
+            options->help = true;
+            return 0;
+        default:
+            return usage_error("frontend", "'%s' is not an option or lacks its value; see 'pvusb frontend --help'",
+                               argv[optind - 1]);
+        }
+        if (rc)
+            return usage_error("frontend", "'%s' is not a number that this option takes", optarg);
+    }
+    if (optind < argc)
+        return usage_error("frontend", "'%s' is not wanted; see 'pvusb frontend --help'", argv[optind]);
+    return options->domid == UINT64_MAX ? usage_error("frontend", "--domid N is needed: which guest this is") : 0;
+}
+
+/* ---- reading a disk ---- */
+
+static void read_next(struct frontend *frontend);
+
+static void read_done(struct storage_request *request)
+{
+    struct frontend *frontend = request->context;
+    uint64_t bytes = (uint64_t)request->blocks * storage_info(frontend->storage)->block_size;
+    if (request->status) {
+        usage_error("frontend", "read: %s", strerror(-request->status));
+        frontend->code = EXIT_CHECK_FAILED;
+        frontend->ended = true;
+        return;
+    }
+    for (uint64_t i = 0; i < bytes; i++)
+        frontend->sum = (frontend->sum ^ frontend->buffer[i]) * 1099511628211u; /* FNV-1a */
+    frontend->done_bytes += bytes;
+    read_next(frontend);
+}
+
+static void read_next(struct frontend *frontend)
+{
+    const struct storage_info *info = storage_info(frontend->storage);
+    uint64_t end = info->blocks * info->block_size;
+    uint64_t left = (frontend->options->read < end ? frontend->options->read : end) - frontend->done_bytes;
+    left = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+    if (left < info->block_size) {
+        printf("read %" PRIu64 " bytes, checksum %016" PRIx64 "\n", frontend->done_bytes, frontend->sum);
+        frontend->ended = true;
+        return;
+    }
+    frontend->request = (struct storage_request){.lba = frontend->done_bytes / info->block_size,
+                                                 .blocks = (uint32_t)(left / info->block_size),
+                                                 .buffer = frontend->buffer,
+                                                 .done = read_done,
+                                                 .context = frontend};
+    int rc = storage_submit(frontend->storage, &frontend->request);
+    if (rc) {
+        usage_error("frontend", "read: %s", strerror(-rc));
+        frontend->code = EXIT_CHECK_FAILED;
+        frontend->ended = true;
+    }
+}
+
+static void started(void *context, struct storage *storage, int status)
+{
+    struct frontend *frontend = context;
+    if (status) {
+        usage_error("frontend", "the disk does not start: %s", strerror(-status));
+        return;
+    }
+    const struct storage_info *info = storage_info(storage);
+    printf("disk: %s %s, %" PRIu64 " blocks of %u bytes\n", info->vendor, info->product, info->blocks,
+           info->block_size);
+    fflush(stdout);
+    if (frontend->options->read)
+        read_next(frontend);
+}
+
+/* ---- devices ---- */
+
+static void ready(void *context, struct guest_device *device)
+{
+    struct frontend *frontend = context;
+    printf("port %u: address %u, %04x:%04x \"%s\"\n", device->port, device->address, device->descriptor.vendor,
+           device->descriptor.product, device->strings[1]);
+    fflush(stdout);
+    if (frontend->storage || !storage_matches(device))
+        return;
+    if (storage_create(device, started, frontend, &frontend->storage) == 0)
+        device->driver = frontend->storage;
+}
+
+static void gone(void *context, struct guest_device *device)
+{
+    struct frontend *frontend = context;
+    printf("port %u: gone\n", device->port);
+    fflush(stdout);
+    if (device->driver && device->driver == frontend->storage) {
+        storage_destroy(frontend->storage);
+        frontend->storage = NULL;
+    }
+}
+
+static void failed(void *context, unsigned int port, int error)
+{
+    (void)context;
+    printf("port %u: a device that cannot be enumerated: %s\n", port, strerror(-error));
+    fflush(stdout);
+}
+
+/* ---- running ---- */
+
+static int connected(struct frontend *frontend)
+{
+    const struct guest_listener listener = {.ready = ready, .gone = gone, .failed = failed, .context = frontend};
+    struct hcd *hcd = front_hcd(frontend->front);
+    printf("connected: %u ports\n", hcd->ops->num_ports(hcd));
+    fflush(stdout);
+    int rc = guest_create(hcd, &listener, &frontend->guest);
+    return rc ? rc : guest_buffer_alloc(frontend->guest, CHUNK_BYTES, (void **)&frontend->buffer);
+}
+
+static int step(struct frontend *frontend, uint64_t now_ns)
+{
+    int rc = front_step(frontend->front, now_ns);
+    if (!rc && !frontend->guest && !frontend->ended && front_state(frontend->front) == XenbusStateConnected)
+        rc = connected(frontend);
+    if (frontend->guest)
+        guest_step(frontend->guest, now_ns);
+    return rc;
+}
+
+static int wait_for_more(struct frontend *frontend, struct loop *loop, int signals, uint64_t until_ns)
+{
+    struct xen *xen = front_xen(frontend->front);
+    uint64_t due = front_deadline(frontend->front);
+    uint64_t guest = frontend->guest ? guest_deadline(frontend->guest) : UINT64_MAX;
+    due = guest < due ? guest : due;
+    loop_clear(loop);
+    loop_add(loop, signals);
+    loop_add(loop, xen->ops->fd(xen));
+    return loop_wait(loop, due < until_ns ? due : until_ns);
+}
+
+static int play(struct frontend *frontend, int signals)
+{
+    uint64_t limit = frontend->options->read ? loop_now_ns() + frontend->options->timeout_s * UINT64_C(1000000000)
+                                             : UINT64_MAX;
+    for (;;) {
+        struct loop loop;
+        int rc = step(frontend, loop_now_ns());
+        if (rc || frontend->ended)
+            return rc;
+        if (!frontend->storage && loop_now_ns() >= limit)
+            return -ETIMEDOUT;
+        rc = wait_for_more(frontend, &loop, signals, frontend->storage ? UINT64_MAX : limit);
+        if (rc || loop_ready(&loop, signals))
+            return rc;
+    }
+}
+
+/* An orderly end, within the frontend's own bound. */
+static void close_all(struct frontend *frontend, int signals)
+{
+    struct loop loop;
+    frontend->ended = true;
+    if (frontend->guest)
+        guest_close(frontend->guest);
+    front_close(frontend->front);
+    while (step(frontend, loop_now_ns()) == 0 &&
+           ((frontend->guest && guest_busy(frontend->guest)) || front_state(frontend->front) != XenbusStateClosed)) {
+        if (wait_for_more(frontend, &loop, -1, UINT64_MAX))
+            break;
+    }
+    (void)signals;
+    if (frontend->guest) {
+        guest_buffer_free(frontend->guest, frontend->buffer, CHUNK_BYTES);
+        guest_destroy(frontend->guest);
+    }
+    front_destroy(frontend->front);
+}
+
+static int run(const struct options *options)
+{
+    struct frontend frontend = {.options = options, .sum = 14695981039346656037u};
+    struct xen_machine *machine;
+    struct xen *xen;
+    int code = connect_machine("frontend", options->xen, (domid_t)options->domid, &machine, &xen);
+    if (code)
+        return code;
+    int signals = loop_signal_fd();
+    int rc = front_create(xen, (unsigned int)options->devid, options->verbose ? print_line : NULL, NULL,
+                          &frontend.front);
+    if (rc)
+        xen_close(xen);
+    else
+        rc = play(&frontend, signals);
+    if (rc == -ETIMEDOUT)
+        usage_error("frontend", "no disk came within %" PRIu64 " s; is 'pvusb backend' running?", options->timeout_s);
+    else if (rc)
+        usage_error("frontend", "%s", rc == -EPIPE ? "the machine is gone" : strerror(-rc));
+    if (frontend.front)
+        close_all(&frontend, signals);
+    fakexen_client_machine_destroy(machine);
+    if (signals >= 0)
+        close(signals);
+    return rc ? EXIT_PEER : frontend.code;
+}
+
+int frontend_cli(int argc, char **argv)
+{
+    struct options options;
+    int code = parse(argc, argv, &options);
+    if (code)
+        return code;
+    if (options.help) {
+        fputs(help_text, stdout);
+        fputs(exit_codes_help, stdout);
+        return EXIT_AS_EXPECTED;
+    }
+    return run(&options);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What several verbs parse and say alike. */
+#ifndef SIM_CLI_OPTIONS_H
+#define SIM_CLI_OPTIONS_H
+
+#include <stdint.h>
+
+#include <fakexen/fakexen.h>
+
+/* A decimal number in min..max; -EINVAL. */
+int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+/* "64M", "512K", "1G" or bytes. */
+int parse_size(const char *text, uint64_t *out);
+
+/*
+ * "fake:DIR" becomes the machine there, and a handle of domid on it is opened. On failure one line
+ * on stderr says what is wrong and what to do; returns EXIT_USAGE.
+ */
+int connect_machine(const char *verb, const char *where, domid_t domid, struct xen_machine **machine,
+                    struct xen **xen);
+
+#endif

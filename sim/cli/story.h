@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's side of the demo: a disk is found, enumerated, written, read back, and pulled
+ * out in the middle of a read. Steps like everything else; the same in one process and in two.
+ */
+#ifndef SIM_CLI_STORY_H
+#define SIM_CLI_STORY_H
+
+#include "frontend/frontend.h"
+
+#define STORY_DISK_BYTES  (UINT64_C(16) << 20)
+#define STORY_WRITE_BYTES (UINT64_C(1) << 20)
+#define STORY_READ_BYTES  (UINT64_C(8) << 20)
+
+/* Plain data: may lie in memory shared between processes. */
+struct story_result {
+    bool connected;
+    bool enumerated;
+    uint64_t bytes_same;    /* written and read back the same */
+    uint64_t bytes_before;  /* read when the disk was pulled */
+    bool pulled_cleanly;    /* the read ended with ENODEV and the guest saw the port empty */
+    bool closed;
+    struct front_stats stats;
+};
+
+struct story;
+
+/* Takes the guest's handle. pull() is called once, when the disk shall be unplugged. */
+int story_create(struct xen *xen, uint64_t seed, void (*pull)(void *context), void *context,
+                 struct story_result *result, struct story **out);
+/* -EPIPE when the machine is gone, -EIO when the story cannot go on. */
+int story_step(struct story *story, uint64_t now_ns);
+uint64_t story_deadline(const struct story *story);
+bool story_finished(const struct story *story);
+struct xen *story_xen(struct story *story);
+/* At any time. */
+void story_destroy(struct story *story);
+
+#endif
