@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Goal: the programs as a user runs them. Each refusal is one line on stderr, exit code 2, and leaves nothing behind;
+# the three programs of a machine find each other, and the demo tells its whole story.
+# usage: test_cli.sh PVUSB
+set -euo pipefail
+
+pvusb=$1
+work=$(mktemp -d)
+export TMPDIR=$work/tmp
+mkdir "$TMPDIR"
+failures=0
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# refused PATTERN ARGUMENT...: exit code 2, nothing on stdout, one line on stderr that matches PATTERN.
+refused() {
+  local pattern=$1 code=0
+  shift
+  "$pvusb" "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
+  [ $code -eq 2 ] || fail "pvusb $*: exit code $code instead of 2"
+  [ ! -s "$work/out" ] || fail "pvusb $*: printed: $(cat "$work/out")"
+  [ "$(wc -l <"$work/err")" -eq 1 ] || fail "pvusb $*: not one line: $(cat "$work/err")"
+  grep -qE "$pattern" "$work/err" || fail "pvusb $*: said: $(cat "$work/err")"
+}
+
+# start NAME PATTERN ARGUMENT...: runs it in the background until it has printed a line that matches; pid in $started.
+start() {
+  local name=$1 pattern=$2 line
+  shift 2
+  mkfifo "$work/$name.pipe"
+  "$pvusb" "$@" >"$work/$name.pipe" 2>"$work/$name.err" &
+  started=$!
+  exec {fd}<"$work/$name.pipe"
+  rm "$work/$name.pipe"
+  while IFS= read -r -t 60 line <&"$fd"; do
+    [[ $line =~ $pattern ]] && return 0
+  done
+  fail "pvusb $*: never said $pattern; $(cat "$work/$name.err")"
+}
+
+# ended PID CODE: waits for it and checks its exit code.
+ended() {
+  local code=0
+  wait "$1" || code=$?
+  [ $code -eq "$2" ] || fail "process $1: exit code $code instead of $2"
+}
+
+usage_errors() {
+  refused 'no verb' # no argument at all
+  refused "no verb 'nonsense'" nonsense
+  local verb
+  for verb in demo replay host backend frontend; do
+    refused "option" "$verb" --nonsense
+    "$pvusb" "$verb" --help >"$work/out" || fail "$verb --help"
+    grep -q 'Exit codes' "$work/out" || fail "$verb --help does not tell the exit codes"
+    grep -q "^Usage: pvusb $verb" "$work/out" || fail "$verb --help does not tell the usage"
+  done
+  "$pvusb" --help | grep -q replay || fail "--help does not list replay"
+  "$pvusb" --version | grep -qE '^pvusb [0-9]' || fail "--version"
+  refused 'not wanted' demo extra
+  refused 'number' demo --seed x
+  refused 'no recordings' demo --traces "$work/tmp"
+  refused 'needed' host
+  refused 'not wanted' host --dir "$work/m" extra
+  refused 'fake:DIR is needed' backend
+  refused 'fake:DIR is needed' frontend --domid 1
+  refused 'takes fake:DIR' frontend --xen real --domid 1
+  refused 'domid N is needed' frontend --xen "fake:$work/m"
+  refused 'not a number' frontend --xen "fake:$work/m" --domid 0
+  refused 'not a number' frontend --xen "fake:$work/m" --domid 1x
+  refused 'not a number' backend --usb-ver 3
+  refused 'BUSID=disk' backend --device nonsense
+  refused 'place on a bus' backend --device 0-1=disk:1M
+  refused 'not a size' backend --device 1-1=disk:1000
+  refused 'No such file' backend --device "1-1=disk:$work/none/x"
+}
+
+no_machine() {
+  refused 'no fake Xen machine here; start one with' frontend --xen "fake:$work/none" --domid 1
+  refused 'no fake Xen machine here' backend --xen "fake:$work/none"
+  : >"$work/file"
+  refused 'no fake Xen machine here' frontend --xen "fake:$work/file" --domid 1
+  refused 'directory' host --dir "$work/file"
+  refused 'No such file' host --dir "$work/none/deeper"
+}
+
+machine() {
+  local dir=$work/m host back
+  start host 'machine ready' host --dir "$dir"
+  host=$started
+  refused 'another host is running here' host --dir "$dir"
+  refused 'no domain 7 on this machine' frontend --xen "fake:$dir" --domid 7
+  refused 'no domain 9 on this machine' backend --xen "fake:$dir" --domid 9
+
+  start back 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:4M --device 1-2=disk:1M
+  back=$started
+  local code=0
+  "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 4M >"$work/first" || code=$?
+  [ $code -eq 0 ] || fail "frontend: exit code $code"
+  grep -q 'read 4194304 bytes, checksum' "$work/first" || fail "frontend: $(cat "$work/first")"
+  # A second guest process on the same controller, and a fresh backend for a guest that is there: BUS-14, BUS-21.
+  "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 4M >"$work/second" || fail "second frontend"
+  grep checksum "$work/first" >"$work/a"
+  grep checksum "$work/second" >"$work/b"
+  cmp -s "$work/a" "$work/b" || fail "the second frontend read something else"
+  kill "$back"
+  ended "$back" 0
+  start back2 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:4M
+  back=$started
+  "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 1M >"$work/third" || fail "frontend at a fresh backend"
+
+  kill "$host"
+  ended "$host" 0
+  ended "$back" 3
+  grep -q 'the machine is gone' "$work/back2.err" || fail "backend: $(cat "$work/back2.err")"
+  [ ! -e "$dir" ] || fail "the host left its directory: $(ls -A "$dir")"
+}
+
+file_disk() {
+  local dir=$work/m2 host back
+  head -c 1048576 /dev/urandom >"$work/disk.img"
+  start host2 'machine ready' host --dir "$dir"
+  host=$started
+  start back3 'backend ready' backend --xen "fake:$dir" --guest 1 --device "1-1=disk:$work/disk.img"
+  back=$started
+  "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 1M >"$work/out" || fail "frontend at a file"
+  grep -q 'read 1048576 bytes' "$work/out" || fail "file disk: $(cat "$work/out")"
+  kill "$host"
+  ended "$host" 0
+  ended "$back" 3
+}
+
+demo() {
+  local start=$SECONDS
+  "$pvusb" demo --seed 7 >"$work/demo" || fail "demo: exit code $?"
+  [ $((SECONDS - start)) -lt 20 ] || fail "the demo took $((SECONDS - start)) s"
+  grep -q 'Everything that could be compared came back byte for byte.' "$work/demo" || fail "demo: $(tail -3 "$work/demo")"
+  grep -q 'seed 7' "$work/demo" || fail "the demo does not say its seed"
+  ! grep -qw NO "$work/demo" || fail "demo: $(grep -w NO "$work/demo")"
+  [ "$(grep -c 'checksum .*the same' "$work/demo")" -eq 2 ] || fail "the demo did not read back twice"
+}
+
+usage_errors
+no_machine
+machine
+file_disk
+demo
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left in TMPDIR: $(ls -A "$TMPDIR")"
+if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
