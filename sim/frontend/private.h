@@ -41,7 +41,6 @@ struct front_slot {
     } use;
     struct hcd_urb *urb;    /* SLOT_URB */
     uint64_t order;         /* when it was put on the ring, counted */
-    uint16_t unlink_target; /* SLOT_UNLINK */
     bool unlink_wanted;     /* SLOT_URB: somebody wants it back, no unlink request sent yet */
     bool unlink_sent;
     bool take_back;         /* wanted by us for another endpoint's turn, not by the guest */

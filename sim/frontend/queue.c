@@ -136,6 +136,16 @@ static unsigned int slots_of(const struct front *front, const struct hcd_urb *ur
     return n;
 }
 
+static bool newest_of_endpoint(const struct front *front, const struct front_slot *slot)
+{
+    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+        const struct front_slot *other = &front->slot[i];
+        if (other->use == SLOT_URB && other->order > slot->order && same_endpoint(other->urb, slot->urb))
+            return false;
+    }
+    return true;
+}
+
 /* The first that waits for an endpoint without any slot. */
 static struct hcd_urb *starving(const struct front *front)
 {
@@ -148,8 +158,8 @@ static struct hcd_urb *starving(const struct front *front)
 }
 
 /*
- * The endpoint with most slots gives up its newest, so that its order stays; among endpoints with one slot
- * each the one that has had it longest.
+ * The endpoint with most slots gives up its newest, so that its order stays; among endpoints with equally many
+ * the one whose newest is oldest.
  */
 static struct front_slot *to_take_back(struct front *front)
 {
@@ -158,13 +168,11 @@ static struct front_slot *to_take_back(struct front *front)
     for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
         struct front_slot *slot = &front->slot[i];
         if (slot->use != SLOT_URB || front_class_of(slot->urb) != FRONT_DATA_IN ||
-            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked || giving_up(front, slot->urb))
+            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked || giving_up(front, slot->urb) ||
+            !newest_of_endpoint(front, slot))
             continue;
         unsigned int count = slots_of(front, slot->urb);
-        bool newer_of_same = best && same_endpoint(best->urb, slot->urb) && slot->order > best->order;
-        bool older_of_equal = best && count == best_count && !same_endpoint(best->urb, slot->urb) &&
-                              slot->order < best->order;
-        if (count > best_count || newer_of_same || older_of_equal) {
+        if (count > best_count || (best && count == best_count && slot->order < best->order)) {
             best = slot;
             best_count = count;
         }

@@ -154,7 +154,6 @@ bool front_slot_send_unlink(struct front *front, uint16_t id)
         return false;
     struct front_slot *slot = slot_take(front, &own);
     slot->use = SLOT_UNLINK;
-    slot->unlink_target = id;
     target->unlink_wanted = false;
     target->unlink_sent = true;
     front->unlinks_wanted--;
