@@ -93,73 +93,81 @@ static void test_front_urbs_request_bytes(void **state)
 
 /* ---- segments ---- */
 
+static const struct segments_row {
+    uint32_t length;
+    uint32_t offset;
+    int rc;
+    unsigned int nr;
+    uint16_t buffer_length;
+} segments_rows[] = {
+    {0, 0, 0, 0, 0},
+    {1, 0, 0, 1, 1},
+    {1, 4095, 0, 1, 1},
+    {2, 4095, 0, 2, 2},
+    {4096, 0, 0, 1, 4096},
+    {4096, 1, 0, 2, 4096},
+    {4097, 0, 0, 2, 4097},
+    {5000, 100, 0, 2, 5000},
+    {57344, 0, 0, 14, 57344},
+    {61440, 0, 0, 15, 61440},
+    {61440, 1, 0, 16, 61440},
+    {61441, 0, 0, 16, 61441},
+    {61441, 1, 0, 16, 61441},
+    {61441, 2048, 0, 16, 61441},
+    {61441, 4094, 0, 16, 61441},
+    {61441, 4095, 0, 16, 61441},
+    {61442, 4094, 0, 16, 61442},
+    {61442, 4095, -EMSGSIZE, 0, 0},
+    {65535, 0, 0, 16, 65535},
+    {65535, 1, 0, 16, 65535},
+    {65535, 2, -EMSGSIZE, 0, 0},
+    {65536, 0, 0, 16, 0},
+    {65536, 1, -EMSGSIZE, 0, 0},
+    {65537, 0, -EMSGSIZE, 0, 0},
+    {131072, 0, -EMSGSIZE, 0, 0},
+    {UINT32_MAX, 0, -EMSGSIZE, 0, 0},
+    {UINT32_MAX, 4095, -EMSGSIZE, 0, 0},
+};
+
+/* The first segment begins where the buffer does, the others at their pages' beginnings; no page twice. */
+static void check_segments(const struct usbif_urb_request *request, const struct segments_row *row)
+{
+    uint32_t sum = 0;
+    assert_int_equal(request->nr_buffer_segs, row->nr);
+    assert_int_equal(request->buffer_length, row->buffer_length);
+    for (unsigned int s = 0; s < request->nr_buffer_segs; s++) {
+        uint32_t end = (uint32_t)request->seg[s].offset + request->seg[s].length;
+        assert_int_equal(request->seg[s].offset, s == 0 ? row->offset : 0);
+        assert_true(s + 1u < request->nr_buffer_segs ? end == RAW_PAGE : end <= RAW_PAGE);
+        for (unsigned int t = 0; t < s; t++)
+            assert_int_not_equal(request->seg[t].gref, request->seg[s].gref);
+        sum += request->seg[s].length;
+    }
+    assert_int_equal(sum, row->length);
+}
+
 /* Rules SEG-02, SEG-03, SEG-04, SEG-14, PERF-02. */
 static void test_front_urbs_segments(void **state)
 {
-    static const struct {
-        uint32_t length;
-        uint32_t offset;
-        int rc;
-        unsigned int nr;
-        uint16_t buffer_length;
-    } row[] = {
-        {0, 0, 0, 0, 0},
-        {1, 0, 0, 1, 1},
-        {1, 4095, 0, 1, 1},
-        {2, 4095, 0, 2, 2},
-        {4096, 0, 0, 1, 4096},
-        {4096, 1, 0, 2, 4096},
-        {4097, 0, 0, 2, 4097},
-        {5000, 100, 0, 2, 5000},
-        {57344, 0, 0, 14, 57344},
-        {61440, 0, 0, 15, 61440},
-        {61440, 1, 0, 16, 61440},
-        {61441, 0, 0, 16, 61441},
-        {61441, 1, 0, 16, 61441},
-        {61441, 2048, 0, 16, 61441},
-        {61441, 4094, 0, 16, 61441},
-        {61441, 4095, 0, 16, 61441},
-        {61442, 4094, 0, 16, 61442},
-        {61442, 4095, -EMSGSIZE, 0, 0},
-        {65535, 0, 0, 16, 65535},
-        {65535, 1, 0, 16, 65535},
-        {65535, 2, -EMSGSIZE, 0, 0},
-        {65536, 0, 0, 16, 0},
-        {65536, 1, -EMSGSIZE, 0, 0},
-        {65537, 0, -EMSGSIZE, 0, 0},
-        {131072, 0, -EMSGSIZE, 0, 0},
-        {UINT32_MAX, 0, -EMSGSIZE, 0, 0},
-        {UINT32_MAX, 4095, -EMSGSIZE, 0, 0},
-    };
     struct frig frig;
     static uint8_t data[65536];
     (void)state;
     frig_start(&frig, 2, 4);
     for (size_t i = 0; i < sizeof(data); i++)
         data[i] = (uint8_t)(i * 7 + i / 251);
-    for (size_t i = 0; i < 2 * sizeof(row) / sizeof(row[0]); i++) {
+    for (size_t i = 0; i < 2 * sizeof(segments_rows) / sizeof(segments_rows[0]); i++) {
+        const struct segments_row *row = &segments_rows[i / 2];
         bool in = i & 1;
-        uint32_t length = row[i / 2].length;
-        uint8_t *at = frig.buffer + RAW_PAGE + row[i / 2].offset;
+        uint32_t length = row->length;
+        uint8_t *at = frig.buffer + RAW_PAGE + row->offset;
         struct hcd_urb urb = frig_data(&frig, BULK, 1, in, at, length);
-        assert_int_equal(frig_submit(&frig, &urb), row[i / 2].rc);
-        if (row[i / 2].rc) {
+        assert_int_equal(frig_submit(&frig, &urb), row->rc);
+        if (row->rc) {
             frig_expect_no_request(&frig);
             continue;
         }
         struct usbif_urb_request request = frig_take(&frig);
-        assert_int_equal(request.nr_buffer_segs, row[i / 2].nr);
-        assert_int_equal(request.buffer_length, row[i / 2].buffer_length);
-        uint32_t sum = 0;
-        for (unsigned int s = 0; s < request.nr_buffer_segs; s++) {
-            uint32_t end = (uint32_t)request.seg[s].offset + request.seg[s].length;
-            assert_int_equal(request.seg[s].offset, s == 0 ? row[i / 2].offset : 0);
-            assert_true(s + 1u < request.nr_buffer_segs ? end == RAW_PAGE : end <= RAW_PAGE);
-            for (unsigned int t = 0; t < s; t++)
-                assert_int_not_equal(request.seg[t].gref, request.seg[s].gref);
-            sum += request.seg[s].length;
-        }
-        assert_int_equal(sum, length);
+        check_segments(&request, row);
         uint8_t *from_guest = malloc(length + 1);
         memset(frig.buffer, 0xee, FRIG_BUFFER);
         if (!in)
