@@ -166,6 +166,8 @@ static int play_file(const char *file, const struct options *options, struct rep
     replay_summarise(&plan, results, &summary);
     print_summary(file, &summary);
     code = judge(&plan, results, &summary);
+    if (trace.truncated) /* what is there has been played, but nobody shall take it for the whole */
+        code = usage_error("replay", "%s: ends in the middle of a record; played up to there", file);
     add(total, &summary);
     if (json_array_append_new(files, replay_json(file, &summary, &totals)))
         code = usage_error("replay", "%s: out of memory for the report", file);

@@ -30,7 +30,7 @@ static const char help[] =
     "\n"
     "Exit codes:\n"
     "  0  every file was read\n"
-    "  2  wrong usage, or a file could not be read; a line on stderr says why\n";
+    "  2  wrong usage, or a file could not be read, or not to its end; a line on stderr says why\n";
 
 static const struct {
     enum trace_class bit;
@@ -195,6 +195,10 @@ static int info(int nr, char **paths)
             printf("\n");
         if (print_trace(paths[i], &trace)) {
             fprintf(stderr, "pvusb trace: %s: out of memory\n", paths[i]);
+            code = EXIT_USAGE;
+        } else if (trace.truncated) {
+            fflush(stdout);
+            fprintf(stderr, "pvusb trace: %s: ends in the middle of a record; told up to there\n", paths[i]);
             code = EXIT_USAGE;
         }
         trace_dispose(&trace);

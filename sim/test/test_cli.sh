@@ -89,6 +89,20 @@ no_machine() {
   refused 'No such file' host --dir "$work/none/deeper"
 }
 
+# What is there of a file that ends early is played, and the line and the exit code say that it is not all.
+truncated_recording() {
+  local verb code
+  head -c 5000 "${BASH_SOURCE[0]%/*}/traces/hs-enum.pcap" >"$work/cut.pcap"
+  for verb in replay "trace info"; do
+    code=0
+    # shellcheck disable=SC2086 # a verb may be two words
+    "$pvusb" $verb "$work/cut.pcap" >"$work/out" 2>"$work/err" || code=$?
+    [ $code -eq 2 ] || fail "$verb of a truncated file: exit code $code"
+    [ "$(cat "$work/err" | wc -l)" -eq 1 ] || fail "$verb of a truncated file: $(cat "$work/err")"
+    grep -q 'cut.pcap: ends in the middle of a record' "$work/err" || fail "$verb: $(cat "$work/err")"
+  done
+}
+
 machine() {
   local dir=$work/m host back
   start host 'machine ready' host --dir "$dir"
@@ -147,6 +161,7 @@ demo() {
 
 usage_errors
 no_machine
+truncated_recording
 machine
 file_disk
 demo
