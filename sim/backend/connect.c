@@ -199,7 +199,7 @@ static void follow_connected(struct back *back, enum xenbus_state own)
     if (frontend == XenbusStateClosing || frontend == XenbusStateClosed) {
         back_disconnect(back);
         back_set_state(back, frontend); /* rule BUS-13 */
-    } else if (frontend == XenbusStateInitialising || (frontend == XenbusStateUnknown && back->seen_alive)) {
+    } else if (frontend == XenbusStateInitialising || frontend == XenbusStateUnknown) {
         back_disconnect(back); /* it started again, or its domain is gone, without closing */
         back_set_state(back, XenbusStateClosed);
     } else if (own == XenbusStateClosing) {
@@ -268,8 +268,6 @@ int back_follow(struct back *back)
         return rc; /* -ENOENT: the directory is gone (rule BUS-20) */
     enum xenbus_state own = xenbus_state_read(back->xen, back->dir);
     back->frontend_state = xenbus_state_read(back->xen, back->frontend_dir);
-    if (back->frontend_state != XenbusStateUnknown)
-        back->seen_alive = true;
     if (back->state == XenbusStateUnknown)
         begin(back, own);
     follow_frontend(back, own);

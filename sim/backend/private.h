@@ -51,7 +51,6 @@ struct back {
     enum pvusb_verdict verdict;
     bool stepping;
     bool busy;        /* the last step ended at one of its bounds */
-    bool seen_alive;  /* the frontend has had a state other than Unknown */
     bool complained;  /* about what is missing; once per wait */
     bool released;    /* closed a device since the driver last asked: another connector may want it */
     bool odd_pipes;   /* undefined pipe bits were noted; once per connection (MAL-31) */
