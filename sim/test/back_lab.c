@@ -58,7 +58,7 @@ void lab_run(struct lab *lab)
         if (rig->back && !rig->back_rc)
             rig->back_rc = back_step(rig->back, rig->now_ns);
         if (lab->driver)
-            lab->driver_rc = back_driver_step(lab->driver, rig->now_ns);
+            lab->driver_rc = lab->driver_rc ? lab->driver_rc : back_driver_step(lab->driver, rig->now_ns);
         for (unsigned int i = 0; i < lab->nr_fronts; i++)
             raw_front_poll(&lab->front[i]);
         again = fakexen_local_pending(rig->local) || (rig->back && !rig->back_rc && back_busy(rig->back)) ||
@@ -236,7 +236,9 @@ static int hooked_unmask(struct xen *xen, evtchn_port_t port)
 static int hooked_bind(struct xen *xen, domid_t remote, evtchn_port_t port, evtchn_port_t *out)
 {
     hook.before(hook.lab, LAB_BIND);
-    return hook.real->evtchn_bind(xen, remote, port, out);
+    int rc = hook.real->evtchn_bind(xen, remote, port, out);
+    hook.before(hook.lab, LAB_BOUND);
+    return rc;
 }
 
 static int hooked_close_port(struct xen *xen, evtchn_port_t port)

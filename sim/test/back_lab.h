@@ -15,7 +15,7 @@
 struct lab {
     struct rig rig; /* its controller is the first; rig.back is the backend unless driver is set */
     struct back_driver *driver;
-    int driver_rc;
+    int driver_rc; /* the first that was not 0 */
     struct raw_front front[LAB_FRONTS];
     struct vusb_controller controller[LAB_FRONTS];
     unsigned int nr_fronts;
@@ -56,10 +56,10 @@ const char *lab_back_state(struct lab *lab);
 unsigned int lab_maps(struct lab *lab);
 
 /*
- * Puts before() into every call of one kind on the handle of rig.back, until lab_unhook(). With one
- * process and no threads this is how something happens "meanwhile".
+ * Calls before() before the backend's calls of these kinds on the handle of rig.back (LAB_UNMASK and LAB_BOUND:
+ * after), until lab_unhook(). With one process and no threads this is how something happens "meanwhile".
  */
-enum lab_call { LAB_MAP, LAB_UNMAP, LAB_NOTIFY, LAB_UNMASK, LAB_STATE, LAB_BIND, LAB_CLOSE_PORT };
+enum lab_call { LAB_MAP, LAB_UNMAP, LAB_NOTIFY, LAB_UNMASK, LAB_STATE, LAB_BIND, LAB_CLOSE_PORT, LAB_BOUND };
 void lab_hook(struct lab *lab, void (*before)(struct lab *lab, enum lab_call call));
 void lab_unhook(struct lab *lab);
 

@@ -162,6 +162,28 @@ static void test_hotplug_swap_without_requests(void **state)
     lab_dispose(&lab);
 }
 
+/* CONN-04, BUS-14: an unplug that could not be told before the connection ended is not news to the next one. */
+static void test_hotplug_untold_at_close(void **state)
+{
+    struct lab lab;
+    (void)state;
+    connect_primed(&lab, 2, 1, 0);
+    struct raw_front *f = &lab.front[0];
+    f->hold_conn = true;
+    lab_plug(&lab, 1, "1-1", USBIF_SPEED_HIGH);
+    lab_expect_event(&lab, 1, USBIF_SPEED_HIGH);
+    scripted_host_unplug(&lab.rig.host, "1-1");
+    raw_front_set_state(f, XenbusStateClosed);
+    lab_run(&lab);
+    raw_front_unmake(f);
+    raw_front_set_state(f, XenbusStateInitialising);
+    lab_run(&lab);
+    raw_front_connect(f);
+    lab_run(&lab);
+    lab_expect_no_event(&lab);
+    lab_dispose(&lab);
+}
+
 /* CONN-03, CONN-05, CONN-06: 600 cycles, more than a ring of events; ids come back, here all the same. */
 static void test_hotplug_many_cycles(void **state)
 {
@@ -265,6 +287,11 @@ static void test_hotplug_detach_order(void **state)
         struct lab lab;
         (void)state;
         lab_ready(&lab, 4);
+        lab_plug(&lab, 2, "1-2", USBIF_SPEED_FULL);
+        lab_expect_event(&lab, 2, USBIF_SPEED_FULL);
+        lab_set_address(&lab, 0, 2, 9);
+        struct usbif_urb_request other = raw_request(0, RAW_PIPE(RAW_BULK, 9, 1, 1));
+        lab_send(&lab, &other);
         lab.rig.host.cancel_late = late;
         for (uint16_t i = 1; i <= 3; i++) {
             struct usbif_urb_request request = raw_request(i, BULK_IN);
@@ -279,6 +306,8 @@ static void test_hotplug_detach_order(void **state)
         lab_run(&lab);
         lab_unhook(&lab);
         assert_true(notifications >= 1);
+        assert_non_null(strstr(lab.rig.host.log, late ? "cancel; close; " : "cancel; cancel; cancel; close; "));
+        assert_int_equal(lab.rig.host.nr_held, 1); /* the other device's goes on */
         for (uint16_t i = 1; i <= 3; i++)
             lab_expect(&lab, i, -71, 0);
         lab_expect_none(&lab);
@@ -445,6 +474,8 @@ static void test_hotplug_bad_connector(void **state)
     start_three(&lab);
     rig_set_node(&lab.rig, "/local/domain/0/backend/qusb/x/0/frontend", "/nowhere");
     rig_set_node(&lab.rig, "/local/domain/0/backend/qusb/3/y/frontend", "/nowhere");
+    rig_set_node(&lab.rig, "/local/domain/0/backend/qusb/-0/0/frontend", "/local/domain/0/device/vusb/0");
+    rig_set_node(&lab.rig, "/local/domain/0/backend/qusb/70000/0/frontend", "/nowhere");
     rig_set_node(&lab.rig, "/local/domain/0/backend/qusb/3/0/state", "1"); /* no frontend node */
     rig_set_node(&lab.rig, "/local/domain/0/backend/qusb/3/1/frontend", "no path at all");
     memset(name, 'a', sizeof(name));
@@ -453,6 +484,8 @@ static void test_hotplug_bad_connector(void **state)
     rig_set_node(&lab.rig, "/local/domain/0/backend/qusb/3/2/frontend", name);
     lab_run(&lab);
     assert_int_equal(lab.driver_rc, 0);
+    for (unsigned int n = 3; back_driver_connector(lab.driver, n); n++)
+        assert_int_equal(back_state(back_driver_connector(lab.driver, n)), XenbusStateUnknown);
     for (unsigned int n = 0; n < 3; n++)
         lab_check_alive(&lab, n);
     lab_dispose(&lab);
@@ -466,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_hotplug_absent),
         cmocka_unit_test(test_hotplug_few_requests),
         cmocka_unit_test(test_hotplug_swap_without_requests),
+        cmocka_unit_test(test_hotplug_untold_at_close),
         cmocka_unit_test(test_hotplug_many_cycles),
         cmocka_unit_test(test_hotplug_swap),
         cmocka_unit_test(test_hotplug_physical),

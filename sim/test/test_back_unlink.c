@@ -159,6 +159,12 @@ static void test_unlink_late(void **state)
     struct lab lab;
     (void)state;
     start(&lab, true);
+    for (uint16_t i = 0; i < 4; i++) /* places that unlinks will use have been ordinary requests before */
+        pend(&lab, i, BULK_IN);
+    for (uint16_t i = 0; i < 4; i++) {
+        lab_complete(&lab, 0, 0, NULL, 0);
+        lab_expect(&lab, i, 0, 0);
+    }
     for (unsigned int i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         pend(&lab, 1, BULK_IN);
         unlink_it(&lab, 2, BULK_IN, 1);
@@ -176,6 +182,13 @@ static void test_unlink_late(void **state)
         lab_complete(&lab, 0, 0, NULL, 0);
         lab_expect(&lab, 5, 0, 0);
         assert_int_equal(lab_maps(&lab), 2);
+    }
+    for (uint16_t i = 0; i < 4; i++) /* and the other way round */
+        pend(&lab, i, BULK_IN);
+    for (uint16_t i = 0; i < 4; i++) {
+        lab_complete(&lab, 0, 0, NULL, 0);
+        lab_expect(&lab, i, 0, 0);
+        lab_expect_none(&lab);
     }
     lab_dispose(&lab);
 }

@@ -118,6 +118,21 @@ static void test_violation_producer_boundary(void **state)
     lab_dispose(&lab);
 }
 
+static bool unmapped;
+static unsigned int closed_ports;
+
+static void watch_close(struct lab *lab, enum lab_call call)
+{
+    if (call == LAB_UNMAP)
+        unmapped = true;
+    closed_ports += call == LAB_CLOSE_PORT;
+    if (call == LAB_STATE) {
+        assert_true(unmapped); /* unmapped before the state says so (rule BUS-13) */
+        assert_int_equal(lab_maps(lab), 0);
+        assert_int_equal(lab->rig.host.nr_held, 0);
+    }
+}
+
 /* MAL-37 on the connection ring: found when an event is owed. Also with a host that cancels late (CONN-04). */
 static void test_violation_conn_producer(void **state)
 {
@@ -127,8 +142,12 @@ static void test_violation_conn_producer(void **state)
         lab_ready(&lab, 4);
         lab.rig.host.cancel_late = late;
         struct usbif_urb_request request = raw_request(1, BULK_IN);
+        raw_buffer(&lab.front[0], &request, 0, 64);
         lab_send(&lab, &request);
         raw_set_word(lab.front[0].conn_page, 0, lab.front[0].conn_req + 513);
+        unmapped = false;
+        closed_ports = 0;
+        lab_hook(&lab, watch_close);
         lab_plug(&lab, 2, "1-2", USBIF_SPEED_LOW);
         assert_string_equal(lab_back_state(&lab), "5");
         assert_int_equal(back_verdict(lab.rig.back), PVUSB_RING_OVERFLOW);
@@ -136,6 +155,7 @@ static void test_violation_conn_producer(void **state)
         lab_expect_none(&lab);
         lab_expect_no_event(&lab);
         assert_int_equal(lab_maps(&lab), 0);
+        assert_int_equal(closed_ports, 1); /* one end, not one inside of the other */
         lab_dispose(&lab);
     }
 }
@@ -266,19 +286,6 @@ static void test_violation_event_storm(void **state)
 
 /* ---- connecting ---- */
 
-static bool unmapped;
-
-static void watch_close(struct lab *lab, enum lab_call call)
-{
-    if (call == LAB_UNMAP)
-        unmapped = true;
-    if (call == LAB_STATE) {
-        assert_true(unmapped); /* unmapped before the state says so (rule BUS-13) */
-        assert_int_equal(lab_maps(lab), 0);
-        assert_int_equal(lab->rig.host.nr_held, 0);
-    }
-}
-
 /* MAL-42, BUS-25, LIF-04: FE 5 and FE 6 with transfers in flight, on a host that cancels at once or late. */
 static void test_violation_close_in_flight(void **state)
 {
@@ -310,6 +317,7 @@ static void test_violation_close_in_flight(void **state)
         }
         assert_int_equal(lab.front[0].nr_rsp, i & 1 ? 4 : 3);
         assert_int_equal(seen, i & 1 ? 0x1e : 0xe);
+        assert_int_equal(lab.rig.host.open[0], !(i & 1)); /* kept, unless that was the only way to an end */
         assert_int_equal(lab_maps(&lab), 0);
         lab_dispose(&lab);
     }

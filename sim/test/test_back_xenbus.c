@@ -141,6 +141,11 @@ static void test_xenbus_port_names(void **state)
     set_back(&lab, "port/2", bad[4]); /* another device is wanted, whatever it is */
     lab_run(&lab);
     lab_expect_event(&lab, 2, 0);
+    char prefix[32]; /* a name cut off to what fits is another name */
+    snprintf(prefix, sizeof(prefix), "%.31s", bad[4]);
+    scripted_host_plug(&lab.rig.host, prefix, USBIF_SPEED_FULL);
+    lab_run(&lab);
+    lab_expect_no_event(&lab);
     set_back(&lab, "port/2", "1-1"); /* rule HOT-09: taken by port 1 */
     lab_run(&lab);
     lab_expect_no_event(&lab);
@@ -210,6 +215,33 @@ static void test_xenbus_connect(void **state)
         lab_check_alive(&lab, 0);
         lab_dispose(&lab);
     }
+}
+
+static void swallow_event(struct lab *lab, enum lab_call call)
+{
+    struct xen *xen = back_xen(lab->rig.back);
+    evtchn_port_t port;
+    if (call != LAB_BOUND)
+        return;
+    assert_int_equal(xen->ops->evtchn_pending(xen, &port), 0);
+    assert_int_equal(xen->ops->evtchn_unmask(xen, port), 0);
+}
+
+/* BUS-10: on a Xen that raises no event at binding, what was published before is found all the same. */
+static void test_xenbus_connect_without_event(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_init(&lab, 2, 4);
+    rig_start_back(&lab.rig);
+    expect_state(&lab, "2");
+    raw_front_connect(&lab.front[0]);
+    struct usbif_urb_request request = raw_request(10, RAW_PIPE(RAW_BULK, 99, 1, 1));
+    raw_front_send(&lab.front[0], &request);
+    lab_hook(&lab, swallow_event);
+    expect_state(&lab, "4");
+    lab_expect(&lab, 10, -19, 0);
+    lab_dispose(&lab);
 }
 
 /* RING-02: the private indexes start at 0 whatever the page holds; the first 5 slots are requests. */
@@ -501,6 +533,7 @@ static void test_xenbus_reconnect_clears(void **state)
         raw_front_set_state(f, XenbusStateClosed);
         expect_state(&lab, "6");
         raw_front_unmake(f);
+        assert_int_equal(fakexen_local_balance(lab.rig.local).ports, 0);
         raw_front_set_state(f, XenbusStateInitialising);
         expect_state(&lab, "2");
         raw_front_connect(f);
@@ -553,6 +586,10 @@ static void test_xenbus_changed_controller(void **state)
     set_back(&lab, "online", "0"); /* rule BUS-16 */
     lab_run(&lab);
     assert_false(lab.rig.host.open[2]);
+    scripted_host_unplug(&lab.rig.host, "1-2");
+    scripted_host_plug(&lab.rig.host, "1-2", USBIF_SPEED_FULL);
+    lab_run(&lab);
+    assert_false(lab.rig.host.open[2]);
     lab_dispose(&lab);
 }
 
@@ -564,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_xenbus_port_counts),
         cmocka_unit_test(test_xenbus_port_names),
         cmocka_unit_test(test_xenbus_connect),
+        cmocka_unit_test(test_xenbus_connect_without_event),
         cmocka_unit_test(test_xenbus_used_page),
         cmocka_unit_test(test_xenbus_late_nodes),
         cmocka_unit_test(test_xenbus_sequences),
