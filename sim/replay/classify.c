@@ -36,11 +36,21 @@ const char *replay_reason_text(enum replay_reason reason)
     case REPLAY_ADDRESS_FAILED:
         return "SET_ADDRESS that failed or moved: answered by the backend, not the device";
     case REPLAY_NO_PORT:
-        return "no free port: more than 31 devices on a bus at once";
+        return "no free port: more devices at once than 32 controllers have ports";
     case REPLAY_NO_SETUP:
         return "setup packet not in the file";
     case REPLAY_CONTROL_LENGTH:
         return "control transfer that contradicts its setup packet: refused by the backend";
+    case REPLAY_NUMBER:
+        return "interface or endpoint number beyond a byte: stalled by the backend";
+    case REPLAY_SHORT_TOLERATED:
+        return "short in spite of SHORT_NOT_OK: an error at the frontend";
+    case REPLAY_ISO_RESULT:
+        return "isochronous results beyond what was asked for: cut by the frontend";
+    case REPLAY_ISO_BOUNDS:
+        return "isochronous packets outside their buffer: refused by the frontend";
+    case REPLAY_ADDRESS_RANGE:
+        return "address beyond 127: not in a pipe word";
     case REPLAY_REASONS:
         break;
     }
@@ -60,6 +70,15 @@ static bool contradicts_setup(const struct trace_urb *urb)
     return wlength > 0 && (to_host != urb->in || (!to_host && urb->length < wlength));
 }
 
+/* What the backend stalls by itself, because its host has one byte for these numbers. */
+static bool names_nothing(const struct trace_urb *urb)
+{
+    const uint8_t *setup = urb->setup;
+    if (setup[0] == 0x01 && setup[1] == 11) /* SET_INTERFACE */
+        return setup[3] != 0 || setup[5] != 0;
+    return setup[0] == 0x02 && setup[1] == 1 && pvusb_setup_value(setup) == 0 && setup[5] != 0; /* CLEAR_HALT */
+}
+
 /* Reasons that keep an URB off the ring. */
 static enum replay_reason cannot_send(const struct trace_urb *urb)
 {
@@ -74,9 +93,12 @@ static enum replay_reason cannot_send(const struct trace_urb *urb)
     if (urb->length > (iso ? (PVUSB_SEGMENTS_MAX - 1) * PVUSB_PAGE_SIZE : PVUSB_URB_LENGTH_MAX) ||
         (iso && urb->nr_packets > PVUSB_ISO_PACKETS_MAX))
         return REPLAY_TOO_LONG;
-    if (iso && (urb->nr_packets == 0 || urb->nr_iso_s < urb->nr_packets ||
-                pvusb_iso_check(urb->iso_s, urb->nr_packets, urb->length) != PVUSB_OK))
+    if (urb->device > PVUSB_ADDRESS_MAX)
+        return REPLAY_ADDRESS_RANGE;
+    if (iso && (urb->nr_packets == 0 || urb->nr_iso_s < urb->nr_packets))
         return REPLAY_ISO_CUT;
+    if (iso && pvusb_iso_check(urb->iso_s, urb->nr_packets, urb->length) != PVUSB_OK)
+        return REPLAY_ISO_BOUNDS;
     if (urb->type == USBIF_PIPE_TYPE_CTRL && !urb->has_setup)
         return REPLAY_NO_SETUP;
     if (urb->type == USBIF_PIPE_TYPE_CTRL && contradicts_setup(urb))
@@ -87,7 +109,20 @@ static enum replay_reason cannot_send(const struct trace_urb *urb)
     if (urb->device == 0 && !is_set_address(urb) &&
         (urb->type != USBIF_PIPE_TYPE_CTRL || urb->setup[1] != 6))
         return REPLAY_ADDRESS_ZERO;
-    return REPLAY_CHECKED;
+    return urb->type == USBIF_PIPE_TYPE_CTRL && names_nothing(urb) ? REPLAY_NUMBER : REPLAY_CHECKED;
+}
+
+/* What a frontend does not believe of its backend, and so cannot give back as recorded (rules ISO-06 and STA-03). */
+static bool iso_beyond(const struct trace_urb *urb)
+{
+    if (urb->error_count > urb->nr_packets)
+        return true;
+    for (uint32_t i = 0; i < urb->nr_iso_c && i < urb->nr_iso_s; i++) {
+        const struct pvusb_iso_desc *packet = &urb->iso_c[i];
+        if (packet->actual_length > urb->iso_s[i].length || packet->status > 0 || packet->status < -4095)
+            return true;
+    }
+    return false;
 }
 
 /* Reasons that leave part of the result without anything to compare it with. */
@@ -100,6 +135,10 @@ static enum replay_reason cannot_compare(const struct trace_urb *urb, const stru
         return REPLAY_ISO_CUT;
     if (classes & TRACE_ACTUAL_BEYOND_LENGTH)
         return REPLAY_BEYOND_LENGTH;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC && iso_beyond(urb))
+        return REPLAY_ISO_RESULT;
+    if (plan->status == -EREMOTEIO && urb->status == 0)
+        return REPLAY_SHORT_TOLERATED;
     if (plan->status != urb->status)
         return REPLAY_STATUS_UNKNOWN;
     if (classes & TRACE_OUT_MISSING)
@@ -117,8 +156,12 @@ static void expect_status(const struct trace_urb *urb, struct plan_urb *plan)
 {
     plan->status = urb->status;
     plan->device_status = urb->status;
+    bool short_error = plan->short_not_ok && urb->in && urb->actual < urb->length &&
+                       urb->type != USBIF_PIPE_TYPE_ISOC;
     switch (urb->status) {
     case 0:
+        plan->status = short_error ? -EREMOTEIO : 0;
+        return;
     case -ENODEV:
     case -EINVAL:
     case -EPIPE:

@@ -12,140 +12,105 @@
 
 #include "replay/private.h"
 
-#define ADDRESSES (PVUSB_ADDRESS_MAX + 1u)
+#define NONE UINT32_MAX
 
 struct bus_state {
-    uint32_t device[ADDRESSES]; /* index + 1, 0 for not seen */
-    uint32_t nameless;          /* index + 1 of the device now at address 0 */
-    uint32_t ports;             /* given out */
+    uint32_t device[PVUSB_ADDRESS_MAX + 1u]; /* NONE: not seen */
+    uint32_t nameless;                       /* the device now at address 0 */
+    uint32_t last;                           /* its last URB; they are chained by `before` */
 };
 
-static int find_controllers(struct plan *plan)
+void plan_busid(const struct plan_controller *controller, unsigned int port, char busid[PLAN_BUSID_MAX])
 {
-    const struct trace *trace = plan->trace;
-    uint8_t *seen = calloc(UINT16_MAX + 1u, 1);
-    unsigned int n = 0;
-    if (!seen)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < trace->nr_urbs; i++) {
-        if (plan->urb[i].replayed && !seen[trace->urbs[i].bus]) {
-            seen[trace->urbs[i].bus] = 1;
-            n++;
-        }
-    }
-    plan->bus = calloc(n ? n : 1, sizeof(*plan->bus));
-    for (unsigned int bus = 0; plan->bus && bus <= UINT16_MAX; bus++) {
-        if (seen[bus])
-            plan->bus[plan->nr_controllers++] = (uint16_t)bus;
-    }
-    free(seen);
-    return plan->bus ? 0 : -ENOMEM;
+    snprintf(busid, PLAN_BUSID_MAX, "%u-%u", controller->bus ? controller->bus : 65536u,
+             controller->nth * PVUSB_PORTS_MAX + port);
 }
 
-static unsigned int controller_of(const struct plan *plan, uint16_t bus)
+static uint32_t add_device(struct plan *plan, uint16_t bus, uint8_t address)
 {
-    unsigned int low = 0;
-    unsigned int high = plan->nr_controllers;
-    while (high - low > 1) {
-        unsigned int middle = (low + high) / 2;
-        if (plan->bus[middle] <= bus)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* A port of its own while there are 31; later devices stay without one, and their URBs say so. */
-static uint32_t add_device(struct plan *plan, struct bus_state *bus, unsigned int controller)
-{
-    struct plan_device *device = &plan->device[plan->nr_devices++];
-    *device = (struct plan_device){.bus = plan->bus[controller], .controller = controller};
-    if (bus->ports < PVUSB_PORTS_MAX) {
-        device->port = (uint8_t)++bus->ports;
-        snprintf(device->busid, sizeof(device->busid), "%u-%u", device->bus ? device->bus : 65536u, device->port);
-    }
-    return plan->nr_devices;
-}
-
-static uint32_t device_of(struct plan *plan, struct bus_state *bus, unsigned int controller,
-                          const struct trace_urb *urb)
-{
-    uint32_t index;
-    if (urb->device != 0) {
-        index = bus->device[urb->device];
-        if (index == 0) {
-            index = bus->nameless ? bus->nameless : add_device(plan, bus, controller);
-            bus->nameless = 0;
-            bus->device[urb->device] = index;
-            plan->device[index - 1].address = urb->device;
-        }
-        return index - 1;
-    }
-    if (bus->nameless == 0)
-        bus->nameless = add_device(plan, bus, controller);
-    return bus->nameless - 1;
+    plan->device[plan->nr_devices] = (struct plan_device){.bus = bus, .address = address};
+    return plan->nr_devices++;
 }
 
 /* After SET_ADDRESS the nameless device is the one at that address; if one is there already, it always was that one. */
-static void name_device(struct plan *plan, struct bus_state *bus, uint32_t first, uint32_t last, uint8_t address)
+static void name_device(struct plan *plan, struct bus_state *bus, const uint32_t *before, uint8_t address)
 {
     uint32_t nameless = bus->nameless;
-    bus->nameless = 0;
-    if (bus->device[address] == 0) {
+    bus->nameless = NONE;
+    plan->device[nameless].address = address;
+    if (bus->device[address] == NONE) {
         bus->device[address] = nameless;
-        plan->device[nameless - 1].address = address;
         return;
     }
-    for (uint32_t i = first; i <= last; i++) {
-        if (plan->urb[i].replayed && plan->urb[i].device == nameless - 1)
-            plan->urb[i].device = bus->device[address] - 1;
-    }
-    if (nameless == plan->nr_devices) { /* it was only a guess: take it back */
-        plan->nr_devices--;
-        if (plan->device[nameless - 1].port)
-            bus->ports--;
-    }
+    for (uint32_t u = bus->last; u != NONE; u = before[u])
+        plan->urb[u].device = bus->device[address];
 }
 
-static void assign(struct plan *plan, struct bus_state *buses)
+static void assign_nameless(struct plan *plan, struct bus_state *bus, uint32_t *before, uint32_t u)
 {
-    const struct trace *trace = plan->trace;
-    uint32_t first_nameless = 0;
-    for (uint32_t i = 0; i < trace->nr_urbs; i++) {
-        const struct trace_urb *urb = &trace->urbs[i];
-        if (!plan->urb[i].replayed)
-            continue;
-        unsigned int controller = controller_of(plan, urb->bus);
-        struct bus_state *bus = &buses[controller];
-        if (urb->device == 0 && bus->nameless == 0)
-            first_nameless = i < first_nameless || first_nameless == 0 ? i : first_nameless;
-        plan->urb[i].device = device_of(plan, bus, controller, urb);
-        if (plan->urb[i].unseen)
-            name_device(plan, bus, first_nameless, i, (uint8_t)pvusb_setup_value(urb->setup));
+    const struct trace_urb *urb = &plan->trace->urbs[u];
+    if (bus->nameless == NONE) {
+        bus->nameless = add_device(plan, urb->bus, 0);
+        bus->last = NONE;
     }
+    plan->urb[u].device = bus->nameless;
+    before[u] = bus->last;
+    bus->last = u;
+    if (plan->urb[u].unseen)
+        name_device(plan, bus, before, (uint8_t)pvusb_setup_value(urb->setup));
+}
+
+static void assign(struct plan *plan, struct bus_state *bus, uint32_t *before, uint32_t u)
+{
+    const struct trace_urb *urb = &plan->trace->urbs[u];
+    if (urb->device == 0) {
+        assign_nameless(plan, bus, before, u);
+        return;
+    }
+    uint32_t *device = &bus->device[urb->device];
+    if (*device == NONE) {
+        *device = bus->nameless == NONE ? add_device(plan, urb->bus, 0) : bus->nameless;
+        bus->nameless = NONE;
+        plan->device[*device].address = urb->device;
+    }
+    plan->urb[u].device = *device;
+}
+
+/* The state of each bus that has an URB to replay; `index` has a place for every number that a bus can have. */
+static int make_buses(const struct plan *plan, uint32_t *index, struct bus_state **out)
+{
+    uint32_t n = 0;
+    memset(index, 0xff, (UINT16_MAX + 1u) * sizeof(*index));
+    for (uint32_t u = 0; u < plan->trace->nr_urbs; u++) {
+        uint32_t *at = &index[plan->trace->urbs[u].bus];
+        if (plan->urb[u].replayed && *at == NONE)
+            *at = n++;
+    }
+    *out = malloc((n + 1) * sizeof(**out));
+    if (!*out)
+        return -ENOMEM;
+    memset(*out, 0xff, (n + 1) * sizeof(**out));
+    return 0;
 }
 
 int plan_find_devices(struct plan *plan)
 {
-    int rc = find_controllers(plan);
-    if (rc)
-        return rc;
-    struct bus_state *buses = calloc(plan->nr_controllers ? plan->nr_controllers : 1, sizeof(*buses));
-    /* At most one device for each address of each bus, and one without for each URB to address 0. */
-    uint32_t most = plan->trace->nr_urbs + 1;
-    plan->device = calloc(most, sizeof(*plan->device));
-    if (!buses || !plan->device) {
-        free(buses);
-        return -ENOMEM;
+    uint32_t urbs = plan->trace->nr_urbs;
+    struct bus_state *buses = NULL;
+    uint32_t *index = malloc((UINT16_MAX + 1u) * sizeof(*index));
+    uint32_t *before = malloc((urbs + 1) * sizeof(*before));
+    int rc = -ENOMEM;
+    plan->device = calloc(urbs + 1, sizeof(*plan->device));
+    if (!index || !before || !plan->device)
+        goto out;
+    rc = make_buses(plan, index, &buses);
+    for (uint32_t u = 0; !rc && u < urbs; u++) {
+        if (plan->urb[u].replayed)
+            assign(plan, &buses[index[plan->trace->urbs[u].bus]], before, u);
     }
-    assign(plan, buses);
+out:
     free(buses);
-    for (uint32_t i = 0; i < plan->trace->nr_urbs; i++) {
-        if (plan->urb[i].replayed && plan->device[plan->urb[i].device].port == 0) {
-            plan->urb[i].replayed = false;
-            plan->urb[i].reason = REPLAY_NO_PORT;
-        }
-    }
-    return 0;
+    free(index);
+    free(before);
+    return rc;
 }

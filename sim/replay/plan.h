@@ -6,12 +6,15 @@
  * the submissions that came before that.
  *
  * A recorded bus becomes a virtual controller, a recorded device a device on one of its ports
- * with the address it had. Addresses that were given out of sight (xHCI never shows SET_ADDRESS)
- * are given by a step of the plan.
+ * with the address it had. A bus with more devices at once than a controller has ports becomes
+ * several; the port of a device that says nothing more may go to another. Addresses that were given
+ * out of sight (xHCI never shows SET_ADDRESS) are given by a step of the plan.
  *
  * A recording may hold more URBs at once than a ring has slots: what does not fit is submitted later, at
  * the latest before its recorded completion; receivers that wait longest are parked (unlinked
  * and submitted again) when nothing else makes room.
+ *
+ * A file may contradict itself; whatever it says, the plan can be followed to its end.
  */
 #ifndef SIM_REPLAY_PLAN_H
 #define SIM_REPLAY_PLAN_H
@@ -36,6 +39,11 @@ enum replay_reason {
     REPLAY_ADDRESS_FAILED,
     REPLAY_NO_PORT,
     REPLAY_CONTROL_LENGTH,
+    REPLAY_NUMBER,
+    REPLAY_SHORT_TOLERATED,
+    REPLAY_ISO_RESULT,
+    REPLAY_ISO_BOUNDS,
+    REPLAY_ADDRESS_RANGE,
     REPLAY_REASONS
 };
 /* A short clause, such as "root hub". */
@@ -56,12 +64,22 @@ struct plan_step {
     uint32_t index; /* of the URB, or of the device for the first three */
 };
 
+#define PLAN_CONTROLLERS_MAX 32u
+
+struct plan_controller {
+    uint16_t bus;
+    uint16_t nth;     /* of those of its bus, from 0 */
+    uint8_t nr_ports; /* of which a device is ever on */
+};
+#define PLAN_BUSID_MAX 16
+/* The name of the device behind a port, such as "3-2". */
+void plan_busid(const struct plan_controller *controller, unsigned int port, char busid[PLAN_BUSID_MAX]);
+
 struct plan_device {
     uint16_t bus;
-    uint8_t address;        /* 0: never got one */
-    uint8_t port;           /* 1..31; 0: none was free */
-    unsigned int controller; /* index of its bus */
-    char busid[16];         /* "3-2" */
+    uint8_t address;         /* 0: never got one */
+    uint8_t port;            /* 1..31; 0: none was free, or no URB is left for it */
+    unsigned int controller; /* valid with a port */
 };
 
 struct plan_urb {
@@ -81,11 +99,24 @@ struct plan {
     struct plan_urb *urb; /* one for each of the trace */
     struct plan_device *device;
     uint32_t nr_devices;
-    uint16_t *bus; /* of each controller */
+    struct plan_controller controller[PLAN_CONTROLLERS_MAX];
     unsigned int nr_controllers;
     struct plan_step *step;
     uint32_t nr_steps;
 };
+
+/* How the URBs of one controller share its ring; plan and guest count alike. */
+struct plan_slots {
+    unsigned int total;
+    unsigned int in; /* of those, IN requests of data endpoints */
+};
+bool plan_slots_room(const struct plan_slots *slots, const struct trace_urb *urb);
+void plan_slots_take(struct plan_slots *slots, const struct trace_urb *urb);
+void plan_slots_give(struct plan_slots *slots, const struct trace_urb *urb);
+
+/* 0..31 for number and direction; all control transfers of a device are one endpoint. */
+#define PLAN_ENDPOINTS 32u
+unsigned int plan_endpoint(uint8_t type, uint8_t endpoint, bool in);
 
 /* 0 or -ENOMEM. The trace must outlive the plan. */
 int plan_create(const struct trace *trace, struct plan *out);

@@ -14,7 +14,14 @@ struct player_urb {
     size_t size;
     bool busy;    /* at the controller */
     bool done;    /* returned for good */
+    bool late;    /* endpoint match: its turn to complete has passed */
     bool parking;
+};
+
+struct player_device {
+    bool powered; /* its port has been switched on */
+    uint8_t late[PLAN_ENDPOINTS]; /* URBs of each endpoint; no more than a ring has slots */
+    uint8_t addressing;           /* SET_ADDRESS on the way */
 };
 
 struct player {
@@ -23,9 +30,10 @@ struct player {
     struct hcd *const *controllers;
     struct replay_results *results;
     struct player_urb *urb;
-    bool *powered; /* per device: its port has been switched on */
+    struct player_device *device;
+    struct plan_slots slots[PLAN_CONTROLLERS_MAX];
+    uint32_t busy; /* URBs at the controllers */
     uint32_t at;
-    uint32_t waited; /* endpoint match: COMPLETE steps from here on may still be open */
     struct player_urb address; /* the SET_ADDRESS of a PLAN_ADDRESS step */
     uint64_t now_ns;
 };
@@ -79,12 +87,6 @@ static struct hcd *controller_of(const struct player *player, uint32_t device)
 
 /* ---- comparing ---- */
 
-static void differ(struct replay_side *side, enum replay_field field, unsigned int kind, int64_t got)
-{
-    side->fields |= field;
-    side->got[kind] = got;
-}
-
 static void check_in_data(struct replay_side *side, const struct hcd_urb *got, const struct trace_urb *recorded)
 {
     if (got->type != USBIF_PIPE_TYPE_ISOC) {
@@ -111,29 +113,54 @@ static void check_iso(struct replay_side *side, const struct hcd_urb *got, const
     for (unsigned int i = 0; i < got->nr_packets && i < recorded->nr_iso_c; i++) {
         if (got->packets[i].actual_length != recorded->iso_c[i].actual_length ||
             got->packets[i].status != recorded->iso_c[i].status)
-            differ(side, FIELD_ISO_RESULTS, GOT_OTHER, i);
+            replay_differ_packet(side, FIELD_ISO_RESULTS, i, &got->packets[i]);
     }
     if (got->error_count != recorded->error_count)
-        differ(side, FIELD_ERROR_COUNT, GOT_OTHER, got->error_count);
+        replay_differ(side, FIELD_ERROR_COUNT, got->error_count);
     if (got->start_frame != (uint16_t)recorded->start_frame)
-        differ(side, FIELD_START_FRAME, GOT_OTHER, got->start_frame);
+        replay_differ(side, FIELD_START_FRAME, got->start_frame);
 }
 
+/* What a frontend does not give back as recorded is not held against it. */
 static void check_result(struct player *player, uint32_t u, const struct hcd_urb *got)
 {
     const struct trace_urb *recorded = trace_of(player, u);
     const struct plan_urb *plan = &player->plan->urb[u];
-    struct replay_side *side = &player->results->urb[u].guest;
+    struct replay_side *side = &player->results->difference[u].guest;
     if (plan->left_open)
         return;
     if (plan->status <= 0 && got->status != plan->status)
-        differ(side, FIELD_STATUS, GOT_STATUS, got->status);
+        replay_differ(side, FIELD_STATUS, got->status);
     if (got->actual != plan->actual)
-        differ(side, FIELD_ACTUAL, GOT_ACTUAL, got->actual);
+        replay_differ(side, FIELD_ACTUAL, got->actual);
     if (got->in && recorded->in_data)
         check_in_data(side, got, recorded);
-    if (got->type == USBIF_PIPE_TYPE_ISOC)
+    if (got->type == USBIF_PIPE_TYPE_ISOC && plan->reason != REPLAY_ISO_RESULT)
         check_iso(side, got, recorded);
+}
+
+static struct plan_slots *slots_of(struct player *player, uint32_t u)
+{
+    return &player->slots[player->plan->device[player->plan->urb[u].device].controller];
+}
+
+/* The count of late URBs on its endpoint; for SET_ADDRESS of those that all endpoints wait for. */
+static uint8_t *late_of(struct player *player, uint32_t u)
+{
+    const struct trace_urb *recorded = trace_of(player, u);
+    struct player_device *device = &player->device[player->plan->urb[u].device];
+    if (player->plan->urb[u].unseen)
+        return &device->addressing;
+    return &device->late[plan_endpoint(recorded->type, recorded->endpoint, recorded->in)];
+}
+
+static void finish(struct player *player, uint32_t u)
+{
+    struct player_urb *p = &player->urb[u];
+    p->done = true;
+    if (p->late)
+        --*late_of(player, u);
+    p->late = false;
 }
 
 static void returned(struct hcd_urb *urb)
@@ -141,13 +168,15 @@ static void returned(struct hcd_urb *urb)
     struct player_urb *p = urb->context;
     struct player *player = p->player;
     p->busy = false;
+    player->busy--;
     if (p == &player->address)
         return;
     uint32_t u = (uint32_t)(p - player->urb);
+    plan_slots_give(slots_of(player, u), trace_of(player, u));
     if (!p->parking || urb->status == 0) {
         check_result(player, u, urb);
-        player->results->urb[u].returned = true;
-        p->done = true;
+        player->results->mark[u].returned = true;
+        finish(player, u);
     }
     drop_buffer(p, controller_of(player, player->plan->urb[u].device));
 }
@@ -198,12 +227,16 @@ static void submit(struct player *player, uint32_t u)
     if (!rc)
         rc = copy_packets(&p->urb, recorded);
     p->busy = true;
+    player->busy++;
+    plan_slots_take(slots_of(player, u), recorded);
     if (!rc)
         rc = hcd->ops->submit(hcd, &p->urb);
     if (rc) {
         p->busy = false;
-        p->done = true;
-        differ(&player->results->urb[u].guest, FIELD_NOT_TAKEN, GOT_STATUS, rc);
+        player->busy--;
+        plan_slots_give(slots_of(player, u), recorded);
+        replay_differ(&player->results->difference[u].guest, FIELD_NOT_TAKEN, rc);
+        finish(player, u);
         drop_buffer(p, hcd);
     }
 }
@@ -219,29 +252,44 @@ static void give_address(struct player *player, uint32_t device)
                                            .complete = returned,
                                            .context = &player->address};
     player->address.busy = true;
-    if (hcd->ops->submit(hcd, &player->address.urb))
+    player->busy++;
+    if (hcd->ops->submit(hcd, &player->address.urb)) {
         player->address.busy = false; /* its URBs will come back with -ENODEV and say so */
+        player->busy--;
+    }
 }
 
+struct port_look {
+    bool connected;
+    bool changed; /* since the last look */
+};
+
 /* The port as the guest's hub driver sees it; switched on at the first look. */
-static bool port_connected(struct player *player, uint32_t device)
+static struct port_look look_at_port(struct player *player, uint32_t device)
 {
     const struct plan_device *d = &player->plan->device[device];
     struct hcd *hcd = controller_of(player, device);
     uint8_t status[4] = {0};
-    if (!player->powered[device]) {
+    if (!player->device[device].powered) {
         const uint8_t power[8] = {0x23, 3, FEATURE_POWER, 0, d->port};
-        player->powered[device] = true;
+        player->device[device].powered = true;
         hcd->ops->hub_control(hcd, power, NULL, 0, player->now_ns);
     }
     const uint8_t ask[8] = {0xa3, 0, 0, 0, d->port, 0, 4, 0};
     if (hcd->ops->hub_control(hcd, ask, status, sizeof(status), player->now_ns) != 4)
-        return false;
+        return (struct port_look){0};
     if (status[2] & 1) {
         const uint8_t clear[8] = {0x23, 1, FEATURE_C_CONNECTION, 0, d->port};
         hcd->ops->hub_control(hcd, clear, NULL, 0, player->now_ns);
     }
-    return (status[0] & 1) != 0;
+    return (struct port_look){.connected = (status[0] & 1) != 0, .changed = (status[2] & 1) != 0};
+}
+
+/* The next device may be on the port before anybody has looked; then only the change tells. */
+static bool port_left(struct player *player, uint32_t device)
+{
+    struct port_look look = look_at_port(player, device);
+    return !look.connected || look.changed;
 }
 
 static void unlink_urb(struct player *player, uint32_t u, int reason)
@@ -252,48 +300,60 @@ static void unlink_urb(struct player *player, uint32_t u, int reason)
         hcd->ops->unlink(hcd, &p->urb, reason); /* -EBUSY or -EINVAL: it is on its way back */
 }
 
-/* Endpoint match: an URB waits only for what completed before it on its own endpoint, and for its address. */
-static bool endpoint_free(struct player *player, uint32_t u)
+/*
+ * Endpoint match: an URB waits for what completed before it on its own endpoint, for its address, and for
+ * a slot; the plan has seen to it that one becomes free.
+ */
+static bool may_submit(struct player *player, uint32_t u)
 {
-    const struct trace_urb *urb = trace_of(player, u);
-    while (player->waited < player->at) {
-        const struct plan_step *step = &player->plan->step[player->waited];
-        if (step->what == PLAN_COMPLETE && !player->urb[step->index].done)
-            break;
-        player->waited++;
+    const struct player_device *device = &player->device[player->plan->urb[u].device];
+    return player->match == REPLAY_STRICT ||
+           (*late_of(player, u) == 0 && device->addressing == 0 &&
+            plan_slots_room(slots_of(player, u), trace_of(player, u)));
+}
+
+static bool park(struct player *player, uint32_t u)
+{
+    struct player_urb *p = &player->urb[u];
+    if (p->busy && !p->parking) {
+        p->parking = true;
+        unlink_urb(player, u, -ECONNRESET);
     }
-    for (uint32_t s = player->waited; s < player->at; s++) {
-        const struct plan_step *step = &player->plan->step[s];
-        const struct trace_urb *other = &player->plan->trace->urbs[step->index];
-        if (step->what == PLAN_COMPLETE && !player->urb[step->index].done &&
-            player->plan->urb[step->index].device == player->plan->urb[u].device &&
-            (player->plan->urb[step->index].unseen ||
-             (other->endpoint == urb->endpoint && other->type == urb->type && other->in == urb->in)))
-            return false;
-    }
+    return !p->busy;
+}
+
+static bool complete(struct player *player, uint32_t u)
+{
+    struct player_urb *p = &player->urb[u];
+    if (player->match == REPLAY_STRICT || p->done)
+        return p->done;
+    p->late = true;
+    ++*late_of(player, u);
+    return true;
+}
+
+static bool address(struct player *player, uint32_t device)
+{
+    if (player->address.player == NULL)
+        give_address(player, device);
+    if (player->address.busy)
+        return false;
+    player->address.player = NULL;
     return true;
 }
 
 /* True when the step is behind us. */
 static bool take_step(struct player *player, const struct plan_step *step)
 {
-    struct player_urb *p = &player->urb[step->index];
     switch (step->what) {
     case PLAN_PLUG:
-        return port_connected(player, step->index);
+        return look_at_port(player, step->index).connected;
     case PLAN_UNPLUG:
-        return !port_connected(player, step->index);
+        return port_left(player, step->index);
     case PLAN_ADDRESS:
-        if (player->address.player == NULL)
-            give_address(player, step->index);
-        if (player->address.busy)
-            return false;
-        player->address.player = NULL;
-        return true;
+        return address(player, step->index);
     case PLAN_SUBMIT:
-        if (player->match == REPLAY_ENDPOINT && (p->busy || p->done))
-            return true; /* parked in the plan, but not here */
-        if (player->match == REPLAY_ENDPOINT && !endpoint_free(player, step->index))
+        if (!may_submit(player, step->index))
             return false;
         submit(player, step->index);
         return true;
@@ -301,15 +361,9 @@ static bool take_step(struct player *player, const struct plan_step *step)
         unlink_urb(player, step->index, player->plan->urb[step->index].status);
         return true;
     case PLAN_PARK:
-        if (player->match == REPLAY_ENDPOINT)
-            return true;
-        if (p->busy && !p->parking) {
-            p->parking = true;
-            unlink_urb(player, step->index, -ECONNRESET);
-        }
-        return !p->busy;
+        return park(player, step->index);
     case PLAN_COMPLETE:
-        return player->match == REPLAY_ENDPOINT || p->done;
+        return complete(player, step->index);
     }
     return true;
 }
@@ -325,13 +379,7 @@ void player_step(struct player *player, uint64_t now_ns)
 
 bool player_finished(const struct player *player)
 {
-    if (player->at < player->plan->nr_steps)
-        return false;
-    for (uint32_t u = 0; u < player->plan->trace->nr_urbs; u++) {
-        if (player->urb[u].busy)
-            return false;
-    }
-    return true;
+    return player->at == player->plan->nr_steps && player->busy == 0;
 }
 
 int player_create(const struct plan *plan, enum replay_match match, struct hcd *const *controllers,
@@ -342,8 +390,8 @@ int player_create(const struct plan *plan, enum replay_match match, struct hcd *
         return -ENOMEM;
     *player = (struct player){.plan = plan, .match = match, .controllers = controllers, .results = results};
     player->urb = calloc(plan->trace->nr_urbs + 1, sizeof(*player->urb));
-    player->powered = calloc(plan->nr_devices + 1, sizeof(*player->powered));
-    if (!player->urb || !player->powered) {
+    player->device = calloc(plan->nr_devices + 1, sizeof(*player->device));
+    if (!player->urb || !player->device) {
         player_destroy(player);
         return -ENOMEM;
     }
@@ -356,6 +404,6 @@ void player_destroy(struct player *player)
     if (!player)
         return;
     free(player->urb);
-    free(player->powered);
+    free(player->device);
     free(player);
 }

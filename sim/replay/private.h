@@ -8,7 +8,7 @@
 /* classify.c: fills everything of *plan but the device. */
 void plan_classify(const struct trace_urb *urb, struct plan_urb *plan);
 
-/* devices.c: groups URBs into devices and gives these their ports. 0 or -ENOMEM. */
+/* devices.c: groups URBs into devices. 0 or -ENOMEM. */
 int plan_find_devices(struct plan *plan);
 
 #endif

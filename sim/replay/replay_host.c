@@ -6,21 +6,23 @@
 #include <string.h>
 
 #define LISTENERS_MAX 64u
-#define ENDPOINTS     32u /* number and direction; control is 0 */
 #define NONE          UINT32_MAX
 
 struct urb_state {
     struct host_urb *held; /* at the device now */
-    bool arrived;
-    bool ended;    /* completed, or cancelled for good */
-    bool taken_back; /* cancelled, to come again */
+    uint32_t step;         /* the SUBMIT step that it last arrived by */
+    uint32_t arrivals;     /* of which strict following has passed some */
+    uint32_t parks;        /* times it was taken back as planned; likewise */
+    bool ended;            /* completed, or cancelled for good */
 };
 
 struct host_device {
     bool plugged;
     bool open;
-    uint32_t arrival[ENDPOINTS]; /* the SUBMIT step that must arrive next; NONE */
-    uint32_t ending[ENDPOINTS];  /* the COMPLETE step that is due next; NONE */
+    struct host_urb *held; /* list of all that are at the device */
+    uint32_t left;         /* endpoint match: arrivals, parks and ends that are to come */
+    uint32_t arrival[PLAN_ENDPOINTS]; /* the SUBMIT step that must arrive next; NONE */
+    uint32_t ending[PLAN_ENDPOINTS];  /* the COMPLETE step that is due next; NONE */
 };
 
 struct replay_host {
@@ -32,15 +34,16 @@ struct replay_host {
     unsigned int nr_listeners;
     struct host_device *device;
     struct urb_state *urb;
-    uint32_t *next; /* of each step: the next of its kind on the same endpoint */
-    uint32_t *submit_step; /* of each URB: the step it last arrived by */
-    uint32_t at;    /* strict: the step that is due */
-    uint32_t open_urbs; /* URBs that have not ended */
+    struct step_state {
+        uint32_t next; /* of its kind on the same endpoint */
+        bool parked;   /* SUBMIT: this stay at the device ends by a PARK */
+    } *step;
+    uint32_t at;       /* the step that is due; endpoint match: of PLUG and UNPLUG only */
 };
 
 static unsigned int endpoint_of(const struct trace_urb *urb)
 {
-    return urb->type == USBIF_PIPE_TYPE_CTRL ? 0 : (unsigned int)(urb->endpoint | (urb->in ? 16 : 0)) % ENDPOINTS;
+    return plan_endpoint(urb->type, urb->endpoint, urb->in);
 }
 
 static const struct trace_urb *trace_of(const struct replay_host *host, uint32_t u)
@@ -50,21 +53,13 @@ static const struct trace_urb *trace_of(const struct replay_host *host, uint32_t
 
 /* ---- checking what arrives ---- */
 
-static void differ(struct replay_side *side, enum replay_field field, unsigned int kind, int64_t got)
-{
-    side->fields |= field;
-    side->got[kind] = got;
-}
-
 static void check_packets(struct replay_side *side, const struct host_urb *got, const struct trace_urb *recorded)
 {
-    if (got->nr_packets != recorded->nr_packets) {
-        differ(side, FIELD_ISO_PACKETS, GOT_OTHER, got->nr_packets);
-        return;
-    }
-    for (unsigned int i = 0; i < got->nr_packets; i++) {
+    if (got->nr_packets != recorded->nr_packets)
+        replay_differ_packet(side, FIELD_ISO_PACKETS, got->nr_packets, &(struct pvusb_iso_desc){0});
+    for (unsigned int i = 0; i < got->nr_packets && i < recorded->nr_packets; i++) {
         if (got->packets[i].offset != recorded->iso_s[i].offset || got->packets[i].length != recorded->iso_s[i].length)
-            differ(side, FIELD_ISO_PACKETS, GOT_OTHER, i);
+            replay_differ_packet(side, FIELD_ISO_PACKETS, i, &got->packets[i]);
     }
 }
 
@@ -82,26 +77,28 @@ static void check_out_data(struct replay_side *side, const struct host_urb *got,
 
 static void check_arrival(struct replay_host *host, uint32_t u, const struct host_urb *got)
 {
-    struct replay_side *side = &host->results->urb[u].device;
+    struct replay_side *side = &host->results->difference[u].device;
     const struct trace_urb *recorded = trace_of(host, u);
     if (got->type != recorded->type)
-        differ(side, FIELD_TYPE, GOT_OTHER, got->type);
+        replay_differ(side, FIELD_TYPE, got->type);
     if (got->in != recorded->in)
-        differ(side, FIELD_DIRECTION, GOT_OTHER, got->in);
+        replay_differ(side, FIELD_DIRECTION, got->in);
     if (got->length != recorded->length)
-        differ(side, FIELD_LENGTH, GOT_LENGTH, got->length);
+        replay_differ(side, FIELD_LENGTH, got->length);
     if (got->short_not_ok != host->plan->urb[u].short_not_ok)
-        differ(side, FIELD_SHORT_NOT_OK, GOT_OTHER, got->short_not_ok);
-    if (got->type == USBIF_PIPE_TYPE_CTRL && memcmp(got->setup, recorded->setup, 8) != 0)
+        replay_differ(side, FIELD_SHORT_NOT_OK, got->short_not_ok);
+    if (got->type == USBIF_PIPE_TYPE_CTRL && memcmp(got->setup, recorded->setup, 8) != 0) {
         side->fields |= FIELD_SETUP;
+        memcpy(side->setup, got->setup, 8);
+    }
     if ((got->type == USBIF_PIPE_TYPE_INT || got->type == USBIF_PIPE_TYPE_ISOC) &&
         got->interval != (uint16_t)recorded->interval)
-        differ(side, FIELD_INTERVAL, GOT_OTHER, got->interval);
+        replay_differ(side, FIELD_INTERVAL, got->interval);
     if (got->type == USBIF_PIPE_TYPE_ISOC)
         check_packets(side, got, recorded);
     if (!got->in && recorded->out_captured > 0)
         check_out_data(side, got, recorded);
-    host->results->urb[u].seen = true;
+    host->results->mark[u].seen = true;
 }
 
 /* ---- answering as recorded ---- */
@@ -120,15 +117,26 @@ static void put_in_data(struct host_urb *urb, const struct trace_urb *recorded)
     }
 }
 
+/* Takes the transfer from the device's list; it is the caller's to complete. */
+static struct host_urb *let_go(struct replay_host *host, uint32_t u)
+{
+    struct host_urb *urb = host->urb[u].held;
+    struct host_urb **at = &host->device[host->plan->urb[u].device].held;
+    while (*at != urb)
+        at = &(*at)->host_next;
+    *at = urb->host_next;
+    host->urb[u].held = NULL;
+    return urb;
+}
+
 static void answer(struct replay_host *host, uint32_t u)
 {
     const struct trace_urb *recorded = trace_of(host, u);
-    struct host_urb *urb = host->urb[u].held;
+    struct host_urb *urb = let_go(host, u);
     bool same_shape = urb->type == recorded->type && urb->in == recorded->in && urb->length == recorded->length &&
                       urb->nr_packets == recorded->nr_packets;
-    host->urb[u].held = NULL;
     host->urb[u].ended = true;
-    host->open_urbs--;
+    host->device[host->plan->urb[u].device].left--;
     if (!same_shape && urb->type == USBIF_PIPE_TYPE_ISOC) {
         host_urb_complete(urb, -EPROTO, 0); /* already noted as a difference */
         return;
@@ -147,14 +155,25 @@ static void answer(struct replay_host *host, uint32_t u)
 
 /* ---- following the plan ---- */
 
-static void plug(struct replay_host *host, uint32_t device, bool in)
+static void plug(struct replay_host *host, uint32_t index, bool in)
 {
-    const char *busid = host->plan->device[device].busid;
-    host->device[device].plugged = in;
+    const struct plan_device *device = &host->plan->device[index];
+    char busid[PLAN_BUSID_MAX];
+    plan_busid(&host->plan->controller[device->controller], device->port, busid);
+    host->device[index].plugged = in;
     for (unsigned int i = 0; i < host->nr_listeners; i++) {
         const struct usb_host_listener *listener = host->listener[i];
         (in ? listener->plugged : listener->unplugged)(listener->context, busid);
     }
+}
+
+/* Transfers of several rings come in any order: what has come early is counted until its step is due. */
+static bool count_off(uint32_t *count)
+{
+    if (*count == 0)
+        return false;
+    --*count;
+    return true;
 }
 
 /* True when the step is behind us. */
@@ -171,15 +190,11 @@ static bool strict_step(struct replay_host *host, const struct plan_step *step)
     case PLAN_ADDRESS:
         return true;
     case PLAN_SUBMIT:
-        return urb->arrived || host->plan->urb[step->index].unseen;
+        return host->plan->urb[step->index].unseen || count_off(&urb->arrivals);
     case PLAN_UNLINK:
         return urb->ended;
     case PLAN_PARK:
-        if (!urb->taken_back)
-            return false;
-        urb->taken_back = false;
-        urb->arrived = false;
-        return true;
+        return count_off(&urb->parks);
     case PLAN_COMPLETE:
         if (urb->held)
             answer(host, step->index);
@@ -200,6 +215,35 @@ static void advance_strict(struct replay_host *host)
     }
 }
 
+/* Endpoint match: devices come and go as planned, whatever else is going on. */
+static void advance_plugs(struct replay_host *host)
+{
+    for (; host->at < host->plan->nr_steps; host->at++) {
+        const struct plan_step *step = &host->plan->step[host->at];
+        if (step->what == PLAN_PLUG) {
+            plug(host, step->index, true);
+        } else if (step->what == PLAN_UNPLUG) {
+            if (host->device[step->index].left > 0)
+                return;
+            plug(host, step->index, false);
+        }
+    }
+}
+
+static void advance(struct replay_host *host)
+{
+    if (host->match == REPLAY_STRICT)
+        advance_strict(host);
+    else
+        advance_plugs(host);
+}
+
+/* The plan says of each arrival whether the guest takes the transfer back for a while. */
+static bool will_be_parked(const struct replay_host *host, uint32_t u)
+{
+    return host->step[host->urb[u].step].parked;
+}
+
 static bool will_be_unlinked(const struct replay_host *host, uint32_t u)
 {
     return host->plan->urb[u].device_status == -ECONNRESET;
@@ -209,10 +253,11 @@ static void advance_endpoint(struct replay_host *host, struct host_device *devic
 {
     while (device->ending[endpoint] != NONE) {
         uint32_t u = host->plan->step[device->ending[endpoint]].index;
-        if (!host->urb[u].ended && (!host->urb[u].held || will_be_unlinked(host, u)))
+        const struct urb_state *urb = &host->urb[u];
+        if (!urb->ended && (!urb->held || will_be_unlinked(host, u) || will_be_parked(host, u)))
             return;
-        device->ending[endpoint] = host->next[device->ending[endpoint]];
-        if (!host->urb[u].ended)
+        device->ending[endpoint] = host->step[device->ending[endpoint]].next;
+        if (!urb->ended)
             answer(host, u);
     }
 }
@@ -246,7 +291,12 @@ static int op_open(struct usb_host *usb, const char *busid, struct host_device *
 {
     struct replay_host *host = host_of(usb);
     for (uint32_t i = 0; i < host->plan->nr_devices; i++) {
-        if (!host->device[i].plugged || strcmp(host->plan->device[i].busid, busid) != 0)
+        const struct plan_device *device = &host->plan->device[i];
+        char own[PLAN_BUSID_MAX];
+        if (!host->device[i].plugged)
+            continue;
+        plan_busid(&host->plan->controller[device->controller], device->port, own);
+        if (strcmp(own, busid) != 0)
             continue;
         if (host->device[i].open)
             return -EBUSY;
@@ -257,20 +307,16 @@ static int op_open(struct usb_host *usb, const char *busid, struct host_device *
     return -ENODEV;
 }
 
-static void end_transfer(struct replay_host *host, uint32_t u)
+static uint32_t index_of(const struct replay_host *host, const struct host_urb *urb)
 {
-    struct host_urb *urb = host->urb[u].held;
-    host->urb[u].held = NULL;
-    host_urb_complete(urb, -ECONNRESET, 0);
+    return (uint32_t)((const struct urb_state *)urb->host_private - host->urb);
 }
 
 static void op_close(struct usb_host *usb, struct host_device *device)
 {
     struct replay_host *host = host_of(usb);
-    for (uint32_t u = 0; u < host->plan->trace->nr_urbs; u++) {
-        if (host->urb[u].held && &host->device[host->plan->urb[u].device] == device)
-            end_transfer(host, u);
-    }
+    while (device->held)
+        host_urb_complete(let_go(host, index_of(host, device->held)), -ECONNRESET, 0);
     device->open = false;
 }
 
@@ -284,10 +330,7 @@ static uint8_t op_speed(struct usb_host *usb, struct host_device *device)
 static void op_submit(struct usb_host *usb, struct host_device *device, struct host_urb *urb)
 {
     struct replay_host *host = host_of(usb);
-    unsigned int endpoint =
-        urb->type == USBIF_PIPE_TYPE_CTRL ? 0 : (unsigned int)(urb->endpoint | (urb->in ? 16 : 0)) % ENDPOINTS;
-    if (host->match == REPLAY_STRICT)
-        advance_strict(host); /* a park that this submission ends must be behind us */
+    unsigned int endpoint = plan_endpoint(urb->type, urb->endpoint, urb->in);
     uint32_t step = device->arrival[endpoint];
     if (step == NONE) {
         host->results->strays++;
@@ -295,47 +338,40 @@ static void op_submit(struct usb_host *usb, struct host_device *device, struct h
         return;
     }
     uint32_t u = host->plan->step[step].index;
-    device->arrival[endpoint] = host->next[step];
-    host->submit_step[u] = step;
+    device->arrival[endpoint] = host->step[step].next;
+    device->left--;
+    host->urb[u].step = step;
+    host->urb[u].arrivals++;
     host->urb[u].held = urb;
-    host->urb[u].arrived = true;
     urb->host_private = &host->urb[u];
+    urb->host_next = device->held;
+    device->held = urb;
     check_arrival(host, u, urb);
     if (host->match == REPLAY_ENDPOINT)
         advance_endpoint(host, device, endpoint);
-}
-
-/* The next step that concerns the URB says whether it is taken back for a while or for good. */
-static bool is_parked(const struct replay_host *host, uint32_t u)
-{
-    for (uint32_t i = host->at; i < host->plan->nr_steps; i++) {
-        const struct plan_step *step = &host->plan->step[i];
-        if (step->index != u || step->what < PLAN_UNLINK)
-            continue;
-        return step->what == PLAN_PARK;
-    }
-    return false;
 }
 
 static void op_cancel(struct usb_host *usb, struct host_device *device, struct host_urb *urb)
 {
     struct replay_host *host = host_of(usb);
     struct urb_state *state = urb->host_private;
-    uint32_t u = (uint32_t)(state - host->urb);
+    uint32_t u = index_of(host, urb);
     unsigned int endpoint = endpoint_of(trace_of(host, u));
     if (state->held != urb)
         return; /* it has just been answered */
-    bool parked = host->match == REPLAY_STRICT && is_parked(host, u);
-    if (!parked && will_be_unlinked(host, u)) {
+    if (will_be_parked(host, u)) {
+        state->parks++;
+        device->left--;
+        host_urb_complete(let_go(host, u), -ECONNRESET, 0);
+    } else if (will_be_unlinked(host, u)) {
         answer(host, u);
     } else {
-        /* The frontend needs the slot for somebody else, or is closing: it may come again. */
-        state->taken_back = true;
-        if (!parked) {
-            state->arrived = false;
-            device->arrival[endpoint] = host->submit_step[u];
-        }
-        end_transfer(host, u);
+        /* Not as planned: a frontend makes room for somebody else, or is closing. It may come again. */
+        state->arrivals -= state->arrivals > 0;
+        device->left++;
+        host->step[state->step].next = device->arrival[endpoint];
+        device->arrival[endpoint] = state->step;
+        host_urb_complete(let_go(host, u), -ECONNRESET, 0);
     }
     if (host->match == REPLAY_ENDPOINT)
         advance_endpoint(host, device, endpoint);
@@ -371,17 +407,8 @@ static int op_reset(struct usb_host *usb, struct host_device *device)
 
 static void op_step(struct usb_host *usb, uint64_t now_ns)
 {
-    struct replay_host *host = host_of(usb);
     (void)now_ns;
-    if (host->match == REPLAY_STRICT) {
-        advance_strict(host);
-        return;
-    }
-    while (host->at < host->plan->nr_steps) {
-        const struct plan_step *step = &host->plan->step[host->at++];
-        if (step->what == PLAN_PLUG)
-            plug(host, step->index, true);
-    }
+    advance(host_of(usb));
 }
 
 static uint64_t op_deadline(struct usb_host *usb)
@@ -416,25 +443,24 @@ static void link_steps(struct replay_host *host)
         memset(host->device[i].arrival, 0xff, sizeof(host->device[i].arrival));
         memset(host->device[i].ending, 0xff, sizeof(host->device[i].ending));
     }
-    memset(host->submit_step, 0xff, plan->trace->nr_urbs * sizeof(*host->submit_step));
-    for (uint32_t s = 0; s < plan->nr_steps; s++) {
-        const struct plan_step *step = &plan->step[s];
-        if (step->what == PLAN_SUBMIT && host->submit_step[step->index] == NONE)
-            host->submit_step[step->index] = s;
-    }
     for (uint32_t s = plan->nr_steps; s-- > 0;) {
         const struct plan_step *step = &plan->step[s];
-        if ((step->what != PLAN_SUBMIT && step->what != PLAN_COMPLETE) || plan->urb[step->index].unseen)
-            continue;
-        /* Without a common order nobody is parked: each URB arrives once. */
-        if (host->match == REPLAY_ENDPOINT && step->what == PLAN_SUBMIT && host->submit_step[step->index] != s)
+        if (step->what < PLAN_SUBMIT || step->what == PLAN_UNLINK || plan->urb[step->index].unseen)
             continue;
         struct host_device *device = &host->device[plan->urb[step->index].device];
         unsigned int endpoint = endpoint_of(trace_of(host, step->index));
+        device->left++;
+        if (step->what == PLAN_PARK) {
+            host->urb[step->index].parks = 1; /* for the SUBMIT before it */
+            continue;
+        }
         uint32_t *first = step->what == PLAN_SUBMIT ? &device->arrival[endpoint] : &device->ending[endpoint];
-        host->next[s] = *first;
+        if (step->what == PLAN_SUBMIT) {
+            host->step[s].parked = host->urb[step->index].parks > 0;
+            host->urb[step->index].parks = 0;
+        }
+        host->step[s].next = *first;
         *first = s;
-        host->open_urbs += step->what == PLAN_COMPLETE;
     }
 }
 
@@ -450,9 +476,8 @@ int replay_host_create(const struct plan *plan, enum replay_match match, struct 
     host->results = results;
     host->device = calloc(plan->nr_devices + 1, sizeof(*host->device));
     host->urb = calloc(plan->trace->nr_urbs + 1, sizeof(*host->urb));
-    host->next = calloc(plan->nr_steps + 1, sizeof(*host->next));
-    host->submit_step = calloc(plan->trace->nr_urbs + 1, sizeof(*host->submit_step));
-    if (!host->device || !host->urb || !host->next || !host->submit_step) {
+    host->step = calloc(plan->nr_steps + 1, sizeof(*host->step));
+    if (!host->device || !host->urb || !host->step) {
         replay_host_destroy(host);
         return -ENOMEM;
     }
@@ -467,17 +492,11 @@ void replay_host_destroy(struct replay_host *host)
         return;
     free(host->device);
     free(host->urb);
-    free(host->next);
-    free(host->submit_step);
+    free(host->step);
     free(host);
 }
 
 struct usb_host *replay_host_usb(struct replay_host *host)
 {
     return &host->usb;
-}
-
-bool replay_host_finished(const struct replay_host *host)
-{
-    return host->at == host->plan->nr_steps && host->open_urbs == 0;
 }

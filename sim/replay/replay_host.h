@@ -22,7 +22,5 @@ int replay_host_create(const struct plan *plan, enum replay_match match, struct 
                        struct replay_host **out);
 void replay_host_destroy(struct replay_host *host);
 struct usb_host *replay_host_usb(struct replay_host *host);
-/* True when the plan has been followed to its end. */
-bool replay_host_finished(const struct replay_host *host);
 
 #endif

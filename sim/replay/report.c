@@ -12,13 +12,12 @@ static const char *const field_names[REPLAY_FIELDS] = {
 static uint32_t differences(const struct plan *plan, const struct replay_results *results, uint32_t u)
 {
     const struct plan_urb *urb = &plan->urb[u];
-    const struct replay_result *result = &results->urb[u];
-    uint32_t fields = result->guest.fields | result->device.fields;
+    uint32_t fields = results->difference[u].guest.fields | results->difference[u].device.fields;
     if (!urb->replayed)
         return 0;
-    if (!result->returned && !urb->left_open && !(fields & FIELD_NOT_TAKEN))
+    if (!results->mark[u].returned && !urb->left_open && !(fields & FIELD_NOT_TAKEN))
         fields |= FIELD_NO_ANSWER;
-    if (!result->seen && !urb->unseen && !urb->left_open)
+    if (!results->mark[u].seen && !urb->unseen && !urb->left_open)
         fields |= FIELD_NOT_SEEN;
     return fields;
 }
@@ -56,57 +55,106 @@ static void print_bytes(FILE *out, const char *label, const uint8_t *bytes, uint
     fputc('\n', out);
 }
 
+/* Two lines of hex and one that points at the bytes that differ. */
 static void print_data(FILE *out, const struct replay_side *side, const uint8_t *recorded, uint32_t captured)
 {
     uint32_t n = side->data_bytes;
+    if (n > captured - side->data_offset)
+        n = captured - side->data_offset;
+    const uint8_t *expected = recorded + side->data_offset;
     fprintf(out, " from byte %u on\n", side->data_offset);
-    if (side->data_offset < captured)
-        print_bytes(out, "recorded", recorded + side->data_offset,
-                    n < captured - side->data_offset ? n : captured - side->data_offset);
+    print_bytes(out, "expected", expected, n);
     print_bytes(out, "got", side->data, n);
+    fprintf(out, "      %-9s", "");
+    uint32_t last = n;
+    while (last > 0 && expected[last - 1] == side->data[last - 1])
+        last--;
+    for (uint32_t i = 0; i < last; i++)
+        fputs(expected[i] == side->data[i] ? "   " : " ^^", out);
+    fputc('\n', out);
+}
+
+static void print_packet(FILE *out, const struct replay_side *side, const struct pvusb_iso_desc *recorded,
+                         uint32_t nr_packets, bool done)
+{
+    const struct pvusb_iso_desc *got = &side->packet_got;
+    if (side->packet >= nr_packets) {
+        fprintf(out, " expected %u, got %u\n", nr_packets, side->packet);
+        return;
+    }
+    const struct pvusb_iso_desc *expected = &recorded[side->packet];
+    if (done)
+        fprintf(out, " packet %u: expected %u bytes, status %d; got %u bytes, status %d\n", side->packet,
+                expected->actual_length, expected->status, got->actual_length, got->status);
+    else
+        fprintf(out, " packet %u: expected %u bytes at %u, got %u at %u\n", side->packet, expected->length,
+                expected->offset, got->length, got->offset);
+}
+
+/* The recorded value of a field that is a number. */
+static int64_t expected_number(const struct plan *plan, uint32_t u, enum replay_field field)
+{
+    const struct trace_urb *recorded = &plan->trace->urbs[u];
+    const struct plan_urb *urb = &plan->urb[u];
+    if (field == FIELD_STATUS)
+        return urb->status;
+    return field == FIELD_TYPE           ? recorded->type
+           : field == FIELD_DIRECTION    ? recorded->in
+           : field == FIELD_LENGTH       ? recorded->length
+           : field == FIELD_SHORT_NOT_OK ? urb->short_not_ok
+           : field == FIELD_INTERVAL     ? (uint16_t)recorded->interval
+           : field == FIELD_ACTUAL       ? urb->actual
+           : field == FIELD_ERROR_COUNT  ? recorded->error_count
+                                         : (uint16_t)recorded->start_frame;
 }
 
 static void print_field(FILE *out, const struct plan *plan, const struct replay_results *results, uint32_t u,
                         unsigned int bit)
 {
     const struct trace_urb *recorded = &plan->trace->urbs[u];
-    const struct replay_result *result = &results->urb[u];
-    fprintf(out, "    %s:", field_names[bit]);
-    switch ((enum replay_field)(1u << bit)) {
-    case FIELD_STATUS:
-        fprintf(out, " expected %d, got %lld\n", plan->urb[u].status, (long long)result->guest.got[GOT_STATUS]);
+    const struct replay_difference *result = &results->difference[u];
+    enum replay_field field = (enum replay_field)(1u << bit);
+    fprintf(out, "    %s", field_names[bit]);
+    switch (field) {
+    case FIELD_NO_ANSWER:
+    case FIELD_NOT_SEEN:
+        fputc('\n', out);
         return;
     case FIELD_NOT_TAKEN:
-        fprintf(out, " error %lld\n", (long long)result->guest.got[GOT_STATUS]);
+        fprintf(out, ": error %lld\n", (long long)result->guest.got[bit]);
         return;
-    case FIELD_ACTUAL:
-        fprintf(out, " expected %u, got %lld\n", plan->urb[u].actual, (long long)result->guest.got[GOT_ACTUAL]);
-        return;
-    case FIELD_LENGTH:
-        fprintf(out, " expected %u, got %lld\n", recorded->length, (long long)result->device.got[GOT_LENGTH]);
+    case FIELD_SETUP:
+        fputs(":\n", out);
+        print_bytes(out, "expected", recorded->setup, 8);
+        print_bytes(out, "got", result->device.setup, 8);
         return;
     case FIELD_OUT_DATA:
+        fputc(':', out);
         print_data(out, &result->device, recorded->out, recorded->out_captured);
         return;
     case FIELD_IN_DATA:
+        fputc(':', out);
         print_data(out, &result->guest, recorded->in_data, recorded->in_captured);
         return;
-    case FIELD_NO_ANSWER:
-    case FIELD_NOT_SEEN:
-    case FIELD_SETUP:
-        fputc('\n', out);
+    case FIELD_ISO_PACKETS:
+        fputc(':', out);
+        print_packet(out, &result->device, recorded->iso_s, recorded->nr_packets, false);
         return;
     case FIELD_ISO_RESULTS:
-    case FIELD_ERROR_COUNT:
-    case FIELD_START_FRAME:
-        fprintf(out, " got %lld\n", (long long)result->guest.got[GOT_OTHER]);
+        fputc(':', out);
+        print_packet(out, &result->guest, recorded->iso_c, recorded->nr_iso_c, true);
         return;
     case FIELD_TYPE:
     case FIELD_DIRECTION:
+    case FIELD_LENGTH:
     case FIELD_SHORT_NOT_OK:
     case FIELD_INTERVAL:
-    case FIELD_ISO_PACKETS:
-        fprintf(out, " got %lld\n", (long long)result->device.got[GOT_OTHER]);
+    case FIELD_STATUS:
+    case FIELD_ACTUAL:
+    case FIELD_ERROR_COUNT:
+    case FIELD_START_FRAME:
+        fprintf(out, ": expected %lld, got %lld\n", (long long)expected_number(plan, u, field),
+                (long long)(field < FIELD_STATUS ? result->device : result->guest).got[bit]);
         return;
     }
 }

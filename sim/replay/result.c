@@ -3,6 +3,22 @@
 
 #include <string.h>
 
+void replay_differ(struct replay_side *side, enum replay_field field, int64_t got)
+{
+    side->fields |= field;
+    side->got[__builtin_ctz(field)] = got;
+}
+
+void replay_differ_packet(struct replay_side *side, enum replay_field field, uint32_t packet,
+                          const struct pvusb_iso_desc *got)
+{
+    if (side->fields & field)
+        return; /* the first one is the one to show */
+    side->fields |= field;
+    side->packet = packet;
+    side->packet_got = *got;
+}
+
 void replay_compare_data(struct replay_side *side, enum replay_field field, const uint8_t *got, const uint8_t *recorded,
                          uint32_t offset, uint32_t length)
 {

@@ -33,18 +33,23 @@ enum replay_field {
 #define REPLAY_WINDOW 16u
 
 struct replay_side {
-    uint32_t fields;       /* enum replay_field */
-    int64_t got[4];        /* of status, actual, length, anything else numeric: first four kinds that can differ */
-    uint32_t data_offset;  /* of the first byte that differs */
+    uint32_t fields;             /* enum replay_field */
+    int64_t got[REPLAY_FIELDS];  /* what came instead, for those that are a number */
+    uint8_t setup[8];
+    uint32_t packet;             /* the first isochronous packet that differs, and what it was */
+    struct pvusb_iso_desc packet_got;
+    uint32_t data_offset;        /* of the first byte that differs */
     uint8_t data[REPLAY_WINDOW]; /* what was there instead */
     uint32_t data_bytes;
 };
 
-enum { GOT_STATUS, GOT_ACTUAL, GOT_LENGTH, GOT_OTHER };
-
-struct replay_result {
+struct replay_mark {
     bool returned; /* to the guest */
     bool seen;     /* by the device */
+};
+
+/* Untouched memory unless something differs. */
+struct replay_difference {
     struct replay_side guest;
     struct replay_side device;
 };
@@ -53,9 +58,14 @@ struct replay_results {
     uint32_t strays;       /* transfers at the device that the recording does not have */
     uint32_t guest_step;   /* how far each side came */
     uint32_t device_step;
-    struct replay_result urb[];
+    struct replay_mark *mark;             /* of each URB */
+    struct replay_difference *difference; /* of each URB */
 };
 
+/* Notes a number that differs. */
+void replay_differ(struct replay_side *side, enum replay_field field, int64_t got);
+void replay_differ_packet(struct replay_side *side, enum replay_field field, uint32_t packet,
+                          const struct pvusb_iso_desc *got);
 /* Compares captured bytes with what was recorded; notes the first difference under `field`. */
 void replay_compare_data(struct replay_side *side, enum replay_field field, const uint8_t *got, const uint8_t *recorded,
                          uint32_t offset, uint32_t length);

@@ -13,13 +13,20 @@
 
 static size_t results_size(const struct trace *trace)
 {
-    return sizeof(struct replay_results) + (size_t)trace->nr_urbs * sizeof(struct replay_result);
+    return sizeof(struct replay_results) +
+           (size_t)trace->nr_urbs * (sizeof(struct replay_difference) + sizeof(struct replay_mark));
 }
 
 struct replay_results *replay_results_create(const struct trace *trace)
 {
-    void *memory = mmap(NULL, results_size(trace), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    void *memory = mmap(NULL, results_size(trace), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    struct replay_results *results = memory;
+    results->difference = (struct replay_difference *)(results + 1);
+    results->mark = (struct replay_mark *)(results->difference + trace->nr_urbs);
+    return results;
 }
 
 void replay_results_destroy(struct replay_results *results, const struct trace *trace)

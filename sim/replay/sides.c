@@ -14,9 +14,10 @@ int replay_write_nodes(struct xen *dom0, const struct plan *plan)
         struct vusb_controller controller = {
             .kind = "qusb", .frontend = REPLAY_GUEST, .devid = i, .usb_ver = 2, .num_ports = PVUSB_PORTS_MAX};
         rc = vusb_create(dom0, &controller);
-        for (uint32_t d = 0; !rc && d < plan->nr_devices; d++) {
-            if (plan->device[d].controller == i && plan->device[d].port != 0)
-                rc = vusb_set_port(dom0, &controller, plan->device[d].port, plan->device[d].busid);
+        for (unsigned int port = 1; !rc && port <= plan->controller[i].nr_ports; port++) {
+            char busid[PLAN_BUSID_MAX];
+            plan_busid(&plan->controller[i], port, busid);
+            rc = vusb_set_port(dom0, &controller, port, busid);
         }
     }
     return rc;
@@ -47,7 +48,7 @@ int guest_side_init(struct guest_side *guest, struct xen_machine *machine, const
         }
         guest->hcd[i] = front_hcd(guest->front[i]);
         if (guest->recorder)
-            front_set_tap(guest->front[i], recorder_tap(guest->recorder, i, plan->bus[i]));
+            front_set_tap(guest->front[i], recorder_tap(guest->recorder, i, plan->controller[i].bus));
     }
     if (!rc)
         rc = player_create(plan, options->match, guest->hcd, results, &guest->player);
