@@ -135,7 +135,7 @@ static enum replay_reason cannot_compare(const struct trace_urb *urb, const stru
         return REPLAY_ISO_CUT;
     if (classes & TRACE_ACTUAL_BEYOND_LENGTH)
         return REPLAY_BEYOND_LENGTH;
-    if (urb->type == USBIF_PIPE_TYPE_ISOC && iso_beyond(urb))
+    if (plan->packets_cut)
         return REPLAY_ISO_RESULT;
     if (plan->status == -EREMOTEIO && urb->status == 0)
         return REPLAY_SHORT_TOLERATED;
@@ -200,6 +200,7 @@ void plan_classify(const struct trace_urb *urb, struct plan_urb *plan)
     plan->unseen = is_set_address(urb);
     plan->short_not_ok = (urb->flags & 1) != 0;
     plan->actual = urb->actual > urb->length ? urb->length : urb->actual;
+    plan->packets_cut = urb->type == USBIF_PIPE_TYPE_ISOC && iso_beyond(urb);
     expect_status(urb, plan);
     plan->reason = cannot_compare(urb, plan);
 }

@@ -88,6 +88,7 @@ struct plan_urb {
     bool unseen;        /* answered above the device: SET_ADDRESS */
     bool left_open;     /* ends only because the recording does */
     bool short_not_ok;  /* to be sent with the request */
+    bool packets_cut;   /* the frontend does not give back what is recorded of isochronous packets */
     uint32_t device;
     int32_t status;     /* what the guest must see */
     int32_t device_status; /* what the device must answer */

@@ -16,6 +16,7 @@ struct player_urb {
     bool done;    /* returned for good */
     bool late;    /* endpoint match: its turn to complete has passed */
     bool parking;
+    bool unlinked; /* for good */
 };
 
 struct player_device {
@@ -135,7 +136,7 @@ static void check_result(struct player *player, uint32_t u, const struct hcd_urb
         replay_differ(side, FIELD_ACTUAL, got->actual);
     if (got->in && recorded->in_data)
         check_in_data(side, got, recorded);
-    if (got->type == USBIF_PIPE_TYPE_ISOC && plan->reason != REPLAY_ISO_RESULT)
+    if (got->type == USBIF_PIPE_TYPE_ISOC && !plan->packets_cut)
         check_iso(side, got, recorded);
 }
 
@@ -322,10 +323,11 @@ static bool park(struct player *player, uint32_t u)
     return !p->busy;
 }
 
+/* An unlink has a slot of its own until its URB is back, and nothing that could delay it. */
 static bool complete(struct player *player, uint32_t u)
 {
     struct player_urb *p = &player->urb[u];
-    if (player->match == REPLAY_STRICT || p->done)
+    if (player->match == REPLAY_STRICT || p->done || p->unlinked)
         return p->done;
     p->late = true;
     ++*late_of(player, u);
@@ -358,6 +360,7 @@ static bool take_step(struct player *player, const struct plan_step *step)
         submit(player, step->index);
         return true;
     case PLAN_UNLINK:
+        player->urb[step->index].unlinked = true;
         unlink_urb(player, step->index, player->plan->urb[step->index].status);
         return true;
     case PLAN_PARK:

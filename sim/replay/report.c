@@ -22,26 +22,30 @@ static uint32_t differences(const struct plan *plan, const struct replay_results
     return fields;
 }
 
+enum replay_verdict replay_verdict(const struct plan *plan, const struct replay_results *results, uint32_t u)
+{
+    if (plan->urb[u].reason == REPLAY_NO_SUBMISSION)
+        return VERDICT_NO_URB;
+    if (differences(plan, results, u))
+        return VERDICT_MISMATCHED;
+    return plan->urb[u].reason == REPLAY_CHECKED ? VERDICT_MATCHED : VERDICT_NOT_CHECKED;
+}
+
 void replay_summarise(const struct plan *plan, const struct replay_results *results, struct replay_summary *summary)
 {
     *summary = (struct replay_summary){.strays = results->strays,
                                        .guest_step = results->guest_step,
                                        .nr_steps = plan->nr_steps};
     for (uint32_t u = 0; u < plan->trace->nr_urbs; u++) {
-        if (plan->urb[u].reason == REPLAY_NO_SUBMISSION) {
-            summary->unpaired++;
-            continue;
-        }
-        summary->urbs++;
+        enum replay_verdict verdict = replay_verdict(plan, results, u);
+        summary->urbs += verdict != VERDICT_NO_URB;
+        summary->unpaired += verdict == VERDICT_NO_URB;
         summary->replayed += plan->urb[u].replayed;
-        if (differences(plan, results, u)) {
-            summary->mismatched++;
-        } else if (plan->urb[u].reason == REPLAY_CHECKED) {
-            summary->matched++;
-        } else {
-            summary->not_checked++;
+        summary->matched += verdict == VERDICT_MATCHED;
+        summary->mismatched += verdict == VERDICT_MISMATCHED;
+        summary->not_checked += verdict == VERDICT_NOT_CHECKED;
+        if (verdict == VERDICT_NOT_CHECKED)
             summary->reasons[plan->urb[u].reason]++;
-        }
     }
 }
 

@@ -24,6 +24,14 @@ struct replay_summary {
     uint32_t nr_steps;
 };
 
+enum replay_verdict {
+    VERDICT_MATCHED,
+    VERDICT_MISMATCHED,
+    VERDICT_NOT_CHECKED, /* plan->urb[u].reason says why */
+    VERDICT_NO_URB,      /* a completion whose submission is not in the file */
+};
+enum replay_verdict replay_verdict(const struct plan *plan, const struct replay_results *results, uint32_t u);
+
 /* The verdict on every URB; the sums add up to summary->urbs. */
 void replay_summarise(const struct plan *plan, const struct replay_results *results, struct replay_summary *summary);
 /* One block per mismatched URB, at most `most` of them; field by field, with a hex difference for data. */
