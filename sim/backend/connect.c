@@ -217,7 +217,8 @@ static void follow_closed(struct back *back, enum xenbus_state own)
         back_set_state(back, XenbusStateClosed);
     if (back->state != XenbusStateClosed)
         return;
-    if (before == XenbusStateClosed && own == XenbusStateClosing) /* the toolstack asked for what is so already, and waits for an answer */
+    /* The toolstack asked for what is so already, and waits for an answer. */
+    if (before == XenbusStateClosed && own == XenbusStateClosing)
         (void)xenbus_state_write(back->xen, back->dir, XenbusStateClosed);
     if (!online(back)) {
         back_close_ports(back); /* rule BUS-16 */

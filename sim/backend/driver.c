@@ -39,7 +39,8 @@ static bool known(const struct back_driver *driver, const char *kind, domid_t fr
 }
 
 /* One connector that cannot be had must not take the others down (rule SEC-16). */
-static int cannot_serve(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid, int rc)
+static int cannot_serve(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid,
+                        int rc)
 {
     char line[128];
     if (rc == -EPIPE)
@@ -72,7 +73,8 @@ static int add_connector(struct back_driver *driver, const char *kind, domid_t f
     rc = back_create(xen, &config, &back);
     if (rc) {
         xen_close(xen);
-        return rc == -ENOENT ? 0 : cannot_serve(driver, kind, frontend, devid, rc); /* not written: a watch comes */
+        /* -ENOENT: not written yet, and the watch comes again */
+        return rc == -ENOENT ? 0 : cannot_serve(driver, kind, frontend, devid, rc);
     }
     grown[driver->nr_connectors++] =
         (struct connector){.back = back, .kind = kind, .frontend = frontend, .devid = devid};

@@ -11,7 +11,7 @@
 
 #define BACK_REQUESTS    PVUSB_URB_RING_SLOTS
 #define BACK_BUSID_MAX   32u /* the kernel backend compares 20 bytes (rule XS-09) */
-/* Per step, so that a guest that never stops cannot hold up the others (MAL-41). Requests are bounded by the ring. */
+/* Per step: a guest that never stops must not hold up the others (MAL-41). The ring bounds its requests. */
 #define BACK_EVENTS_PER_STEP  16u
 #define BACK_WATCHES_PER_STEP 64u
 /* 16 requests of 16 pages, and two rings (rule RING-20). */
