@@ -207,8 +207,8 @@ static struct {
     void (*before)(struct lab *lab, enum lab_call call);
 } hook;
 
-static int hooked_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[], bool writable,
-                      void **out)
+static int hooked_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[],
+                      bool writable, void **out)
 {
     hook.before(hook.lab, LAB_MAP);
     return hook.real->grant_map(xen, from, count, refs, writable, out);
@@ -241,13 +241,20 @@ static int hooked_bind(struct xen *xen, domid_t remote, evtchn_port_t port, evtc
     return rc;
 }
 
+static int hooked_watch_read(struct xen *xen, char *path, char *token)
+{
+    hook.before(hook.lab, LAB_WATCH);
+    return hook.real->xs_watch_read(xen, path, token);
+}
+
 static int hooked_close_port(struct xen *xen, evtchn_port_t port)
 {
     hook.before(hook.lab, LAB_CLOSE_PORT);
     return hook.real->evtchn_close(xen, port);
 }
 
-static int hooked_write(struct xen *xen, xen_transaction t, const char *path, const char *value, size_t length)
+static int hooked_write(struct xen *xen, xen_transaction t, const char *path, const char *value,
+                        size_t length)
 {
     size_t n = strlen(path);
     if (n > 6 && strcmp(path + n - 6, "/state") == 0)
@@ -270,6 +277,7 @@ void lab_hook(struct lab *lab, void (*before)(struct lab *lab, enum lab_call cal
     hook.ops.evtchn_bind = hooked_bind;
     hook.ops.evtchn_close = hooked_close_port;
     hook.ops.xs_write = hooked_write;
+    hook.ops.xs_watch_read = hooked_watch_read;
     hook.xen->ops = &hook.ops;
 }
 

@@ -29,7 +29,10 @@ unsigned int lab_add(struct lab *lab, domid_t guest, unsigned int devid);
 void lab_start_driver(struct lab *lab);
 /* Steps until nobody has anything to do. */
 void lab_run(struct lab *lab);
-/* Backend started, frontend 0 connected, high-speed device "1-1" at port 1 with address LAB_ADDRESS; logs empty. */
+/*
+ * Backend started, frontend 0 connected, high-speed device "1-1" at port 1 with address LAB_ADDRESS; logs
+ * empty.
+ */
 void lab_ready(struct lab *lab, unsigned int num_ports);
 /* Ends the backend, then the frontends, who find nothing mapped; all balances are zero. */
 void lab_dispose(struct lab *lab);
@@ -44,7 +47,10 @@ void lab_expect_event(struct lab *lab, uint8_t port, uint8_t speed);
 void lab_expect_no_event(struct lab *lab);
 /* Completes held transfer i and runs. */
 void lab_complete(struct lab *lab, unsigned int i, int32_t status, const void *data, uint32_t length);
-/* The connector of frontend n still works: GET_DESCRIPTOR from the device at port 1. Nothing else may be held. */
+/*
+ * The connector of frontend n still works: GET_DESCRIPTOR from the device at port 1. Nothing else may be
+ * held.
+ */
 void lab_check_alive(struct lab *lab, unsigned int n);
 /* SET_ADDRESS of the device at a port through frontend n. */
 void lab_set_address(struct lab *lab, unsigned int n, unsigned int port, uint16_t address);
@@ -56,10 +62,21 @@ const char *lab_back_state(struct lab *lab);
 unsigned int lab_maps(struct lab *lab);
 
 /*
- * Calls before() before the backend's calls of these kinds on the handle of rig.back (LAB_UNMASK and LAB_BOUND:
- * after), until lab_unhook(). With one process and no threads this is how something happens "meanwhile".
+ * Calls before() before the backend's calls of these kinds on the handle of rig.back (LAB_UNMASK and
+ * LAB_BOUND: after), until lab_unhook(). With one process and no threads this is how something happens
+ * "meanwhile".
  */
-enum lab_call { LAB_MAP, LAB_UNMAP, LAB_NOTIFY, LAB_UNMASK, LAB_STATE, LAB_BIND, LAB_CLOSE_PORT, LAB_BOUND };
+enum lab_call {
+    LAB_MAP,
+    LAB_UNMAP,
+    LAB_NOTIFY,
+    LAB_UNMASK,
+    LAB_STATE,
+    LAB_BIND,
+    LAB_CLOSE_PORT,
+    LAB_BOUND,
+    LAB_WATCH,
+};
 void lab_hook(struct lab *lab, void (*before)(struct lab *lab, enum lab_call call));
 void lab_unhook(struct lab *lab);
 

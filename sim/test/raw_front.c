@@ -191,7 +191,8 @@ void raw_buffer(struct raw_front *f, struct usbif_urb_request *request, uint32_t
     while (length > 0) {
         uint32_t room = PVUSB_PAGE_SIZE - offset % PVUSB_PAGE_SIZE;
         uint32_t part = length < room ? length : room;
-        raw_segment(request, f->rw[offset / PVUSB_PAGE_SIZE], (uint16_t)(offset % PVUSB_PAGE_SIZE), (uint16_t)part);
+        uint16_t in_page = (uint16_t)(offset % PVUSB_PAGE_SIZE);
+        raw_segment(request, f->rw[offset / PVUSB_PAGE_SIZE], in_page, (uint16_t)part);
         offset += part;
         length -= part;
     }
@@ -235,7 +236,8 @@ static void take_responses(struct raw_front *f)
 {
     do {
         uint32_t prod = raw_word(f->urb_page, RSP_PROD);
-        assert_true(prod - f->urb_rsp <= f->urb_published - f->urb_rsp); /* rule STA-08: none that nobody asked for */
+        /* rule STA-08: none that nobody asked for */
+        assert_true(prod - f->urb_rsp <= f->urb_published - f->urb_rsp);
         while (f->urb_rsp != prod) {
             assert_true(f->nr_rsp < RAW_RESPONSES);
             memcpy(&f->rsp[f->nr_rsp++], raw_front_slot(f, f->urb_rsp), sizeof(f->rsp[0]));

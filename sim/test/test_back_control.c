@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Goal: control requests go to the device, to the host's stack or nowhere, and addresses are the guest's own. */
+/*
+ * Goal: control requests go to the device, to the host's stack or nowhere, and addresses are the guest's own.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +61,9 @@ static void test_control_conveyed(void **state)
     lab_dispose(&lab);
 }
 
-/* CTL-01: a data stage each way, at any offset; the direction may be either without one, as Linux sends it. */
+/*
+ * CTL-01: a data stage each way, at any offset; the direction may be either without one, as Linux sends it.
+ */
 static void test_control_data(void **state)
 {
     static const uint8_t get[8] = {0xc1, 0x22, 0x34, 0x12, 0x78, 0x56, 18, 0};
@@ -169,7 +173,10 @@ static void test_control_addresses(void **state)
     lab_dispose(&lab);
 }
 
-/* ADR-05, CTL-12: after a reset in the guest the device answers at 0, and the old address works until the next one. */
+/*
+ * ADR-05, CTL-12: after a reset in the guest the device answers at 0, and the old address works until the
+ * next one.
+ */
 static void test_control_guest_reset(void **state)
 {
     struct lab lab;

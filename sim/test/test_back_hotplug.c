@@ -31,7 +31,10 @@ static void connect_primed(struct lab *lab, unsigned int usb_ver, unsigned int n
     assert_string_equal(lab_back_state(lab), "4");
 }
 
-/* CONN-07, CONN-13, HOT-01: what each speed becomes on both kinds of controller; open, reset once, then the event. */
+/*
+ * CONN-07, CONN-13, HOT-01: what each speed becomes on both kinds of controller; open, reset once, then the
+ * event.
+ */
 static void test_hotplug_speeds(void **state)
 {
     (void)state;
@@ -52,7 +55,10 @@ static void test_hotplug_speeds(void **state)
     }
 }
 
-/* BUS-04, CONN-16: at connect, one event for each device, in order of ports, right after state 4. CONN-10: no more. */
+/*
+ * BUS-04, CONN-16: at connect, one event for each device, in order of ports, right after state 4. CONN-10: no
+ * more.
+ */
 static void test_hotplug_at_connect(void **state)
 {
     struct lab lab;
@@ -162,7 +168,9 @@ static void test_hotplug_swap_without_requests(void **state)
     lab_dispose(&lab);
 }
 
-/* CONN-04, BUS-14: an unplug that could not be told before the connection ended is not news to the next one. */
+/*
+ * CONN-04, BUS-14: an unplug that could not be told before the connection ended is not news to the next one.
+ */
 static void test_hotplug_untold_at_close(void **state)
 {
     struct lab lab;
@@ -277,10 +285,14 @@ static void watch_order(struct lab *lab, enum lab_call call)
     notifications++;
     assert_int_equal(lab_maps(lab), 2); /* unmapped before anybody is told (rule SEG-11) */
     if (raw_word(lab->front[0].conn_page, 8) != conn_prod_at_notify)
-        assert_int_equal(raw_front_rsp_prod(&lab->front[0]), urb_prod_at_notify + 3); /* answers before the event */
+        /* answers before the event */
+        assert_int_equal(raw_front_rsp_prod(&lab->front[0]), urb_prod_at_notify + 3);
 }
 
-/* HOT-02, HOT-05: taken away by the toolstack: answers, event, addresses; on hosts that cancel at once or late. */
+/*
+ * HOT-02, HOT-05: taken away by the toolstack: answers, event, addresses; on hosts that cancel at once or
+ * late.
+ */
 static void test_hotplug_detach_order(void **state)
 {
     for (int late = 0; late < 2; late++) {
@@ -306,7 +318,8 @@ static void test_hotplug_detach_order(void **state)
         lab_run(&lab);
         lab_unhook(&lab);
         assert_true(notifications >= 1);
-        assert_non_null(strstr(lab.rig.host.log, late ? "cancel; close; " : "cancel; cancel; cancel; close; "));
+        const char *expected = late ? "cancel; close; " : "cancel; cancel; cancel; close; ";
+        assert_non_null(strstr(lab.rig.host.log, expected));
         assert_int_equal(lab.rig.host.nr_held, 1); /* the other device's goes on */
         for (uint16_t i = 1; i <= 3; i++)
             lab_expect(&lab, i, -71, 0);
@@ -366,8 +379,8 @@ static void test_hotplug_isolation(void **state)
     struct lab lab;
     (void)state;
     start_three(&lab);
-    assert_int_equal(lab.rig.dom0->ops->xs_read(lab.rig.dom0, XEN_XBT_NIL,
-                                                "/local/domain/0/device-model/1/backends/qusb", (char[8]){0}, 8), 0);
+    static const char announced[] = "/local/domain/0/device-model/1/backends/qusb";
+    assert_int_equal(lab.rig.dom0->ops->xs_read(lab.rig.dom0, XEN_XBT_NIL, announced, (char[8]){0}, 8), 0);
     for (unsigned int n = 0; n < 3; n++) {
         for (uint16_t i = 0; i < 16; i++) { /* every ring full (rule RING-11) */
             struct usbif_urb_request request = raw_request(i, BULK_IN);

@@ -28,7 +28,7 @@ static struct usbif_urb_request iso(struct raw_front *f, bool in, unsigned int n
     struct usbif_urb_request descs = raw_request(0, 0);
     uint32_t base = 16 * PVUSB_PAGE_SIZE + at;
     for (unsigned int i = 0; i < n; i++) {
-        const struct desc desc = {.offset = i * size, .length = size, .actual_length = 0x5555, .status = 0x5555};
+        const struct desc desc = {i * size, size, 0x5555, 0x5555};
         memcpy(f->page + base + i * sizeof(desc), &desc, sizeof(desc));
     }
     raw_buffer(f, &request, 0, n * size);
@@ -177,7 +177,10 @@ static void test_iso_empty(void **state)
     lab_dispose(&lab);
 }
 
-/* ISO-06: an iso request that is cancelled or loses its device gives its descriptors back too: nothing was done. */
+/*
+ * ISO-06: an iso request that is cancelled or loses its device gives its descriptors back too: nothing was
+ * done.
+ */
 static void test_iso_ended_early(void **state)
 {
     for (unsigned int how = 0; how < 2; how++) {

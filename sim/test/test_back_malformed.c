@@ -74,7 +74,8 @@ static const struct row rows[] = {
     {"MAL-18", ISO_IN, 1, {{0, 8}, {0, 4096}}, .buffer_length = 8, .setup = ISO(1, 1), .status = -22},
     {"ISO-07 too few", ISO_IN, 1, {{0, 8}, {0, 16}}, .buffer_length = 8, .setup = ISO(2, 1), .status = -22},
     {"ISO-10", ISO_IN, 1, {{0, 8}}, .buffer_length = 8, .setup = ISO(8, 0), .status = -22},
-    {"MAL-16 desc crosses", ISO_IN, 1, {{0, 8}, {4090, 16}}, .buffer_length = 8, .setup = ISO(1, 1), .status = -22},
+    {"MAL-16 desc crosses", ISO_IN, 1, {{0, 8}, {4090, 16}}, .buffer_length = 8, .setup = ISO(1, 1),
+     .status = -22},
     {"MAL-20 bulk", RAW_PIPE(RAW_BULK, 0, 1, 1) | 1, .status = -19},
     {"MAL-20 int", RAW_PIPE(RAW_INT, 0, 1, 1) | 1, .status = -19},
     {"MAL-20 iso", RAW_PIPE(RAW_ISO, 0, 1, 1) | 1, .status = -19},
@@ -86,13 +87,14 @@ static const struct row rows[] = {
     {"MAL-23 SET_CONFIGURATION", RAW_PIPE(RAW_CTRL, 0, 0, 0) | 1, .setup = {0, 9, 1}, .status = -22},
     {"MAL-23 GET_STATUS", RAW_PIPE(RAW_CTRL, 0, 0, 1) | 1, .setup = {0x80, 0, 0, 0, 0, 0, 0}, .status = -22},
     {"MAL-23 C0/05", RAW_PIPE(RAW_CTRL, 0, 0, 1) | 1, .setup = {0xc0, 5}, .status = -22},
-    {"CTL-02 any descriptor", RAW_PIPE(RAW_CTRL, 0, 0, 1) | 1, .setup = {0x81, 6, 7, 0x22}, .where = TO_DEVICE},
+    {"CTL-02 any descriptor", RAW_PIPE(RAW_CTRL, 0, 0, 1) | 1, .setup = {0x81, 6, 7, 0x22},
+     .where = TO_DEVICE},
     {"MAL-24 128", RAW_PIPE(RAW_CTRL, 0, 0, 0) | 1, .setup = {0, 5, 128, 0}, .status = -22},
     {"MAL-24 256", RAW_PIPE(RAW_CTRL, 0, 0, 0) | 1, .setup = {0, 5, 0, 1}, .status = -22},
     {"MAL-24 0x7fff", RAW_PIPE(RAW_CTRL, 0, 0, 0) | 1, .setup = {0, 5, 0xff, 0x7f}, .status = -22},
     {"MAL-24 65535", RAW_PIPE(RAW_CTRL, 0, 0, 0) | 1, .setup = {0, 5, 0xff, 0xff}, .status = -22},
     {"MAL-24 addressed", CTRL_OUT, .setup = {0, 5, 128, 0}, .status = -22},
-    {"MAL-26", RAW_PIPE(RAW_CTRL, DEV, 0, 1), 1, {{0, 1}}, .buffer_length = 1, .setup = {0xc0, 5, 0, 0, 0, 0, 1},
+    {"MAL-26", CTRL_IN, 1, {{0, 1}}, .buffer_length = 1, .setup = {0xc0, 5, 0, 0, 0, 0, 1},
      .where = TO_DEVICE},
     {"MAL-26 40/05", CTRL_OUT, .setup = {0x40, 5, 9}, .where = TO_DEVICE},
     {"MAL-27", RAW_PIPE(RAW_CTRL, 77, 0, 1), .setup = GET_18, .status = -19},
@@ -187,6 +189,16 @@ static void test_malformed_pipe_bits_logged(void **state)
     const char *line = strstr(lab.rig.log, "undefined bits");
     assert_non_null(line);
     assert_null(strstr(line + 1, "undefined bits"));
+    raw_front_set_state(&lab.front[0], XenbusStateClosed);
+    lab_run(&lab);
+    raw_front_unmake(&lab.front[0]);
+    raw_front_set_state(&lab.front[0], XenbusStateInitialising);
+    lab_run(&lab);
+    raw_front_connect(&lab.front[0]);
+    struct usbif_urb_request request = raw_request(1, BULK_IN | 1u << 29);
+    lab_send(&lab, &request);
+    lab_expect(&lab, 1, -19, 0);
+    assert_non_null(strstr(line + 1, "undefined bits")); /* by then it is another frontend, perhaps */
     lab_dispose(&lab);
 }
 
@@ -211,7 +223,9 @@ static void test_malformed_control_in_without_room(void **state)
     lab_dispose(&lab);
 }
 
-/* MAL-08, SEG-03: 65536 bytes do not fit into buffer_length, which reads 0. MAL-36: wLength 4097 and 65535. */
+/*
+ * MAL-08, SEG-03: 65536 bytes do not fit into buffer_length, which reads 0. MAL-36: wLength 4097 and 65535.
+ */
 static void test_malformed_large(void **state)
 {
     struct lab lab;

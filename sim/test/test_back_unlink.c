@@ -40,7 +40,10 @@ static void unlink_it(struct lab *lab, uint16_t id, uint32_t pipe, uint16_t targ
     lab_send(lab, &request);
 }
 
-/* UNL-01 to UNL-04, UNL-08, SEG-10: the target's answer, then the unlink's; endpoint, type and direction do not matter. */
+/*
+ * UNL-01 to UNL-04, UNL-08, SEG-10: the target's answer, then the unlink's; endpoint, type and direction do
+ * not matter.
+ */
 static void test_unlink_found(void **state)
 {
     static const uint32_t pipes[] = {
@@ -95,7 +98,10 @@ static void test_unlink_not_found(void **state)
     lab_dispose(&lab);
 }
 
-/* Request and unlink in one push, in both orders: before its target there is nothing to unlink (rules UNL-05, RING-03). */
+/*
+ * Request and unlink in one push, in both orders: before its target there is nothing to unlink (rules UNL-05,
+ * RING-03).
+ */
 static void test_unlink_in_one_push(void **state)
 {
     struct lab lab;
@@ -148,14 +154,22 @@ static void test_unlink_same_id(void **state)
     lab_dispose(&lab);
 }
 
-/* UNL-04, UNL-08: the host takes its time. Two unlinks, and one of an unlink, wait or not; data may still win. */
+/*
+ * UNL-04, UNL-08: the host takes its time. Two unlinks, and one of an unlink, wait or not; data may still
+ * win.
+ */
 static void test_unlink_late(void **state)
 {
     static const struct {
         int32_t status, wire;
         const char *data;
         uint32_t length;
-    } ends[] = {{-ECONNRESET, -71, NULL, 0}, {0, 0, "won", 3}, {-EPIPE, -32, NULL, 0}, {-ECONNRESET, -71, "part", 4}};
+    } ends[] = {
+        {-ECONNRESET, -71, NULL, 0},
+        {0, 0, "won", 3},
+        {-EPIPE, -32, NULL, 0},
+        {-ECONNRESET, -71, "part", 4},
+    };
     struct lab lab;
     (void)state;
     start(&lab, true);
@@ -285,7 +299,9 @@ static void test_unlink_buffer_untouched(void **state)
     lab_dispose(&lab);
 }
 
-/* STA-08, UNL-12: as many responses as requests over many unlinks, and places for new requests all the time. */
+/*
+ * STA-08, UNL-12: as many responses as requests over many unlinks, and places for new requests all the time.
+ */
 static void test_unlink_many(void **state)
 {
     struct lab lab;

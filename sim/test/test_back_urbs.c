@@ -68,7 +68,7 @@ static void test_urbs_segments_in(void **state)
     } cases[] = {
         {0, 1, 1},       {4095, 1, 1},        {100, 5000, 5000}, {4095, 2, 2},        {0, 4096, 4096},
         {1, 61440, 61440}, {4095, 61441, 61441}, {0, 65536, 65536}, {100, 5000, 3996}, {100, 5000, 3997},
-        {100, 5000, 3995}, {0, 64, 4},         {0, 64, 0},        {4000, 65536 - 4096, 8192}, {8191, 8194, 8193},
+        {100, 5000, 3995}, {0, 64, 4},         {0, 64, 0},        {4000, 61440, 8192}, {8191, 8194, 8193},
     };
     static uint8_t data[65536];
     struct lab lab;
@@ -96,7 +96,10 @@ static void test_urbs_segments_in(void **state)
     lab_dispose(&lab);
 }
 
-/* PIPE-08, SEG-02, STA-06: OUT data is read from the segments, from read-only grants too; all of it or a part. */
+/*
+ * PIPE-08, SEG-02, STA-06: OUT data is read from the segments, from read-only grants too; all of it or a
+ * part.
+ */
 static void test_urbs_segments_out(void **state)
 {
     struct lab lab;
@@ -121,7 +124,9 @@ static void test_urbs_segments_out(void **state)
     lab_dispose(&lab);
 }
 
-/* MAL-10, SEG-07, SEG-15: empty segments between others; one page in many segments, each with its own offset. */
+/*
+ * MAL-10, SEG-07, SEG-15: empty segments between others; one page in many segments, each with its own offset.
+ */
 static void test_urbs_odd_segments(void **state)
 {
     struct lab lab;
@@ -300,7 +305,8 @@ static void push_before_unmask(struct lab *lab, enum lab_call call)
 {
     if (call != LAB_NOTIFY || pushed_between >= 8)
         return;
-    struct usbif_urb_request request = raw_request((uint16_t)(100 + pushed_between++), RAW_PIPE(RAW_BULK, 99, 1, 1));
+    uint16_t id = (uint16_t)(100 + pushed_between++);
+    struct usbif_urb_request request = raw_request(id, RAW_PIPE(RAW_BULK, 99, 1, 1));
     raw_front_send(&lab->front[0], &request);
 }
 

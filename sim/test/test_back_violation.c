@@ -51,8 +51,10 @@ static void test_violation_producer(void **state)
     static const struct {
         uint32_t add;
         const char *name;
-    } jumps[] = {{17, "ring-overflow"},          {100, "ring-overflow"},         {0x7fffffff, "ring-overflow"},
-                 {0x80000000, "ring-underflow"}, {0xffffffff, "ring-underflow"}, {0xfffffff0, "ring-underflow"}};
+    } jumps[] = {
+        {17, "ring-overflow"},          {100, "ring-overflow"},         {0x7fffffff, "ring-overflow"},
+        {0x80000000, "ring-underflow"}, {0xffffffff, "ring-underflow"}, {0xfffffff0, "ring-underflow"},
+    };
     for (unsigned int i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
         struct lab lab;
         char text[128];
@@ -78,7 +80,8 @@ static void test_violation_producer(void **state)
         assert_string_equal(lab_back_state(&lab), "5");
         snprintf(text, sizeof(text), "71 protocol violated by the frontend: %s", jumps[i].name);
         assert_string_equal(rig_node(&lab.rig, ERROR_NODE), text);
-        assert_string_equal(pvusb_verdict_name(back_verdict(back_driver_connector(lab.driver, 0))), jumps[i].name);
+        enum pvusb_verdict verdict = back_verdict(back_driver_connector(lab.driver, 0));
+        assert_string_equal(pvusb_verdict_name(verdict), jumps[i].name);
         assert_int_equal(lab_maps(&lab), 2); /* those of the other */
         lab_check_alive(&lab, bystander);
 
@@ -89,7 +92,9 @@ static void test_violation_producer(void **state)
     }
 }
 
-/* MAL-37 on the boundary: 16 is legal and all are answered; a 17th while 16 are owed is not (rule RING-18). */
+/*
+ * MAL-37 on the boundary: 16 is legal and all are answered; a 17th while 16 are owed is not (rule RING-18).
+ */
 static void test_violation_producer_boundary(void **state)
 {
     struct lab lab;
@@ -133,7 +138,9 @@ static void watch_close(struct lab *lab, enum lab_call call)
     }
 }
 
-/* MAL-37 on the connection ring: found when an event is owed. Also with a host that cancels late (CONN-04). */
+/*
+ * MAL-37 on the connection ring: found when an event is owed. Also with a host that cancels late (CONN-04).
+ */
 static void test_violation_conn_producer(void **state)
 {
     for (int late = 0; late < 2; late++) {
@@ -284,6 +291,34 @@ static void test_violation_event_storm(void **state)
     lab_dispose(&lab);
 }
 
+static void write_again(struct lab *lab, enum lab_call call)
+{
+    if (call != LAB_WATCH)
+        return;
+    storm++;
+    assert_true(storm < 10000);
+    raw_front_set_node(&lab->front[0], "x", "y");
+}
+
+/* MAL-41 by way of xenstore: a guest that writes its nodes without end. */
+static void test_violation_watch_storm(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_ready(&lab, 4);
+    storm = 0;
+    lab_hook(&lab, write_again);
+    assert_int_equal(back_step(lab.rig.back, 0), 0);
+    assert_true(storm > 0);
+    assert_true(storm < 1000);
+    assert_true(back_busy(lab.rig.back));
+    lab_unhook(&lab);
+    lab_run(&lab);
+    assert_false(back_busy(lab.rig.back));
+    lab_check_alive(&lab, 0);
+    lab_dispose(&lab);
+}
+
 /* ---- connecting ---- */
 
 /* MAL-42, BUS-25, LIF-04: FE 5 and FE 6 with transfers in flight, on a host that cancels at once or late. */
@@ -323,7 +358,10 @@ static void test_violation_close_in_flight(void **state)
     }
 }
 
-/* MAL-43 to MAL-45, XS-12, BUS-09: nodes that cannot be used end in Closing, with nothing left mapped or bound. */
+/*
+ * MAL-43 to MAL-45, XS-12, BUS-09: nodes that cannot be used end in Closing, with nothing left mapped or
+ * bound.
+ */
 static void test_violation_connect(void **state)
 {
     static const struct {
@@ -384,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_violation_double_fetch_iso),
         cmocka_unit_test(test_violation_scribbled_words),
         cmocka_unit_test(test_violation_event_storm),
+        cmocka_unit_test(test_violation_watch_storm),
         cmocka_unit_test(test_violation_close_in_flight),
         cmocka_unit_test(test_violation_connect),
     };

@@ -3,8 +3,8 @@
  * Bytes are the actions of a hostile frontend, of the toolstack and of devices, against the
  * real backend on the local machine. What must hold whatever they do:
  *
- *  - a request that was taken is answered once: as long as the frontend kept to its ring, each response is for a
- *    request that was pushed and not answered, and carries a status of usbif.h;
+ *  - a request that was taken is answered once: as long as the frontend kept to its ring, each response
+ *    is for a request that was pushed and not answered, and carries a status of usbif.h;
  *  - who is not connected has nothing mapped, nothing held by a host and nothing owed;
  *  - the backend comes to rest, and everything is given back at the end.
  */
@@ -27,6 +27,7 @@ static struct lab lab;
 static const uint8_t *input;
 static size_t left;
 static bool legal; /* the frontend has kept to the URB ring since it made it */
+static bool was_connected;
 static unsigned int owed[256]; /* by the low byte of the id */
 
 static uint8_t u8(void)
@@ -86,12 +87,13 @@ static void check(void)
     struct back_stats stats = back_stats(lab.rig.back);
     bool connected = back_state(lab.rig.back) == XenbusStateConnected;
     MUST(stats.responses <= stats.requests && stats.requests - stats.responses <= 16);
-    MUST(lab_maps(&lab) <= 258);
     if (connected && lab.rig.host.nr_held > 0)
         return;
     MUST(stats.responses == stats.requests);
-    MUST(lab_maps(&lab) == (connected ? 2 : 0));
     MUST(lab.rig.host.nr_held == 0);
+    if (connected != was_connected) /* counting takes long, so not every time */
+        MUST(lab_maps(&lab) == (connected ? 2 : 0));
+    was_connected = connected;
 }
 
 static void run(void)
@@ -135,8 +137,11 @@ static struct usbif_urb_request near_legal(uint8_t id)
                     s & 32 ? 4096 : (uint16_t)(s & 31));
     }
     if ((kind & 3) == RAW_CTRL) {
-        static const uint8_t setups[][8] = {{0, 5, 3},       {0x80, 6, 0, 1, 0, 0, 18}, {0, 9, 1},     {1, 11, 1},
-                                            {2, 1, 0, 0, 1}, {0xc0, 5},                 {0x40, 1, 0, 0, 0, 0, 8}};
+        static const uint8_t setups[][8] = {
+            {0, 5, 3},       {0x80, 6, 0, 1, 0, 0, 18}, {0, 9, 1},
+            {1, 11, 1},      {2, 1, 0, 0, 1},           {0xc0, 5},
+            {0x40, 1, 0, 0, 0, 0, 8},
+        };
         memcpy(request.u.ctrl, setups[segs % 7u], 8);
         request.u.ctrl[2] = (uint8_t)(request.u.ctrl[2] + (segs >> 5));
     } else if ((kind & 3) == RAW_ISO && segs & 128) {
@@ -182,11 +187,13 @@ static void act_scribble(void)
     uint32_t value = u32();
     if (!f->made)
         return;
-    if (how & 1) { /* before it is published a slot may change; after it, that must not matter, but ids may be lost */
+    /* before it is published a slot may change; after it, that must not matter, but ids may be lost */
+    if (how & 1) {
         legal = false;
         raw_front_slot(f, how >> 4)[value % 148] = (uint8_t)(value >> 8);
     } else if (how & 2) {
-        raw_set_word(f->conn_page, how >> 2 & 12u, value % 2 ? value : raw_word(f->conn_page, 0) + value % 1500);
+        uint32_t near = raw_word(f->conn_page, 0) + value % 1500;
+        raw_set_word(f->conn_page, how >> 2 & 12u, value % 2 ? value : near);
     } else {
         legal = false;
         raw_set_word(f->urb_page, how >> 2 & 12u, value % 2 ? value : raw_word(f->urb_page, 0) + value % 40);
@@ -264,9 +271,9 @@ static void act_toolstack(void)
     static const struct {
         const char *node, *value;
     } writes[] = {
-        {"port/1", "1-1"}, {"port/1", "1-2"}, {"port/1", ""},    {"port/2", "1-2"}, {"port/2", "1-1"}, {"port/2", ""},
-        {"online", "0"},   {"online", "1"},   {"state", "5"},    {"state", "1"},    {"num-ports", "1"},
-        {"num-ports", "4"}, {"num-ports", "0"}, {"usb-ver", "1"}, {"usb-ver", "2"},
+        {"port/1", "1-1"}, {"port/1", "1-2"},  {"port/1", ""},     {"port/2", "1-2"},  {"port/2", "1-1"},
+        {"port/2", ""},    {"online", "0"},    {"online", "1"},    {"state", "5"},     {"state", "1"},
+        {"num-ports", "1"}, {"num-ports", "4"}, {"num-ports", "0"}, {"usb-ver", "1"},  {"usb-ver", "2"},
     };
     char path[64];
     uint8_t how = u8();
@@ -343,8 +350,10 @@ static void come_to_rest(void)
             scripted_host_complete(&lab.rig.host, 0, 0, NULL, 0);
     }
     run();
-    if (ours && lab.rig.back && back_state(lab.rig.back) == XenbusStateConnected)
+    bool connected = lab.rig.back && back_state(lab.rig.back) == XenbusStateConnected;
+    if (ours && connected)
         MUST(f->urb_rsp == f->urb_published);
+    MUST(lab_maps(&lab) == (connected ? 2 : 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -353,6 +362,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     left = size;
     memset(owed, 0, sizeof(owed));
     legal = true;
+    was_connected = false;
     lab_init(&lab, 2, 4);
     lab.front[0].deaf = true;
     scripted_host_plug(&lab.rig.host, "1-1", USBIF_SPEED_HIGH);
