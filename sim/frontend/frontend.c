@@ -80,10 +80,8 @@ static int front_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
     if (urb->hcd_unlinked)
         return -EBUSY;
     urb->hcd_unlinked = reason;
-    if (!slot->unlink_sent && !slot->unlink_wanted) {
+    if (!slot->unlink_sent)
         slot->unlink_wanted = true;
-        front->unlinks_wanted++;
-    }
     if (!front->stepping) {
         front_run_queues(front);
         front_push(front);

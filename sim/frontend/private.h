@@ -98,7 +98,6 @@ struct front {
     unsigned int used;    /* slots not free */
     unsigned int data_in; /* slots held by IN requests of data endpoints */
     uint64_t order;
-    unsigned int unlinks_wanted;
     struct front_queue waiting[FRONT_CLASSES];
     uint64_t starving_since_ns; /* UINT64_MAX: nobody starves */
     bool check_wanted;          /* somebody may starve since a submit between steps */

@@ -98,7 +98,7 @@ static bool may_start(const struct front *front, enum front_class class)
 
 static void run_unlinks(struct front *front)
 {
-    for (uint16_t id = 0; front->unlinks_wanted > 0 && id < FRONT_SLOTS; id++) {
+    for (uint16_t id = 0; id < FRONT_SLOTS; id++) {
         if (front->slot[id].use == SLOT_URB && front->slot[id].unlink_wanted && !front_slot_send_unlink(front, id))
             return;
     }
@@ -197,6 +197,5 @@ void front_check_starvation(struct front *front)
         return;
     slot->take_back = true;
     slot->unlink_wanted = true;
-    front->unlinks_wanted++;
     run_unlinks(front);
 }

@@ -2,6 +2,7 @@
 /* One URB and its slot: buffer to segments, request, response, back to the guest. */
 #include "frontend/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -42,8 +43,6 @@ void front_slot_free(struct front *front, struct front_slot *slot)
 {
     if (slot->use == SLOT_URB && front_class_of(slot->urb) == FRONT_DATA_IN)
         front->data_in--;
-    if (slot->use == SLOT_URB && slot->unlink_wanted)
-        front->unlinks_wanted--;
     front_slot_abandon_grants(front, slot);
     slot->use = SLOT_FREE;
     slot->urb = NULL;
@@ -64,8 +63,7 @@ static int grant_buffer(struct front *front, struct front_slot *slot, struct usb
         uint16_t part = (uint16_t)(PVUSB_PAGE_SIZE - offset);
         if (part > length)
             part = (uint16_t)length;
-        if (n == PVUSB_SEGMENTS_MAX)
-            return -EMSGSIZE;
+        assert(n < PVUSB_SEGMENTS_MAX); /* submit has counted the pages */
         struct usbif_request_segment *seg = &request->seg[n++];
         int rc = front->xen->ops->grant(front->xen, front->backend_domid, at, readonly, &seg->gref);
         if (rc)
@@ -156,7 +154,6 @@ bool front_slot_send_unlink(struct front *front, uint16_t id)
     slot->use = SLOT_UNLINK;
     target->unlink_wanted = false;
     target->unlink_sent = true;
-    front->unlinks_wanted--;
 
     const struct hcd_urb *urb = target->urb;
     request.id = own;
