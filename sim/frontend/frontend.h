@@ -11,8 +11,10 @@
  * request, and IN requests of data endpoints may hold at most 12, so that idle
  * receivers never wedge a port. URBs beyond that wait in order; a waiting OUT or
  * control URB may overtake the IN URBs of other endpoints, never one of its own.
- * When waiting URBs find all their slots held by idle INs for longer than 100 ms, the
- * oldest of those is taken back, and queued again behind them: every endpoint gets a turn.
+ * When an IN endpoint has waited without a slot for 100 ms, an idle IN of another is taken
+ * back, and queued again behind those that wait: every endpoint gets a turn. Bytes that had arrived by
+ * then stay, and the rest is asked for. OUT requests are never taken back: endpoints that accept nothing can
+ * hold the slots beside the INs for as long as their drivers let them.
  *
  * Unlike Linux xen-hcd: isochronous descriptors are bounced, so the backend never sees
  * more than the descriptors (ISO-03); an unlink never waits for a slot (UNL-10); after a

@@ -146,10 +146,10 @@ static bool newest_of_endpoint(const struct front *front, const struct front_slo
     return true;
 }
 
-/* The first that waits for an endpoint without any slot. */
+/* The first that waits for an endpoint without any slot, whoever holds the slots: idle INs, or an OUT that is stuck. */
 static struct hcd_urb *starving(const struct front *front)
 {
-    if (front->data_in < FRONT_DATA_IN_MAX)
+    if (may_start(front, FRONT_DATA_IN))
         return NULL;
     struct hcd_urb *urb = front->waiting[FRONT_DATA_IN].head;
     while (urb && slots_of(front, urb) > 0)
@@ -191,7 +191,7 @@ void front_check_starvation(struct front *front)
         front->starving_since_ns = front->now_ns;
     if (front->now_ns < front->starving_since_ns + FRONT_STARVE_NS)
         return;
-    front->starving_since_ns = UINT64_MAX;
+    front->starving_since_ns = front->now_ns; /* the next turn is due even if the backend does not answer this one */
     struct front_slot *slot = to_take_back(front);
     if (!slot)
         return;
