@@ -222,8 +222,37 @@ static void test_front_close_reconnect_while_held(void **state)
     assert_int_equal(frig_submit(&frig, &urb), 0);
     frig_answer(&frig, frig_take(&frig).id, 0, 0);
     assert_int_equal(urb.status, 0);
+    frig.hcd->ops->buffer_free(frig.hcd, frig.buffer, FRIG_BUFFER); /* kept, but not for use */
+    assert_int_equal(frig_submit(&frig, &urb), -EFAULT);
+    frig.buffer = NULL;
     for (unsigned int i = 0; i < 2; i++)
         raw_back_unmap_segments(&frig.back, h.pages[i], 1);
+    frig_dispose(&frig);
+}
+
+/* Rules BUS-12, SEG-11: a backend that closes before it unmaps: each URB returns when its own pages are free. */
+static void test_front_close_unmaps_slowly(void **state)
+{
+    struct frig frig;
+    struct hostage h;
+    (void)state;
+    frig_start(&frig, 2, 4);
+    take_hostages(&frig, &h);
+    raw_back_state(&frig.back, XenbusStateClosing);
+    frig_run(&frig);
+    assert_int_equal(raw_back_frontend_state(&frig.back), XenbusStateClosing);
+    assert_int_equal(frig.nr_done, 0);
+    raw_back_unmap_segments(&frig.back, h.pages[1], 1);
+    frig_run(&frig);
+    assert_int_equal(frig.nr_done, 1);
+    assert_ptr_equal(frig.done[0], &h.iso);
+    raw_back_unmap_segments(&frig.back, h.pages[0], 1);
+    frig_run(&frig);
+    assert_int_equal(frig.nr_done, 2);
+    assert_int_equal(raw_back_frontend_state(&frig.back), XenbusStateClosing);
+    raw_back_unmap(&frig.back);
+    frig_run(&frig);
+    assert_int_equal(raw_back_frontend_state(&frig.back), XenbusStateClosed);
     frig_dispose(&frig);
 }
 
@@ -429,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_front_close_backend_goes),  cmocka_unit_test(test_front_close_late_answer),
         cmocka_unit_test(test_front_close_never_unmaps),  cmocka_unit_test(test_front_close_reconnect_while_held),
+        cmocka_unit_test(test_front_close_unmaps_slowly),
         cmocka_unit_test(test_front_close_after_idling),  cmocka_unit_test(test_front_close_reconnect),
         cmocka_unit_test(test_front_close_beats_reconnect), cmocka_unit_test(test_front_close_predecessor),
         cmocka_unit_test(test_front_close_destroy),       cmocka_unit_test(test_front_close_machine_gone),

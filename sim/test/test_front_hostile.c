@@ -124,6 +124,13 @@ static void backwards(struct traffic *t, uint32_t by)
     rsp_prod(t, 2 - by);
 }
 
+/* With a plug event on the other ring, which is not looked at any more. */
+static void with_event(struct traffic *t, uint32_t id)
+{
+    raw_back_plug(&t->frig.back, 2, USBIF_SPEED_LOW);
+    response(t, id);
+}
+
 /* Good and bad in one go: what is good counts, what follows the bad does not. */
 static void good_then_bad(struct traffic *t, uint32_t id)
 {
@@ -147,6 +154,7 @@ static const struct attack {
     {"MAL-60", response, 65535, PVUSB_RESPONSE_ID, "response-id"},
     {"MAL-61, ID-04", idle_id, 0, PVUSB_RESPONSE_ID, "response-id"},
     {"MAL-60", good_then_bad, 99, PVUSB_RESPONSE_ID, "response-id"},
+    {"MAL-60", with_event, 16, PVUSB_RESPONSE_ID, "response-id"},
     {"MAL-63, RING-08", rsp_prod, 16, PVUSB_RING_OVERFLOW, "ring-overflow"},
     {"MAL-63, RING-08", rsp_prod, 17, PVUSB_RING_OVERFLOW, "ring-overflow"},
     {"MAL-63, RING-08", rsp_prod, 100, PVUSB_RING_OVERFLOW, "ring-overflow"},
@@ -200,6 +208,7 @@ static void test_front_hostile_attacks(void **state)
         raw_back_plug(&frig->back, 77, 77);
         frig_run(frig);
         assert_int_equal(front_verdict(frig->rig.front), attack->verdict);
+        assert_string_equal(rig_node(&frig->rig, ERROR), error);
         if (i % 3 == 0) {
             let_go(&t);
         } else {

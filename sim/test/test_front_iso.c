@@ -44,6 +44,7 @@ static void test_front_iso_layout(void **state)
         const uint16_t count = row[i / 2].packets;
         uint8_t *page;
         frig_start(&frig, 2, 4); /* fresh pages: what is not ours is zero */
+        memset(packets, 0xee, sizeof(packets)); /* the guest's neighbouring bytes */
         struct hcd_urb urb = iso_urb(&frig, in, packets, count, row[i / 2].each);
         urb.buffer = frig.buffer + row[i / 2].offset;
         assert_int_equal(frig_submit(&frig, &urb), row[i / 2].rc);

@@ -128,7 +128,26 @@ static void test_front_slots_shares(void **state)
 
 /* ---- turns ---- */
 
-/* Rule RING-12: 31 endpoints that say nothing; each gets to the ring, in 100 ms turns, again and again. */
+static unsigned int tapped[2];
+
+static void count_submitted(void *context, const struct hcd_urb *urb)
+{
+    (void)context;
+    (void)urb;
+    tapped[0]++;
+}
+
+static void count_returned(void *context, const struct hcd_urb *urb)
+{
+    (void)context;
+    (void)urb;
+    tapped[1]++;
+}
+
+/*
+ * Rule RING-12: 31 endpoints that say nothing; each gets to the ring, in 100 ms turns, again and again. A recorder
+ * sees nothing of that.
+ */
 static void test_front_slots_turns(void **state)
 {
     enum { N = 31 };
@@ -138,7 +157,10 @@ static void test_front_slots_turns(void **state)
     uint16_t id_of[N + 1];
     struct usbif_urb_request request;
     (void)state;
+    const struct front_tap tap = {.submitted = count_submitted, .returned = count_returned};
     frig_start(&frig, 2, 4);
+    tapped[0] = tapped[1] = 0;
+    front_set_tap(frig.rig.front, &tap);
     submit_in(&frig, urb, N);
     assert_true(front_deadline(frig.rig.front) <= frig.rig.now_ns); /* a runner that only waits must come back */
     frig_run(&frig);
@@ -166,6 +188,8 @@ static void test_front_slots_turns(void **state)
     assert_int_equal(frig.nr_done, 0);
     frig_dispose(&frig);
     assert_int_equal(frig.nr_done, N);
+    assert_int_equal(tapped[0], N);
+    assert_int_equal(tapped[1], N);
 }
 
 /* frontend.h: nobody is disturbed while the endpoints that wait have a slot, or are not there. */
@@ -189,6 +213,49 @@ static void test_front_slots_no_turn(void **state)
             frig_advance(&frig, 100 * MS);
         frig_expect_no_request(&frig);
         assert_int_equal(front_deadline(frig.rig.front), UINT64_MAX);
+        frig_dispose(&frig);
+    }
+}
+
+/* Rule RING-12: what makes an endpoint another one, and that an OUT that is stuck does not end the turns of the INs. */
+static void test_front_slots_who_starves(void **state)
+{
+    static const struct {
+        uint8_t port;
+        uint8_t device;
+        uint8_t endpoint;
+        uint8_t outs; /* stuck, of the same device and endpoint number */
+        bool turn;
+    } row[] = {
+        {1, 5, 1, 0, false}, {2, 5, 1, 0, true}, {1, 6, 1, 0, true}, {1, 5, 2, 0, true},
+        {1, 6, 1, 1, true},  {1, 6, 1, 2, true}, {1, 6, 1, 9, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct frig frig;
+        struct hcd_urb out[9];
+        struct hcd_urb in[12];
+        struct usbif_urb_request request[16];
+        frig_start(&frig, 2, 4);
+        struct hcd_urb last = frig_data(&frig, BULK, row[i].endpoint, true, frig.buffer, 64);
+        last.port = row[i].port;
+        last.device = row[i].device;
+        for (unsigned int j = 0; j < row[i].outs; j++) {
+            out[j] = last;
+            out[j].in = false;
+            assert_int_equal(frig_submit(&frig, &out[j]), 0);
+        }
+        for (unsigned int j = 0; j < 12; j++) {
+            in[j] = frig_data(&frig, BULK, 1, true, frig.buffer, 64);
+            assert_int_equal(frig_submit(&frig, &in[j]), 0);
+        }
+        assert_int_equal(frig_submit(&frig, &last), 0);
+        take_all(&frig, request, 16);
+        frig_run(&frig);
+        frig_advance(&frig, 99 * MS);
+        frig_expect_no_request(&frig);
+        frig_advance(&frig, MS);
+        assert_int_equal(take_all(&frig, request, 16), row[i].turn);
         frig_dispose(&frig);
     }
 }
@@ -268,6 +335,27 @@ static void test_front_slots_silent_backend(void **state)
     struct usbif_urb_request request = frig_take(&hog.frig);
     assert_int_equal(device_of(&request), 7);
     frig_dispose(&hog.frig);
+}
+
+/* Rule RING-12: turns go on past an endpoint that the backend cannot cancel, by the deadlines alone. */
+static void test_front_slots_silent_turns(void **state)
+{
+    struct frig frig;
+    struct hcd_urb urb[20];
+    struct usbif_urb_request request[16];
+    (void)state;
+    frig_start(&frig, 2, 4);
+    submit_in(&frig, urb, 20);
+    assert_int_equal(take_all(&frig, request, 16), 12);
+    for (unsigned int turn = 0; turn < 10; turn++) {
+        front_step(frig.rig.front, frig.rig.now_ns);
+        assert_int_equal(front_deadline(frig.rig.front), frig.rig.now_ns + 100 * MS);
+        frig.rig.now_ns = front_deadline(frig.rig.front);
+    }
+    assert_int_equal(take_all(&frig, request, 16), 4); /* all slots are in use then */
+    for (unsigned int i = 0; i < 4; i++)
+        assert_int_equal(device_of(&request[i]), i + 1);
+    frig_dispose(&frig);
 }
 
 /* How an answer to a request that is taken back ends. */
@@ -405,8 +493,10 @@ int main(void)
         cmocka_unit_test(test_front_slots_shares),
         cmocka_unit_test(test_front_slots_turns),
         cmocka_unit_test(test_front_slots_no_turn),
+        cmocka_unit_test(test_front_slots_who_starves),
         cmocka_unit_test(test_front_slots_order_of_hog),
         cmocka_unit_test(test_front_slots_silent_backend),
+        cmocka_unit_test(test_front_slots_silent_turns),
         cmocka_unit_test(test_front_slots_take_back_ends),
         cmocka_unit_test(test_front_slots_take_back_empty),
         cmocka_unit_test(test_front_slots_take_back_unlinked),
