@@ -14,7 +14,6 @@
 #include "trace_support.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,8 +151,9 @@ static const struct trace_urb *next_submitted(const struct trace *trace, uint32_
     return *index < trace->nr_urbs ? &trace->urbs[(*index)++] : NULL;
 }
 
-static void compare_file(const char *recording, const char *expected)
+static void compare_file(const char *recording, const char *expected, void *context)
 {
+    (void)context;
     struct trace trace;
     char error[TRACE_ERROR_MAX];
     char line[65536];
@@ -180,59 +180,22 @@ static void compare_file(const char *recording, const char *expected)
     trace_dispose(&trace);
 }
 
-/* Returns how many files were compared. */
-static size_t compare_all(const char *results, const char *const folders[])
-{
-    char path[4096];
-    glob_t found;
-    size_t compared = 0;
-    snprintf(path, sizeof(path), "%s/*.urbs.jsonl", results);
-    if (glob(path, 0, NULL, &found))
-        return 0;
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        const char *base = strrchr(found.gl_pathv[i], '/') + 1;
-        for (size_t j = 0; folders[j]; j++) {
-            int length = (int)(strlen(base) - strlen(".urbs.jsonl"));
-            snprintf(path, sizeof(path), "%s/%.*s", folders[j], length, base);
-            if (access(path, R_OK))
-                continue;
-            compare_file(path, found.gl_pathv[i]);
-            compared++;
-        }
-    }
-    globfree(&found);
-    return compared;
-}
-
 /* README 1, 7, 8, 9, 11 and 12, as the other parser understood them. */
 static void test_trace_expected_bundled(void **state)
 {
     (void)state;
-    const char *const folders[] = {PVUSB_TRACE_DIR, NULL};
-    assert_int_equal(compare_all(PVUSB_TRACE_DIR "/expected", folders), 17);
-}
-
-static const char *corpus(void)
-{
-    const char *given = getenv("PVUSB_TRACES");
-    return given ? given : PVUSB_TRACE_CORPUS;
+    assert_int_equal(trace_test_each_bundled(compare_file, NULL), 17);
 }
 
 static void test_trace_expected_corpus(void **state)
 {
     (void)state;
-    char results[4096];
-    char qemu[4096];
-    char fetched[4096];
-    snprintf(results, sizeof(results), "%s/urbs", corpus());
-    snprintf(qemu, sizeof(qemu), "%s/qemu", corpus());
-    snprintf(fetched, sizeof(fetched), "%s/fetched", corpus());
-    if (access(results, R_OK)) {
-        print_message("%s is not there\n", results);
+    size_t compared;
+    if (!trace_test_each_fetched(compare_file, NULL, &compared)) {
+        print_message("%s is not there\n", trace_test_corpus());
         skip();
     }
-    const char *const folders[] = {qemu, fetched, NULL};
-    assert_int_equal(compare_all(results, folders), 27);
+    assert_int_equal(compared, 27);
 }
 
 /* README 12: a file of USBPcap has no such pairs; it must be refused by name. */
@@ -242,7 +205,7 @@ static void test_trace_expected_usbpcap_refused(void **state)
     char path[4096];
     char error[TRACE_ERROR_MAX];
     struct trace trace;
-    snprintf(path, sizeof(path), "%s/fetched/usbmon-tools-usbpcap1.pcap", corpus());
+    snprintf(path, sizeof(path), "%s/fetched/usbmon-tools-usbpcap1.pcap", trace_test_corpus());
     if (access(path, R_OK)) {
         print_message("%s is not there\n", path);
         skip();

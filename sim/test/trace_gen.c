@@ -181,8 +181,9 @@ static void make_setup(struct world *w, struct trace_urb *urb)
 
 static void make_packets(struct world *w, struct trace_urb *urb)
 {
-    uint32_t n = 1 + below(w, below(w, 4) ? 10 : PACKETS_MAX);
-    uint32_t each = below(w, 400);
+    bool large = w->limits->length_max >= 65536;
+    uint32_t n = 1 + below(w, large && below(w, 4) == 0 ? PACKETS_MAX : 10);
+    uint32_t each = below(w, large ? 400 : w->limits->length_max / n);
     struct pvusb_iso_desc *packets = take(w, n * sizeof(*packets));
     urb->length = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -228,7 +229,7 @@ static void make_pipe(struct world *w, struct trace_urb *urb, const struct dev *
         make_setup(w, urb);
     if (urb->type == USBIF_PIPE_TYPE_ISOC)
         make_packets(w, urb);
-    else if (happens(w, TOO_LONG) && urb->type != USBIF_PIPE_TYPE_CTRL)
+    else if (w->limits->length_max >= 65536 && happens(w, TOO_LONG) && urb->type != USBIF_PIPE_TYPE_CTRL)
         urb->length = 65537 + below(w, 200000);
 }
 

@@ -19,7 +19,7 @@ struct trace_gen_limits {
     unsigned int in_flight;
     unsigned int devices;
     bool plain; /* nothing but URBs that must match, all completed */
-    uint32_t length_max;
+    uint32_t length_max; /* of transfers; from 65536 on, some are too long */
 };
 
 /* Limits that the seed chooses. */

@@ -5,9 +5,11 @@
 #include "trace_support.h"
 
 #include <endian.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static uint32_t rotate(uint32_t value, unsigned int bits)
 {
@@ -258,4 +260,55 @@ uint8_t *trace_test_load(const char *path, size_t *size)
         abort();
     fclose(file);
     return data;
+}
+
+/* Returns how many files were found. */
+static size_t each(const char *results, const char *const folders[], trace_test_one *one, void *context)
+{
+    char path[4096];
+    glob_t list;
+    size_t found = 0;
+    snprintf(path, sizeof(path), "%s/*.urbs.jsonl", results);
+    if (glob(path, 0, NULL, &list))
+        return 0;
+    for (size_t i = 0; i < list.gl_pathc; i++) {
+        const char *base = strrchr(list.gl_pathv[i], '/') + 1;
+        for (size_t j = 0; folders[j]; j++) {
+            int length = (int)(strlen(base) - strlen(".urbs.jsonl"));
+            snprintf(path, sizeof(path), "%s/%.*s", folders[j], length, base);
+            if (access(path, R_OK))
+                continue;
+            one(path, list.gl_pathv[i], context);
+            found++;
+        }
+    }
+    globfree(&list);
+    return found;
+}
+
+size_t trace_test_each_bundled(trace_test_one *one, void *context)
+{
+    const char *const folders[] = {PVUSB_TRACE_DIR, NULL};
+    return each(PVUSB_TRACE_DIR "/expected", folders, one, context);
+}
+
+const char *trace_test_corpus(void)
+{
+    const char *given = getenv("PVUSB_TRACES");
+    return given ? given : PVUSB_TRACE_CORPUS;
+}
+
+bool trace_test_each_fetched(trace_test_one *one, void *context, size_t *found)
+{
+    char results[4096];
+    char qemu[4096];
+    char fetched[4096];
+    snprintf(results, sizeof(results), "%s/urbs", trace_test_corpus());
+    snprintf(qemu, sizeof(qemu), "%s/qemu", trace_test_corpus());
+    snprintf(fetched, sizeof(fetched), "%s/fetched", trace_test_corpus());
+    if (access(results, R_OK))
+        return false;
+    const char *const folders[] = {qemu, fetched, NULL};
+    *found = each(results, folders, one, context);
+    return true;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * For the tests of sim/trace: SHA-1 of payloads, and recordings made from nothing in either byte order and
- * both link types, pcap and pcapng.
+ * both link types, pcap and pcapng; and where the recorded ones are.
  */
 #ifndef SIM_TEST_TRACE_SUPPORT_H
 #define SIM_TEST_TRACE_SUPPORT_H
@@ -58,6 +58,15 @@ void trace_test_free(struct trace_test_file *file);
 void trace_test_read(const char *path, struct trace *trace);
 /* Writes a trace again; returns what trace_writer_destroy() says. */
 int trace_test_write(const char *path, const struct trace *trace);
+
+/*
+ * Calls one() for every recording that has expected results. The bundled ones; or the whole corpus where it is:
+ * $PVUSB_TRACES or ../shared/traces beside the sources (false when it is not there).
+ */
+typedef void trace_test_one(const char *recording, const char *expected, void *context);
+size_t trace_test_each_bundled(trace_test_one *one, void *context);
+bool trace_test_each_fetched(trace_test_one *one, void *context, size_t *found);
+const char *trace_test_corpus(void);
 
 /* Reads a file whole; the test ends when it is not there. */
 uint8_t *trace_test_load(const char *path, size_t *size);
