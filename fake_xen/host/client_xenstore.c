@@ -57,19 +57,26 @@ void client_events_drop(struct client *client)
 
 /* ---- messages ---- */
 
+/* Whether a whole message is in the buffer: 0, -EAGAIN, or the end of a machine that talks nonsense. */
+static int buffered(struct client *client, struct xsd_sockmsg *header)
+{
+    if (client->have < sizeof(*header))
+        return -EAGAIN;
+    memcpy(header, client->in, sizeof(*header));
+    if (header->len > XENSTORE_PAYLOAD_MAX)
+        return client_break(client);
+    return client->have >= sizeof(*header) + header->len ? 0 : -EAGAIN;
+}
+
 /*
  * Receives until one whole message is in the buffer. -EAGAIN, if not told to wait.
  */
 static int receive(struct client *client, bool wait, struct xsd_sockmsg *header)
 {
     for (;;) {
-        if (client->have >= sizeof(*header)) {
-            memcpy(header, client->in, sizeof(*header));
-            if (header->len > XENSTORE_PAYLOAD_MAX)
-                return client_break(client);
-            if (client->have >= sizeof(*header) + header->len)
-                return 0;
-        }
+        int rc = buffered(client, header);
+        if (rc != -EAGAIN)
+            return rc;
         ssize_t got = recv(client->store, client->in + client->have, sizeof(client->in) - client->have,
                            wait ? 0 : MSG_DONTWAIT);
         if (got < 0 && errno == EINTR)
@@ -87,6 +94,25 @@ static void consume(struct client *client, const struct xsd_sockmsg *header)
     size_t whole = sizeof(*header) + header->len;
     memmove(client->in, client->in + whole, client->have - whole);
     client->have -= whole;
+}
+
+/*
+ * What came along with an answer must not stay in the buffer: the socket is empty then, and nobody would be woken
+ * for it. Of half a message the rest is still to come.
+ */
+static int keep_buffered(struct client *client)
+{
+    struct xsd_sockmsg header;
+    int rc;
+    while (!(rc = buffered(client, &header))) {
+        if (header.type != XS_WATCH_EVENT)
+            return client_break(client);
+        rc = event_keep(client, (const char *)client->in + sizeof(header), header.len);
+        consume(client, &header);
+        if (rc)
+            return rc;
+    }
+    return rc == -EAGAIN ? 0 : rc;
 }
 
 static int send_all(struct client *client, const void *data, size_t size)
@@ -167,7 +193,8 @@ static ssize_t ask(struct client *client, const struct question *q, char *buf, s
     else
         memcpy(buf, payload, header.len);
     consume(client, &header);
-    return length;
+    rc = keep_buffered(client);
+    return rc ? rc : length;
 }
 
 /* A question whose answer is "OK". */
@@ -304,10 +331,7 @@ int client_xs_watch_read(struct xen *xen, char *path, char *token)
         rc = receive(client, false, &header);
         if (rc)
             return rc;
-        if (header.type != XS_WATCH_EVENT)
-            return client_break(client);
-        rc = event_keep(client, (const char *)client->in + sizeof(header), header.len);
-        consume(client, &header);
+        rc = keep_buffered(client);
         if (rc)
             return rc;
     }

@@ -21,6 +21,7 @@
 
 #include <xen/io/xs_wire.h>
 
+#include "../host/client.h"
 #include "../host/protocol.h"
 #include "machine_host.h"
 
@@ -80,6 +81,60 @@ static void test_host_after_a_dead_one(void **state)
     fakexen_host_close(host);
     fakexen_host_close(NULL);
     assert_int_equal(rmdir(dir), 0);
+}
+
+/* Whether a whole message waits in the client's own buffer, where no descriptor tells of it. */
+static bool hides_message(struct xen *xen)
+{
+    const struct client *client = (const struct client *)xen;
+    struct xsd_sockmsg header;
+    if (client->have < sizeof(header))
+        return false;
+    memcpy(&header, client->in, sizeof(header));
+    return client->have >= sizeof(header) + header.len;
+}
+
+/*
+ * xen_ops.h fd(): readable while a watch event waits, also one that came in the same packet as the answer to
+ * something else. Another process writes while we read, so that answers and events meet in every way.
+ */
+static void test_events_between_answers(void **state)
+{
+    enum { WRITES = 3000 };
+    struct test_machine *test = *state;
+    char buf[XEN_XS_PATH_MAX + 1];
+    char token[XEN_XS_TOKEN_MAX + 1];
+    struct xen *xen = machine_open(test, 0);
+    int events = 0;
+    assert_int_equal(CALL(xen, xs_write, 0, "/meet", "0", 1), 0);
+    assert_int_equal(CALL(xen, xs_watch, "/meet", "token"), 0);
+    pid_t writer = fork();
+    if (writer == 0) {
+        struct xen_machine *machine = NULL;
+        struct xen *other = NULL;
+        int rc = fakexen_client_machine_create(dir_of(test), &machine);
+        rc = rc ? rc : machine->ops->open(machine, 0, &other);
+        for (int i = 0; !rc && i < WRITES; i++)
+            rc = CALL(other, xs_write, 0, "/meet", i + 1 < WRITES ? "0" : "1", 1);
+        _exit(rc ? 1 : 0);
+    }
+    do {
+        assert_int_equal(CALL(xen, xs_read, 0, "/meet", buf, sizeof(buf)), 1);
+        assert_false(hides_message(xen));
+        if (readable(xen->ops->fd(xen)) && !CALL(xen, xs_watch_read, buf + 1, token))
+            events++;
+    } while (buf[0] == '0');
+    int status = 0;
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_int_equal(status, 0);
+    /* All events were sent before the last write was answered. */
+    while (events < WRITES + 1) {
+        assert_true(readable(xen->ops->fd(xen)));
+        assert_int_equal(CALL(xen, xs_watch_read, buf, token), 0);
+        events++;
+    }
+    assert_int_equal(CALL(xen, xs_watch_read, buf, token), -EAGAIN);
+    xen_close(xen);
 }
 
 /* xen_ops.h -EPIPE: every call that needs the machine, after it died; the descriptor wakes the waiter. */
@@ -456,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_host),
         HOST_TEST(test_second_host),
+        HOST_TEST(test_events_between_answers),
         cmocka_unit_test(test_host_after_a_dead_one),
         cmocka_unit_test(test_host_death),
         HOST_TEST(test_descriptor),
