@@ -210,10 +210,8 @@ static void return_slots(struct front *front)
         }
         struct hcd_urb *urb = slot->urb;
         front_slot_free(front, slot);
-        if (urb) {
-            urb->actual = 0;
+        if (urb)
             front_giveback(front, urb, -ESHUTDOWN);
-        }
     }
 }
 
