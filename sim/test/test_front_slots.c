@@ -455,6 +455,13 @@ static void test_front_slots_take_back_unlinked(void **state)
         assert_int_equal(urb->status, -ENOENT);
         assert_int_equal(urb->actual, when == 1 ? 64 : 0);
         frig_answer(frig, hog.unlink.id, 0, 0);
+        frig_answer(frig, hog.on_ring[0].id, 0, 512);
+        struct usbif_urb_request request;
+        while (raw_back_take(&frig->back, &request))
+            frig_answer(frig, request.id, 0, 512);
+        frig->nr_done = 0;
+        assert_int_equal(frig_submit(frig, urb), 0); /* from its beginning */
+        assert_int_equal(frig_take(frig).buffer_length, 512);
         frig_dispose(frig);
     }
 }

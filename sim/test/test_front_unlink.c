@@ -109,6 +109,8 @@ static void test_front_unlink_waiting(void **state)
     fill(&frig, urb, id);
     for (unsigned int i = 0; i < 3; i++) {
         waiting[i] = frig_control(&frig, get_descriptor, frig.buffer);
+        waiting[i].actual = 99; /* of an earlier use */
+        waiting[i].error_count = 99;
         assert_int_equal(frig_submit(&frig, &waiting[i]), 0);
     }
     uint32_t prod = frig.back.urb->req_prod;
@@ -118,6 +120,7 @@ static void test_front_unlink_waiting(void **state)
     assert_int_equal(waiting[2].status, -ENOENT);
     assert_int_equal(waiting[0].status, -ECONNRESET);
     assert_int_equal(waiting[0].actual, 0);
+    assert_int_equal(waiting[0].error_count, 0);
     assert_int_equal(frig_unlink(&frig, &waiting[0], -ENOENT), -EINVAL);
     frig_run(&frig);
     assert_int_equal(frig.back.urb->req_prod, prod);
@@ -179,6 +182,11 @@ static void test_front_unlink_overtaken(void **state)
     frig_run(&frig);
     assert_int_equal(frig.nr_done, 2);
     assert_int_equal(urb[1].status, -ENOENT);
+    frig_expect_no_request(&frig);
+    assert_int_equal(frig_submit(&frig, &urb[1]), 0);
+    struct usbif_urb_request request = frig_take(&frig);
+    assert_int_equal(request.id, id[1]); /* the same slot, which nobody wants back any more */
+    assert_int_equal(request.pipe & 0x20, 0);
     frig_expect_no_request(&frig);
     assert_int_equal(frig_unlink(&frig, &urb[3], -ENOENT), 0);
     assert_int_equal(frig_take(&frig).u.unlink.unlink_id, id[3]);
