@@ -231,7 +231,7 @@ static bool release_page(struct front *front, void **page, grant_ref_t *ref, boo
     return true;
 }
 
-/* Gives back what make_rings() took; from the deadline on what the backend still maps is only kept from use. */
+/* Gives back what make_rings() took; what the backend still maps at the deadline is kept from use. */
 void front_release_rings(struct front *front)
 {
     bool late = front->now_ns >= front->close_deadline_ns;
@@ -257,8 +257,8 @@ void front_advance_close(struct front *front)
     if (front->used > 0)
         return;
     /*
-     * The backend must have unmapped before the pages go; while it is Connected it has not even begun. A frontend
-     * without rings waits too, as some backends follow only Closing (rules BUS-13, BUS-21).
+     * The backend must have unmapped before the pages go; while it is Connected it has not even begun. A
+     * frontend without rings waits too, as some backends follow only Closing (rules BUS-13, BUS-21).
      */
     if (!backend_left(front))
         return;

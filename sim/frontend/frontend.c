@@ -204,7 +204,8 @@ static void take_plug_events(struct front *front)
 static void take_events(struct front *front)
 {
     evtchn_port_t port;
-    for (unsigned int i = 0; i < EVENTS_PER_STEP && !front->xen->ops->evtchn_pending(front->xen, &port); i++) {
+    for (unsigned int i = 0; i < EVENTS_PER_STEP && !front->xen->ops->evtchn_pending(front->xen, &port);
+         i++) {
         if (port != front->evtchn)
             continue; /* a channel of before a reconnect */
         if (front->state == XenbusStateConnected)

@@ -130,7 +130,7 @@ void front_slot_free(struct front *front, struct front_slot *slot);
 
 /* memory.c: pages that can be granted */
 int front_memory_alloc(struct front *front, unsigned int pages, void **out);
-/* By the address that alloc gave. With abandoned grants inside, it is freed once they have ended. NULL is allowed. */
+/* By the address that alloc gave; freed once no abandoned grant is left inside. NULL is allowed. */
 void front_memory_free(struct front *front, void *addr);
 bool front_memory_holds(const struct front *front, const void *addr, uint32_t length);
 /* A grant of memory of alloc that cannot be ended yet. */

@@ -40,8 +40,8 @@ bool front_queue_remove(struct front *front, struct hcd_urb *urb)
 }
 
 /*
- * An endpoint that gives up a slot starts nothing until it has: what it gives up must be first on the ring again.
- * For the same reason it gives up one at a time.
+ * An endpoint that gives up a slot starts nothing until it has: what it gives up must be first on the ring
+ * again. For the same reason it gives up one at a time.
  */
 static bool giving_up(const struct front *front, const struct hcd_urb *urb)
 {
@@ -146,7 +146,7 @@ static bool newest_of_endpoint(const struct front *front, const struct front_slo
     return true;
 }
 
-/* The first that waits for an endpoint without any slot, whoever holds the slots: idle INs, or an OUT that is stuck. */
+/* The first that waits for an endpoint without any slot; idle INs hold the slots, or OUTs that are stuck. */
 static struct hcd_urb *starving(const struct front *front)
 {
     if (may_start(front, FRONT_DATA_IN))
@@ -158,8 +158,8 @@ static struct hcd_urb *starving(const struct front *front)
 }
 
 /*
- * The endpoint with most slots gives up its newest, so that its order stays; among endpoints with equally many
- * the one whose newest is oldest.
+ * The endpoint with most slots gives up its newest, so that its order stays; among endpoints with equally
+ * many the one whose newest is oldest.
  */
 static struct front_slot *to_take_back(struct front *front)
 {
@@ -168,8 +168,8 @@ static struct front_slot *to_take_back(struct front *front)
     for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
         struct front_slot *slot = &front->slot[i];
         if (slot->use != SLOT_URB || front_class_of(slot->urb) != FRONT_DATA_IN ||
-            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked || giving_up(front, slot->urb) ||
-            !newest_of_endpoint(front, slot))
+            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked ||
+            giving_up(front, slot->urb) || !newest_of_endpoint(front, slot))
             continue;
         unsigned int count = slots_of(front, slot->urb);
         if (count > best_count || (best && count == best_count && slot->order < best->order)) {
@@ -191,7 +191,7 @@ void front_check_starvation(struct front *front)
         front->starving_since_ns = front->now_ns;
     if (front->now_ns < front->starving_since_ns + FRONT_STARVE_NS)
         return;
-    front->starving_since_ns = front->now_ns; /* the next turn is due even if the backend does not answer this one */
+    front->starving_since_ns = front->now_ns; /* the next turn comes even if this one is not answered */
     struct front_slot *slot = to_take_back(front);
     if (!slot)
         return;

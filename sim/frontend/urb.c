@@ -83,7 +83,8 @@ static int fill_request(struct front *front, struct front_slot *slot, const stru
                         struct usbif_urb_request *request)
 {
     uint32_t length = urb->length - urb->hcd_done;
-    int n = grant_buffer(front, slot, request, 0, (const uint8_t *)urb->buffer + urb->hcd_done, length, !urb->in);
+    const uint8_t *from = urb->buffer ? (const uint8_t *)urb->buffer + urb->hcd_done : NULL;
+    int n = grant_buffer(front, slot, request, 0, from, length, !urb->in);
     if (n < 0)
         return n;
     request->nr_buffer_segs = (uint16_t)n;
@@ -202,7 +203,10 @@ static int status_to_errno(int32_t status)
 /* Linux's MAX_ERRNO: what a packet's status can be besides 0 (rule ISO-06 names no set). */
 #define ISO_ERRNO_MAX 4095
 
-/* Copies the descriptors out once; only lengths that fit their packet and statuses that are errors are believed. */
+/*
+ * Copies the descriptors out once; only lengths that fit their packet and statuses that are errors are
+ * believed.
+ */
 static void iso_results(struct hcd_urb *urb, const struct pvusb_iso_desc *bounce)
 {
     for (unsigned int i = 0; i < urb->nr_packets; i++) {
