@@ -16,7 +16,7 @@ struct frig {
     struct rig rig;
     struct raw_back back;
     struct hcd *hcd;
-    uint8_t *buffer; /* FRIG_BUFFER bytes that transfers can use */
+    uint8_t *buffer;                     /* FRIG_BUFFER bytes that transfers can use */
     struct hcd_urb *done[FRIG_DONE_MAX]; /* in order of completion; an URB twice if completed twice */
     unsigned int nr_done;
     void (*on_complete)(struct frig *frig, struct hcd_urb *urb); /* called inside complete(), if set */
@@ -34,8 +34,8 @@ void frig_advance(struct frig *frig, uint64_t ns);
 /* The backend's orderly part of a close: unmap, state 6. */
 void frig_back_leaves(struct frig *frig);
 /*
- * Closes if need be, and ends all. Asserts that the frontend gave everything back before its handle was closed,
- * which it can once the backend has unmapped.
+ * Closes if need be, and ends all. Asserts that the frontend gave everything back before its handle was
+ * closed, which it can once the backend has unmapped.
  */
 void frig_dispose(struct frig *frig);
 /* Ends all at once, as after a crash of the backend. */

@@ -31,7 +31,7 @@ struct raw_back {
     evtchn_port_t evtchn; /* 0 while not bound */
     uint32_t req_cons;    /* of the URB ring */
     uint32_t rsp_prod;
-    uint32_t conn_cons; /* of the connection ring, both ways: each event uses up one request */
+    uint32_t conn_cons;  /* of the connection ring, both ways: each event uses up one request */
     unsigned int events; /* taken from the channel */
 };
 
@@ -43,7 +43,9 @@ void raw_back_dispose(struct raw_back *back);
 void raw_back_state(struct raw_back *back, enum xenbus_state state);
 /* What the frontend's state node says; Unknown if missing. */
 enum xenbus_state raw_back_frontend_state(struct raw_back *back);
-/* Reads the frontend's nodes, maps both rings, binds the channel. 0, or the errno of the first that failed. */
+/*
+ * Reads the frontend's nodes, maps both rings, binds the channel. 0, or the errno of the first that failed.
+ */
 int raw_back_map(struct raw_back *back);
 /* Unmaps what is mapped and closes the channel. */
 void raw_back_unmap(struct raw_back *back);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Goal: however a connection ends, every URB returns once, pages stay safe, time is bounded; then a new one begins. */
+/*
+ * Goal: however a connection ends, every URB returns once, pages stay safe, time is bounded; then a new one
+ * begins.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +44,8 @@ static void take_off(struct frig *frig, struct flight *flight)
     assert_int_equal(frig_submit(frig, &flight->in), 0);
     assert_int_equal(frig_submit(frig, &flight->out), 0);
     for (unsigned int i = 0; i < 15; i++) {
-        flight->control[i] = frig_control(frig, (const uint8_t[8]){0x80, 6, 0, 1, 0, 0, 8, 0}, frig->buffer + 16384);
+        flight->control[i] =
+            frig_control(frig, (const uint8_t[8]){0x80, 6, 0, 1, 0, 0, 8, 0}, frig->buffer + 16384);
         assert_int_equal(frig_submit(frig, &flight->control[i]), 0);
     }
     frig_run(frig);
@@ -128,7 +132,8 @@ static void test_front_close_late_answer(void **state)
     raw_back_state(&frig.back, XenbusStateClosing); /* unmaps after that */
     frig_run(&frig);
     expect_landed(&frig, &flight, -ESHUTDOWN);
-    assert_int_equal(raw_back_frontend_state(&frig.back), XenbusStateClosing); /* the rings are still mapped */
+    assert_int_equal(raw_back_frontend_state(&frig.back),
+                     XenbusStateClosing); /* the rings are still mapped */
     raw_back_unmap(&frig.back);
     raw_back_state(&frig.back, XenbusStateClosed);
     frig_run(&frig);
@@ -159,7 +164,9 @@ static void take_hostages(struct frig *frig, struct hostage *h)
     }
 }
 
-/* Rules BUS-19, LIF-03, SEC-09: bounded by 5 s; what is mapped is not used again before the backend lets go. */
+/*
+ * Rules BUS-19, LIF-03, SEC-09: bounded by 5 s; what is mapped is not used again before the backend lets go.
+ */
 static void test_front_close_never_unmaps(void **state)
 {
     struct frig frig;
@@ -230,7 +237,9 @@ static void test_front_close_reconnect_while_held(void **state)
     frig_dispose(&frig);
 }
 
-/* Rules BUS-12, SEG-11: a backend that closes before it unmaps: each URB returns when its own pages are free. */
+/*
+ * Rules BUS-12, SEG-11: a backend that closes before it unmaps: each URB returns when its own pages are free.
+ */
 static void test_front_close_unmaps_slowly(void **state)
 {
     struct frig frig;
@@ -338,7 +347,9 @@ static void test_front_close_beats_reconnect(void **state)
     frig_dispose(&frig);
 }
 
-/* Rule BUS-21: the state node of a predecessor that died is walked back, at the backend's pace or 5 s a step. */
+/*
+ * Rule BUS-21: the state node of a predecessor that died is walked back, at the backend's pace or 5 s a step.
+ */
 static void test_front_close_predecessor(void **state)
 {
     static const char *const left[] = {"2", "3", "4", "5", "6", "7", "8"};
@@ -401,7 +412,10 @@ static void test_front_close_destroy(void **state)
     }
 }
 
-/* The machine ends (xen_ops.h: -EPIPE): URBs return once, the guest sees its ports empty and may free its memory. */
+/*
+ * The machine ends (xen_ops.h: -EPIPE): URBs return once, the guest sees its ports empty and may free its
+ * memory.
+ */
 static void test_front_close_machine_gone(void **state)
 {
     struct frig frig;
@@ -456,12 +470,17 @@ static void test_front_close_callbacks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_front_close_backend_goes),  cmocka_unit_test(test_front_close_late_answer),
-        cmocka_unit_test(test_front_close_never_unmaps),  cmocka_unit_test(test_front_close_reconnect_while_held),
+        cmocka_unit_test(test_front_close_backend_goes),
+        cmocka_unit_test(test_front_close_late_answer),
+        cmocka_unit_test(test_front_close_never_unmaps),
+        cmocka_unit_test(test_front_close_reconnect_while_held),
         cmocka_unit_test(test_front_close_unmaps_slowly),
-        cmocka_unit_test(test_front_close_after_idling),  cmocka_unit_test(test_front_close_reconnect),
-        cmocka_unit_test(test_front_close_beats_reconnect), cmocka_unit_test(test_front_close_predecessor),
-        cmocka_unit_test(test_front_close_destroy),       cmocka_unit_test(test_front_close_machine_gone),
+        cmocka_unit_test(test_front_close_after_idling),
+        cmocka_unit_test(test_front_close_reconnect),
+        cmocka_unit_test(test_front_close_beats_reconnect),
+        cmocka_unit_test(test_front_close_predecessor),
+        cmocka_unit_test(test_front_close_destroy),
+        cmocka_unit_test(test_front_close_machine_gone),
         cmocka_unit_test(test_front_close_callbacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

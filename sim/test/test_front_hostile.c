@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: whatever a backend writes, the frontend names the violation, tells the toolstack, gives every URB back once,
- * and loses nothing (rules MAL-60 to MAL-72, LIF-08, SEC-09).
+ * Goal: whatever a backend writes, the frontend names the violation, tells the toolstack, gives every URB
+ * back once, and loses nothing (rules MAL-60 to MAL-72, LIF-08, SEC-09).
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -25,8 +25,9 @@ struct traffic {
     struct pvusb_iso_desc packet;
     struct hcd_urb unlinked;
     struct hcd_urb control[15];
-    struct usbif_urb_request request[16]; /* on the ring, in order: bulk, iso, unlinked, its unlink, 11 controls */
-    uint8_t *held; /* what the attack keeps mapped */
+    struct usbif_urb_request
+        request[16]; /* on the ring, in order: bulk, iso, unlinked, its unlink, 11 controls */
+    uint8_t *held;   /* what the attack keeps mapped */
 };
 
 enum { ALL = 18 };
@@ -101,7 +102,9 @@ static void conn_rsp_prod(struct traffic *t, uint32_t value)
     raw_back_notify(&t->frig.back);
 }
 
-/* Rule MAL-65: segment `which` of the first request (0, 1) or the descriptors of the second (2) stays mapped. */
+/*
+ * Rule MAL-65: segment `which` of the first request (0, 1) or the descriptors of the second (2) stays mapped.
+ */
 static void still_mapped(struct traffic *t, uint32_t which)
 {
     struct usbif_urb_request *request = &t->request[which == 2];
@@ -184,7 +187,10 @@ static void let_go(struct traffic *t)
     t->held = NULL;
 }
 
-/* The rules are in the table; after each attack the backend leaves at once, or lies for 5 s, or 5 s with pages held. */
+/*
+ * The rules are in the table; after each attack the backend leaves at once, or lies for 5 s, or 5 s with
+ * pages held.
+ */
 static void test_front_hostile_attacks(void **state)
 {
     (void)state;
@@ -197,7 +203,8 @@ static void test_front_hostile_attacks(void **state)
         attack->run(&t, attack->value);
         frig_run(frig);
         if (front_verdict(frig->rig.front) != attack->verdict)
-            fail_msg("%s %u: %s", attack->rule, attack->value, pvusb_verdict_name(front_verdict(frig->rig.front)));
+            fail_msg("%s %u: %s", attack->rule, attack->value,
+                     pvusb_verdict_name(front_verdict(frig->rig.front)));
         snprintf(error, sizeof(error), "71 protocol violated by the backend: %s", attack->name);
         assert_string_equal(rig_node(&frig->rig, ERROR), error);
         assert_int_equal(raw_back_frontend_state(&frig->back), XenbusStateClosing);
@@ -365,9 +372,9 @@ static void test_front_hostile_storm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_front_hostile_attacks),  cmocka_unit_test(test_front_hostile_good_events),
-        cmocka_unit_test(test_front_hostile_twice),    cmocka_unit_test(test_front_hostile_silence),
-        cmocka_unit_test(test_front_hostile_early),    cmocka_unit_test(test_front_hostile_scribble),
+        cmocka_unit_test(test_front_hostile_attacks), cmocka_unit_test(test_front_hostile_good_events),
+        cmocka_unit_test(test_front_hostile_twice),   cmocka_unit_test(test_front_hostile_silence),
+        cmocka_unit_test(test_front_hostile_early),   cmocka_unit_test(test_front_hostile_scribble),
         cmocka_unit_test(test_front_hostile_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: the root hub is what USB 2.0 chapter 11 says (section 15 of the rules, without Linux's departures), and plug
- * events show up in it however they come (section 4).
+ * Goal: the root hub is what USB 2.0 chapter 11 says (section 15 of the rules, without Linux's departures),
+ * and plug events show up in it however they come (section 4).
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -15,7 +15,17 @@
 
 #define MS UINT64_C(1000000)
 
-enum { ENABLE = 1, SUSPEND = 2, RESET = 4, POWER = 8, C_CONNECTION = 16, C_ENABLE, C_SUSPEND, C_OVER, C_RESET };
+enum {
+    ENABLE = 1,
+    SUSPEND = 2,
+    RESET = 4,
+    POWER = 8,
+    C_CONNECTION = 16,
+    C_ENABLE,
+    C_SUSPEND,
+    C_OVER,
+    C_RESET
+};
 
 static int set(struct frig *frig, uint16_t port, uint16_t feature)
 {
@@ -176,58 +186,160 @@ struct story {
 
 static const struct story stories[] = {
     {"HUB-06, CONN-17: power, then each speed",
-     {{PLUG, 3, 0}, {SET, POWER, 0x10501}, {PLUG, 0, 0x10100}, {PLUG, 2, 0x10101}, {PLUG, 0, 0x10100},
-      {PLUG, 1, 0x10301}, {SET, POWER, 0x10301}}},
+     {{PLUG, 3, 0},
+      {SET, POWER, 0x10501},
+      {PLUG, 0, 0x10100},
+      {PLUG, 2, 0x10101},
+      {PLUG, 0, 0x10100},
+      {PLUG, 1, 0x10301},
+      {SET, POWER, 0x10301}}},
     {"HUB-06: power first", {{SET, POWER, 0x100}, {PLUG, 1, 0x10301}, {CLEAR, C_CONNECTION, 0x301}}},
     {"CONN-17: gone again before power", {{PLUG, 3, 0}, {PLUG, 0, 0}, {SET, POWER, 0x100}}},
     {"HUB-08: a power cycle keeps the device",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {CLEAR, C_CONNECTION, 0x501}, {CLEAR, POWER, 0}, {SET, POWER, 0x10501}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {CLEAR, C_CONNECTION, 0x501},
+      {CLEAR, POWER, 0},
+      {SET, POWER, 0x10501}}},
     {"HUB-08: power off clears every change",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110503}, {CLEAR, POWER, 0},
-      {PLUG, 0, 0}, {SET, POWER, 0x100}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110503},
+      {CLEAR, POWER, 0},
+      {PLUG, 0, 0},
+      {SET, POWER, 0x100}}},
     {"HUB-08: power off ends a reset and a resume",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {CLEAR, POWER, 0}, {WAIT_MS, 50, 0},
-      {SET, POWER, 0x10501}, {WAIT_MS, 50, 0x10501}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {CLEAR, POWER, 0},
+      {WAIT_MS, 50, 0},
+      {SET, POWER, 0x10501},
+      {WAIT_MS, 50, 0x10501}}},
     {"HUB-09: reset, high speed",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {CLEAR, C_CONNECTION, 0x501}, {SET, RESET, 0x111}, {WAIT_MS, 9, 0x111},
-      {WAIT_MS, 1, 0x100503}, {CLEAR, C_RESET, 0x503}, {WAIT_MS, 50, 0x503}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {CLEAR, C_CONNECTION, 0x501},
+      {SET, RESET, 0x111},
+      {WAIT_MS, 9, 0x111},
+      {WAIT_MS, 1, 0x100503},
+      {CLEAR, C_RESET, 0x503},
+      {WAIT_MS, 50, 0x503}}},
     {"HUB-09: reset, full speed",
-     {{SET, POWER, 0x100}, {PLUG, 2, 0x10101}, {CLEAR, C_CONNECTION, 0x101}, {SET, RESET, 0x111}, {WAIT_MS, 10, 0x100103}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 2, 0x10101},
+      {CLEAR, C_CONNECTION, 0x101},
+      {SET, RESET, 0x111},
+      {WAIT_MS, 10, 0x100103}}},
     {"HUB-09: reset, low speed",
-     {{SET, POWER, 0x100}, {PLUG, 1, 0x10301}, {CLEAR, C_CONNECTION, 0x301}, {SET, RESET, 0x111}, {WAIT_MS, 10, 0x100303}}},
-    {"HUB-09: reset begins anew", {{SET, POWER, 0x100}, {SET, RESET, 0x110}, {WAIT_MS, 9, 0x110}, {SET, RESET, 0x110},
-      {WAIT_MS, 9, 0x110}, {WAIT_MS, 1, 0x100100}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 1, 0x10301},
+      {CLEAR, C_CONNECTION, 0x301},
+      {SET, RESET, 0x111},
+      {WAIT_MS, 10, 0x100303}}},
+    {"HUB-09: reset begins anew",
+     {{SET, POWER, 0x100},
+      {SET, RESET, 0x110},
+      {WAIT_MS, 9, 0x110},
+      {SET, RESET, 0x110},
+      {WAIT_MS, 9, 0x110},
+      {WAIT_MS, 1, 0x100100}}},
     {"HUB-10: reset of an empty port", {{SET, POWER, 0x100}, {SET, RESET, 0x110}, {WAIT_MS, 10, 0x100100}}},
     {"HUB-12: disable, also a suspended port and a resume",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110503}, {CLEAR, ENABLE, 0x110501},
-      {SET, RESET, 0x110111}, {WAIT_MS, 10, 0x110503}, {SET, SUSPEND, 0x110507}, {CLEAR, SUSPEND, 0x110507},
-      {CLEAR, ENABLE, 0x110501}, {WAIT_MS, 50, 0x110501}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110503},
+      {CLEAR, ENABLE, 0x110501},
+      {SET, RESET, 0x110111},
+      {WAIT_MS, 10, 0x110503},
+      {SET, SUSPEND, 0x110507},
+      {CLEAR, SUSPEND, 0x110507},
+      {CLEAR, ENABLE, 0x110501},
+      {WAIT_MS, 50, 0x110501}}},
     {"HUB-13, HUB-15: an empty port, or one not enabled, is not suspended",
-     {{SET, POWER, 0x100}, {SET, SUSPEND, 0x100}, {SET, RESET, 0x110}, {WAIT_MS, 10, 0x100100}, {PLUG, 3, 0x110501},
-      {SET, SUSPEND, 0x110501}, {CLEAR, SUSPEND, 0x110501}, {WAIT_MS, 50, 0x110501}}},
+     {{SET, POWER, 0x100},
+      {SET, SUSPEND, 0x100},
+      {SET, RESET, 0x110},
+      {WAIT_MS, 10, 0x100100},
+      {PLUG, 3, 0x110501},
+      {SET, SUSPEND, 0x110501},
+      {CLEAR, SUSPEND, 0x110501},
+      {WAIT_MS, 50, 0x110501}}},
     {"HUB-14: suspend and resume, told once",
-     {{SET, POWER, 0x100}, {PLUG, 2, 0x10101}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110103}, {SET, SUSPEND, 0x110107},
-      {CLEAR, SUSPEND, 0x110107}, {WAIT_MS, 19, 0x110107}, {WAIT_MS, 1, 0x150103}, {CLEAR, C_SUSPEND, 0x110103},
-      {WAIT_MS, 50, 0x110103}, {CLEAR, SUSPEND, 0x110103}, {WAIT_MS, 50, 0x110103}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 2, 0x10101},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110103},
+      {SET, SUSPEND, 0x110107},
+      {CLEAR, SUSPEND, 0x110107},
+      {WAIT_MS, 19, 0x110107},
+      {WAIT_MS, 1, 0x150103},
+      {CLEAR, C_SUSPEND, 0x110103},
+      {WAIT_MS, 50, 0x110103},
+      {CLEAR, SUSPEND, 0x110103},
+      {WAIT_MS, 50, 0x110103}}},
     {"HUB-09: reset wakes a suspended port",
-     {{SET, POWER, 0x100}, {PLUG, 2, 0x10101}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110103}, {SET, SUSPEND, 0x110107},
-      {CLEAR, SUSPEND, 0x110107}, {SET, RESET, 0x110111}, {WAIT_MS, 50, 0x110103}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 2, 0x10101},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110103},
+      {SET, SUSPEND, 0x110107},
+      {CLEAR, SUSPEND, 0x110107},
+      {SET, RESET, 0x110111},
+      {WAIT_MS, 50, 0x110103}}},
     {"HUB-16: unplug of an enabled port",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110503}, {CLEAR, C_CONNECTION, 0x100503},
-      {CLEAR, C_RESET, 0x503}, {SET, SUSPEND, 0x507}, {PLUG, 0, 0x10100}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110503},
+      {CLEAR, C_CONNECTION, 0x100503},
+      {CLEAR, C_RESET, 0x503},
+      {SET, SUSPEND, 0x507},
+      {PLUG, 0, 0x10100}}},
     {"HUB-16: unplug ends a reset and a resume",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {PLUG, 0, 0x10100}, {WAIT_MS, 50, 0x10100},
-      {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110503}, {SET, SUSPEND, 0x110507},
-      {CLEAR, SUSPEND, 0x110507}, {PLUG, 0, 0x110100}, {WAIT_MS, 50, 0x110100}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {PLUG, 0, 0x10100},
+      {WAIT_MS, 50, 0x10100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110503},
+      {SET, SUSPEND, 0x110507},
+      {CLEAR, SUSPEND, 0x110507},
+      {PLUG, 0, 0x110100},
+      {WAIT_MS, 50, 0x110100}}},
     {"CONN-09, CONN-10: repeated events",
-     {{PLUG, 0, 0}, {SET, POWER, 0x100}, {PLUG, 0, 0x100}, {PLUG, 3, 0x10501}, {CLEAR, C_CONNECTION, 0x501},
-      {PLUG, 3, 0x501}, {SET, RESET, 0x111}, {WAIT_MS, 10, 0x100503}, {PLUG, 3, 0x100503}}},
+     {{PLUG, 0, 0},
+      {SET, POWER, 0x100},
+      {PLUG, 0, 0x100},
+      {PLUG, 3, 0x10501},
+      {CLEAR, C_CONNECTION, 0x501},
+      {PLUG, 3, 0x501},
+      {SET, RESET, 0x111},
+      {WAIT_MS, 10, 0x100503},
+      {PLUG, 3, 0x100503}}},
     {"CONN-12: another speed without a 0 between is another device",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110503}, {CLEAR, C_CONNECTION, 0x100503},
-      {CLEAR, C_RESET, 0x503}, {PLUG, 2, 0x10101}, {PLUG, 1, 0x10301}, {PLUG, 3, 0x10501}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110503},
+      {CLEAR, C_CONNECTION, 0x100503},
+      {CLEAR, C_RESET, 0x503},
+      {PLUG, 2, 0x10101},
+      {PLUG, 1, 0x10301},
+      {PLUG, 3, 0x10501}}},
     {"CONN-11: gone and back with the same speed",
-     {{SET, POWER, 0x100}, {PLUG, 3, 0x10501}, {SET, RESET, 0x10111}, {WAIT_MS, 10, 0x110503}, {CLEAR, C_CONNECTION, 0x100503},
-      {CLEAR, C_RESET, 0x503}, {PLUG, 0, 0x10100}, {PLUG, 3, 0x10501}}},
+     {{SET, POWER, 0x100},
+      {PLUG, 3, 0x10501},
+      {SET, RESET, 0x10111},
+      {WAIT_MS, 10, 0x110503},
+      {CLEAR, C_CONNECTION, 0x100503},
+      {CLEAR, C_RESET, 0x503},
+      {PLUG, 0, 0x10100},
+      {PLUG, 3, 0x10501}}},
 };
 
 static void take_step(struct frig *frig, uint8_t port, const struct step *step)
@@ -248,7 +360,10 @@ static void take_step(struct frig *frig, uint8_t port, const struct step *step)
     }
 }
 
-/* The rules are in the table. Once with a driver that steps in between, once without: the time of a request counts. */
+/*
+ * The rules are in the table. Once with a driver that steps in between, once without: the time of a request
+ * counts.
+ */
 static void test_front_hub_stories(void **state)
 {
     (void)state;
@@ -271,7 +386,10 @@ static void test_front_hub_stories(void **state)
     }
 }
 
-/* frontend.h: the ends of a reset and a resume are due by themselves, once; HUB-24: and are seen without asking. */
+/*
+ * frontend.h: the ends of a reset and a resume are due by themselves, once; HUB-24: and are seen without
+ * asking.
+ */
 static void test_front_hub_deadlines(void **state)
 {
     struct frig frig;
@@ -301,7 +419,10 @@ static void test_front_hub_deadlines(void **state)
 
 /* ---- plug events ---- */
 
-/* Rules CONN-03, CONN-06, CONN-07, MAL-70: each event is re-posted with its id and wakes nobody; the ring goes round. */
+/*
+ * Rules CONN-03, CONN-06, CONN-07, MAL-70: each event is re-posted with its id and wakes nobody; the ring
+ * goes round.
+ */
 static void test_front_hub_reposts(void **state)
 {
     struct frig frig;
@@ -310,7 +431,8 @@ static void test_front_hub_reposts(void **state)
     frig.back.events = 0;
     for (unsigned int i = 0; i < 3000; i++) {
         uint16_t id = (uint16_t)(i * 2654435761u >> 7);
-        raw_back_plug_raw(&frig.back, (struct usbif_conn_response){.id = id, .portnum = (uint8_t)(i % 31 + 1),
+        raw_back_plug_raw(&frig.back, (struct usbif_conn_response){.id = id,
+                                                                   .portnum = (uint8_t)(i % 31 + 1),
                                                                    .speed = (uint8_t)(i % 4)});
         frig_run(&frig);
         assert_int_equal(frig.back.conn->req_prod, 513 + i);
@@ -342,7 +464,9 @@ static void test_front_hub_burst(void **state)
     finish(&frig);
 }
 
-/* Rules HUB-16, LIF-08, BUS-14: a closed controller has empty ports, a new connection begins without power. */
+/*
+ * Rules HUB-16, LIF-08, BUS-14: a closed controller has empty ports, a new connection begins without power.
+ */
 static void test_front_hub_close(void **state)
 {
     struct frig frig;
@@ -370,10 +494,10 @@ static void test_front_hub_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_front_hub_sizes),     cmocka_unit_test(test_front_hub_bitmap),
-        cmocka_unit_test(test_front_hub_requests),  cmocka_unit_test(test_front_hub_features),
-        cmocka_unit_test(test_front_hub_stories),   cmocka_unit_test(test_front_hub_deadlines),
-        cmocka_unit_test(test_front_hub_reposts),   cmocka_unit_test(test_front_hub_burst),
+        cmocka_unit_test(test_front_hub_sizes),    cmocka_unit_test(test_front_hub_bitmap),
+        cmocka_unit_test(test_front_hub_requests), cmocka_unit_test(test_front_hub_features),
+        cmocka_unit_test(test_front_hub_stories),  cmocka_unit_test(test_front_hub_deadlines),
+        cmocka_unit_test(test_front_hub_reposts),  cmocka_unit_test(test_front_hub_burst),
         cmocka_unit_test(test_front_hub_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Goal: isochronous requests carry their descriptors and nothing else, and a hostile answer stays inside them. */
+/*
+ * Goal: isochronous requests carry their descriptors and nothing else, and a hostile answer stays inside
+ * them.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,8 +36,9 @@ static void test_front_iso_layout(void **state)
         int rc;
         uint16_t data_segs;
     } row[] = {
-        {1, 0, 0, 0, 0},       {1, 100, 0, 0, 1},      {8, 192, 4000, 0, 2},  {256, 16, 0, 0, 1}, {256, 240, 0, 0, 15},
-        {20, 3072, 0, 0, 15},  {20, 3072, 1, -EMSGSIZE, 0}, {32, 3072, 0, -EMSGSIZE, 0}, {32, 1920, 0, 0, 15},
+        {1, 0, 0, 0, 0},      {1, 100, 0, 0, 1},    {8, 192, 4000, 0, 2},        {256, 16, 0, 0, 1},
+        {256, 240, 0, 0, 15}, {20, 3072, 0, 0, 15}, {20, 3072, 1, -EMSGSIZE, 0}, {32, 3072, 0, -EMSGSIZE, 0},
+        {32, 1920, 0, 0, 15},
     };
     static struct pvusb_iso_desc packets[256];
     struct frig frig;
@@ -43,7 +47,7 @@ static void test_front_iso_layout(void **state)
         const bool in = i & 1;
         const uint16_t count = row[i / 2].packets;
         uint8_t *page;
-        frig_start(&frig, 2, 4); /* fresh pages: what is not ours is zero */
+        frig_start(&frig, 2, 4);                /* fresh pages: what is not ours is zero */
         memset(packets, 0xee, sizeof(packets)); /* the guest's neighbouring bytes */
         struct hcd_urb urb = iso_urb(&frig, in, packets, count, row[i / 2].each);
         urb.buffer = frig.buffer + row[i / 2].offset;
@@ -56,7 +60,8 @@ static void test_front_iso_layout(void **state)
             assert_int_equal(request.seg[row[i / 2].data_segs].offset, 0);
             assert_int_equal(request.seg[row[i / 2].data_segs].length, 16u * count);
             /* Written by the backend whatever the direction of the data. */
-            assert_int_equal(raw_back_map_segments(&frig.back, &request, row[i / 2].data_segs, 1, true, &page), 0);
+            assert_int_equal(
+                raw_back_map_segments(&frig.back, &request, row[i / 2].data_segs, 1, true, &page), 0);
             const struct raw_iso *desc = (const struct raw_iso *)page;
             for (unsigned int p = 0; p < count; p++) {
                 assert_int_equal(desc[p].word[0], p * row[i / 2].each);
@@ -82,12 +87,9 @@ static void test_front_iso_results(void **state)
         uint32_t expected_actual;
         int32_t expected_status;
     } row[] = {
-        {100, 0, 100, 0},          {0, 0, 0, 0},
-        {101, 0, 100, 0},          {UINT32_MAX, 0, 100, 0},
-        {0x80000000u, 0, 100, 0},  {0, -18, 0, -18},
-        {50, -71, 50, -71},        {0, -4095, 0, -4095},
-        {0, -4096, 0, -EPROTO},    {7, 1, 7, -EPROTO},
-        {0, INT32_MIN, 0, -EPROTO}, {0, INT32_MAX, 0, -EPROTO},
+        {100, 0, 100, 0},         {0, 0, 0, 0},       {101, 0, 100, 0},           {UINT32_MAX, 0, 100, 0},
+        {0x80000000u, 0, 100, 0}, {0, -18, 0, -18},   {50, -71, 50, -71},         {0, -4095, 0, -4095},
+        {0, -4096, 0, -EPROTO},   {7, 1, 7, -EPROTO}, {0, INT32_MIN, 0, -EPROTO}, {0, INT32_MAX, 0, -EPROTO},
     };
     enum { N = sizeof(row) / sizeof(row[0]) };
     struct pvusb_iso_desc packets[N];
@@ -108,8 +110,9 @@ static void test_front_iso_results(void **state)
         desc->word[3] = (uint32_t)row[i].status;
     }
     raw_back_unmap_segments(&frig.back, page, 1);
-    raw_back_respond(&frig.back, (struct usbif_urb_response){
-                                     .id = request.id, .start_frame = 0x8765, .actual_length = 77, .error_count = 1000});
+    raw_back_respond(&frig.back,
+                     (struct usbif_urb_response){
+                         .id = request.id, .start_frame = 0x8765, .actual_length = 77, .error_count = 1000});
     frig_run(&frig);
     assert_int_equal(urb.status, 0);
     assert_int_equal(urb.actual, 77);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Goal: 16 slots serve everybody: idle receivers lock nobody out, and turns cost no data and no order (RING-12). */
+/*
+ * Goal: 16 slots serve everybody: idle receivers lock nobody out, and turns cost no data and no order
+ * (RING-12).
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,9 +84,8 @@ static void test_front_slots_shares(void **state)
         unsigned int control;
         unsigned int on_ring[3];
     } row[] = {
-        {20, 0, 0, {12, 0, 0}},  {0, 20, 0, {0, 14, 0}},   {0, 0, 20, {0, 0, 15}},
-        {20, 20, 0, {12, 2, 0}}, {20, 20, 20, {12, 2, 1}}, {0, 20, 20, {0, 14, 1}},
-        {20, 0, 20, {12, 0, 3}}, {5, 20, 20, {5, 9, 1}},
+        {20, 0, 0, {12, 0, 0}},   {0, 20, 0, {0, 14, 0}},  {0, 0, 20, {0, 0, 15}},  {20, 20, 0, {12, 2, 0}},
+        {20, 20, 20, {12, 2, 1}}, {0, 20, 20, {0, 14, 1}}, {20, 0, 20, {12, 0, 3}}, {5, 20, 20, {5, 9, 1}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
@@ -145,8 +147,8 @@ static void count_returned(void *context, const struct hcd_urb *urb)
 }
 
 /*
- * Rule RING-12: 31 endpoints that say nothing; each gets to the ring, in 100 ms turns, again and again. A recorder
- * sees nothing of that.
+ * Rule RING-12: 31 endpoints that say nothing; each gets to the ring, in 100 ms turns, again and again. A
+ * recorder sees nothing of that.
  */
 static void test_front_slots_turns(void **state)
 {
@@ -162,7 +164,8 @@ static void test_front_slots_turns(void **state)
     tapped[0] = tapped[1] = 0;
     front_set_tap(frig.rig.front, &tap);
     submit_in(&frig, urb, N);
-    assert_true(front_deadline(frig.rig.front) <= frig.rig.now_ns); /* a runner that only waits must come back */
+    assert_true(front_deadline(frig.rig.front) <=
+                frig.rig.now_ns); /* a runner that only waits must come back */
     frig_run(&frig);
     for (unsigned int tick = 0; tick < 200; tick++) {
         assert_int_equal(front_deadline(frig.rig.front), frig.rig.now_ns + 100 * MS);
@@ -217,7 +220,10 @@ static void test_front_slots_no_turn(void **state)
     }
 }
 
-/* Rule RING-12: what makes an endpoint another one, and that an OUT that is stuck does not end the turns of the INs. */
+/*
+ * Rule RING-12: what makes an endpoint another one, and that an OUT that is stuck does not end the turns of
+ * the INs.
+ */
 static void test_front_slots_who_starves(void **state)
 {
     static const struct {
@@ -260,7 +266,9 @@ static void test_front_slots_who_starves(void **state)
     }
 }
 
-/* An endpoint (device 9) with all slots and more waiting, and another (device 7) that starves: a turn is due. */
+/*
+ * An endpoint (device 9) with all slots and more waiting, and another (device 7) that starves: a turn is due.
+ */
 struct hog {
     struct frig frig;
     struct hcd_urb many[15];
@@ -319,7 +327,10 @@ static void test_front_slots_order_of_hog(void **state)
     frig_dispose(frig);
 }
 
-/* Rule RING-12: a backend that does not answer the take-back loses no order either; one per endpoint is asked. */
+/*
+ * Rule RING-12: a backend that does not answer the take-back loses no order either; one per endpoint is
+ * asked.
+ */
 static void test_front_slots_silent_backend(void **state)
 {
     struct hog hog;
@@ -363,17 +374,17 @@ struct ending {
     int32_t status;
     int32_t actual;
     bool short_not_ok;
-    bool goes_on;     /* with what is missing */
-    int expected;     /* when it does not */
+    bool goes_on; /* with what is missing */
+    int expected; /* when it does not */
 };
 
 static const struct ending endings[] = {
-    {-71, 0, false, true, 0},         {-108, 0, false, true, 0},        {-104, 0, false, true, 0},
-    {-115, -1, false, true, 0},       {-71, 4608, false, true, 0},      {-71, 4608, true, true, 0},
-    {-71, 5000, false, false, 0},     {-71, INT32_MAX, false, false, 0}, {0, 5000, false, false, 0},
-    {0, 100, false, false, 0},        {0, 0, false, false, 0},          {0, 100, true, false, -EREMOTEIO},
-    {-32, 0, false, false, -EPIPE},   {-32, 512, false, false, -EPIPE}, {-75, 512, false, false, -EOVERFLOW},
-    {-19, 0, false, false, -ENODEV},  {-22, 0, false, false, -EINVAL},
+    {-71, 0, false, true, 0},        {-108, 0, false, true, 0},         {-104, 0, false, true, 0},
+    {-115, -1, false, true, 0},      {-71, 4608, false, true, 0},       {-71, 4608, true, true, 0},
+    {-71, 5000, false, false, 0},    {-71, INT32_MAX, false, false, 0}, {0, 5000, false, false, 0},
+    {0, 100, false, false, 0},       {0, 0, false, false, 0},           {0, 100, true, false, -EREMOTEIO},
+    {-32, 0, false, false, -EPIPE},  {-32, 512, false, false, -EPIPE},  {-75, 512, false, false, -EOVERFLOW},
+    {-19, 0, false, false, -ENODEV}, {-22, 0, false, false, -EINVAL},
 };
 
 /* Rules RING-12, UNL-04: data that arrives during a take-back is not lost, and no error is hidden. */

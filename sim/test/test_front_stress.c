@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: under random traffic every URB completes exactly once, in the order of its endpoint, and a stream of bytes per
- * endpoint arrives without a gap, whatever is taken back or unlinked meanwhile.
+ * Goal: under random traffic every URB completes exactly once, in the order of its endpoint, and a stream of
+ * bytes per endpoint arrives without a gap, whatever is taken back or unlinked meanwhile.
  *
  * Usage: test_front_stress [SEED [URBS]]. The seed is printed and reproduces the run.
  *
- * The model: each IN endpoint is an endless stream of counted bytes of which every answer carries the next; each OUT
- * and control URB carries its number. The backend answers an endpoint in order, endpoints at random.
+ * The model: each IN endpoint is an endless stream of counted bytes of which every answer carries the next;
+ * each OUT and control URB carries its number. The backend answers an endpoint in order, endpoints at random.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -41,11 +41,11 @@ struct work {
 
 struct endpoint {
     uint32_t submitted;
-    uint32_t seen;       /* guest: number of the last that came back by itself */
-    uint8_t guest_byte;  /* guest: what the stream goes on with */
-    uint8_t device_byte; /* device: likewise */
+    uint32_t seen;        /* guest: number of the last that came back by itself */
+    uint8_t guest_byte;   /* guest: what the stream goes on with */
+    uint8_t device_byte;  /* device: likewise */
     uint32_t device_seen; /* OUT and control: number of the last at the device */
-    bool idle;           /* the device has nothing to say at present */
+    bool idle;            /* the device has nothing to say at present */
 };
 
 struct stress {
@@ -113,8 +113,8 @@ static void submit_one(struct stress *s)
         work->urb = frig_control(&s->frig, (const uint8_t[8]){0x40, 1}, NULL);
         memcpy(work->urb.setup + 2, &work->number, 4);
     } else {
-        work->urb = frig_data(&s->frig, e % 3 ? USBIF_PIPE_TYPE_BULK : USBIF_PIPE_TYPE_INT, 1, e < IN_ENDS, buffer,
-                              PACKET * (1 + below(s, LENGTH / PACKET)));
+        work->urb = frig_data(&s->frig, e % 3 ? USBIF_PIPE_TYPE_BULK : USBIF_PIPE_TYPE_INT, 1, e < IN_ENDS,
+                              buffer, PACKET * (1 + below(s, LENGTH / PACKET)));
         if (e >= IN_ENDS)
             memcpy(buffer, &work->number, 4);
     }

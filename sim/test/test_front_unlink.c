@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Goal: an URB that is asked back returns once, with the reason, whatever the ring and the backend do (section 13). */
+/*
+ * Goal: an URB that is asked back returns once, with the reason, whatever the ring and the backend do
+ * (section 13).
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,7 +137,10 @@ static void test_front_unlink_waiting(void **state)
     frig_dispose(&frig);
 }
 
-/* Rules UNL-10, RING-11, RING-12: 15 requests that nobody answers; all are unlinked all the same, one at a time. */
+/*
+ * Rules UNL-10, RING-11, RING-12: 15 requests that nobody answers; all are unlinked all the same, one at a
+ * time.
+ */
 static void test_front_unlink_full_ring(void **state)
 {
     struct frig frig;
@@ -259,7 +265,10 @@ static void test_front_unlink_answered_twice(void **state)
     assert_int_equal(frig.nr_done, 3);
 }
 
-/* Rules UNL-04, UNL-05, ID-07: the target was answered already; its id serves another URB before the unlink's answer. */
+/*
+ * Rules UNL-04, UNL-05, ID-07: the target was answered already; its id serves another URB before the unlink's
+ * answer.
+ */
 static void test_front_unlink_crossing(void **state)
 {
     struct frig frig;
@@ -365,11 +374,16 @@ static void test_front_unlink_submit_from_complete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_front_unlink_bytes),         cmocka_unit_test(test_front_unlink_answers),
-        cmocka_unit_test(test_front_unlink_waiting),       cmocka_unit_test(test_front_unlink_full_ring),
-        cmocka_unit_test(test_front_unlink_overtaken),     cmocka_unit_test(test_front_unlink_unanswered),
-        cmocka_unit_test(test_front_unlink_twice),         cmocka_unit_test(test_front_unlink_answered_twice),
-        cmocka_unit_test(test_front_unlink_crossing),      cmocka_unit_test(test_front_unlink_from_complete),
+        cmocka_unit_test(test_front_unlink_bytes),
+        cmocka_unit_test(test_front_unlink_answers),
+        cmocka_unit_test(test_front_unlink_waiting),
+        cmocka_unit_test(test_front_unlink_full_ring),
+        cmocka_unit_test(test_front_unlink_overtaken),
+        cmocka_unit_test(test_front_unlink_unanswered),
+        cmocka_unit_test(test_front_unlink_twice),
+        cmocka_unit_test(test_front_unlink_answered_twice),
+        cmocka_unit_test(test_front_unlink_crossing),
+        cmocka_unit_test(test_front_unlink_from_complete),
         cmocka_unit_test(test_front_unlink_submit_from_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Goal: the bytes of requests are exactly those of usbif.h, and answers mean what the rules say (sections 5 to 12). */
+/*
+ * Goal: the bytes of requests are exactly those of usbif.h, and answers mean what the rules say (sections 5
+ * to 12).
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -35,27 +37,53 @@ struct request_row {
 
 /* Rules PIPE-01, PIPE-04, CTL-01, SNO-01, XFR-01, ISO-01, ISO-05, SEG-10, SEG-14 and section 0.1. */
 static const struct request_row requests[] = {
-    {{.port = 1, .device = 5, .type = CTRL, .in = true, .length = 18, .setup = {0x80, 6, 0x34, 0x12, 0x78, 0x56, 18, 0}},
-     0x80000581, 0, {0x80, 6, 0x34, 0x12, 0x78, 0x56, 18, 0}},
+    {{.port = 1,
+      .device = 5,
+      .type = CTRL,
+      .in = true,
+      .length = 18,
+      .setup = {0x80, 6, 0x34, 0x12, 0x78, 0x56, 18, 0}},
+     0x80000581,
+     0,
+     {0x80, 6, 0x34, 0x12, 0x78, 0x56, 18, 0}},
     {{.port = 3, .type = CTRL, .setup = {0, 5, 7, 0, 0, 0, 0, 0}}, 0x80000003, 0, {0, 5, 7, 0, 0, 0, 0, 0}},
     {{.port = 2, .device = 1, .type = CTRL, .length = 4, .setup = {0x21, 9, 0, 2, 1, 0, 4, 0}},
-     0x80000102, 0, {0x21, 9, 0, 2, 1, 0, 4, 0}},
+     0x80000102,
+     0,
+     {0x21, 9, 0, 2, 1, 0, 4, 0}},
     {{.port = 31, .device = 127, .endpoint = 15, .type = BULK, .length = 512}, 0xc007ff1f, 0, {0}},
     {{.port = 1, .device = 64, .endpoint = 8, .type = BULK, .in = true, .length = 512, .short_not_ok = true},
-     0xc0044081, 1, {0}},
-    {{.port = 1, .device = 1, .endpoint = 1, .type = BULK, .interval = 9, .start_frame = 9}, 0xc0008101, 0, {0}},
+     0xc0044081,
+     1,
+     {0}},
+    {{.port = 1, .device = 1, .endpoint = 1, .type = BULK, .interval = 9, .start_frame = 9},
+     0xc0008101,
+     0,
+     {0}},
     {{.port = 2, .device = 1, .endpoint = 3, .type = INT, .in = true, .length = 8, .interval = 0x1234},
-     0x40018182, 0, {0x34, 0x12}},
+     0x40018182,
+     0,
+     {0x34, 0x12}},
     {{.port = 2, .device = 1, .endpoint = 3, .type = INT, .length = 8, .interval = 1}, 0x40018102, 0, {1}},
-    {{.port = 4, .device = 0x55, .endpoint = 1, .type = ISO, .in = true, .length = 64, .interval = 8,
-      .start_frame = 0x4321, .nr_packets = 3},
-     0x0000d584, 0, {8, 0, 0x21, 0x43, 3, 0, 1, 0}},
+    {{.port = 4,
+      .device = 0x55,
+      .endpoint = 1,
+      .type = ISO,
+      .in = true,
+      .length = 64,
+      .interval = 8,
+      .start_frame = 0x4321,
+      .nr_packets = 3},
+     0x0000d584,
+     0,
+     {8, 0, 0x21, 0x43, 3, 0, 1, 0}},
 };
 
 static void test_front_urbs_request_bytes(void **state)
 {
     struct frig frig;
-    struct pvusb_iso_desc packets[3] = {{.length = 20}, {.offset = 20, .length = 20}, {.offset = 40, .length = 24}};
+    struct pvusb_iso_desc packets[3] = {
+        {.length = 20}, {.offset = 20, .length = 20}, {.offset = 40, .length = 24}};
     (void)state;
     frig_start(&frig, 2, 31);
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
@@ -93,13 +121,16 @@ static void test_front_urbs_request_bytes(void **state)
 
 /* ---- segments ---- */
 
-static const struct segments_row {
+struct segments_row {
     uint32_t length;
     uint32_t offset;
     int rc;
     unsigned int nr;
     uint16_t buffer_length;
-} segments_rows[] = {
+};
+
+/* Rules SEG-02, SEG-03, SEG-04, SEG-14, PERF-02. */
+static const struct segments_row segments[] = {
     {0, 0, 0, 0, 0},
     {1, 0, 0, 1, 1},
     {1, 4095, 0, 1, 1},
@@ -129,16 +160,15 @@ static const struct segments_row {
     {UINT32_MAX, 4095, -EMSGSIZE, 0, 0},
 };
 
-/* The first segment begins where the buffer does, the others at their pages' beginnings; no page twice. */
 static void check_segments(const struct usbif_urb_request *request, const struct segments_row *row)
 {
     uint32_t sum = 0;
     assert_int_equal(request->nr_buffer_segs, row->nr);
     assert_int_equal(request->buffer_length, row->buffer_length);
-    for (unsigned int s = 0; s < request->nr_buffer_segs; s++) {
+    for (unsigned int s = 0; s < row->nr; s++) {
         uint32_t end = (uint32_t)request->seg[s].offset + request->seg[s].length;
         assert_int_equal(request->seg[s].offset, s == 0 ? row->offset : 0);
-        assert_true(s + 1u < request->nr_buffer_segs ? end == RAW_PAGE : end <= RAW_PAGE);
+        assert_true(s + 1 < row->nr ? end == RAW_PAGE : end <= RAW_PAGE);
         for (unsigned int t = 0; t < s; t++)
             assert_int_not_equal(request->seg[t].gref, request->seg[s].gref);
         sum += request->seg[s].length;
@@ -146,40 +176,42 @@ static void check_segments(const struct usbif_urb_request *request, const struct
     assert_int_equal(sum, row->length);
 }
 
-/* Rules SEG-02, SEG-03, SEG-04, SEG-14, PERF-02. */
+/* The bytes go where they should, one way or the other, and the bytes around them stay. */
+static void check_transfer(struct frig *frig, const struct segments_row *row, bool in)
+{
+    static uint8_t data[65536];
+    static uint8_t moved[65536];
+    uint8_t *at = frig->buffer + RAW_PAGE + row->offset;
+    struct hcd_urb urb = frig_data(frig, BULK, 1, in, at, row->length);
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 + i / 251);
+    assert_int_equal(frig_submit(frig, &urb), row->rc);
+    if (row->rc) {
+        frig_expect_no_request(frig);
+        return;
+    }
+    struct usbif_urb_request request = frig_take(frig);
+    check_segments(&request, row);
+    memset(frig->buffer, 0xee, FRIG_BUFFER);
+    if (!in)
+        memcpy(at, data, row->length);
+    assert_int_equal(raw_back_copy(&frig->back, &request, in, in ? data : moved, row->length), row->length);
+    frig_answer(frig, request.id, 0, (int32_t)row->length);
+    assert_int_equal(urb.status, 0);
+    assert_int_equal(urb.actual, row->length);
+    assert_memory_equal(in ? at : moved, data, row->length);
+    assert_int_equal(at[-1], 0xee);
+    assert_int_equal(at[row->length], 0xee);
+}
+
 static void test_front_urbs_segments(void **state)
 {
     struct frig frig;
-    static uint8_t data[65536];
     (void)state;
     frig_start(&frig, 2, 4);
-    for (size_t i = 0; i < sizeof(data); i++)
-        data[i] = (uint8_t)(i * 7 + i / 251);
-    for (size_t i = 0; i < 2 * sizeof(segments_rows) / sizeof(segments_rows[0]); i++) {
-        const struct segments_row *row = &segments_rows[i / 2];
-        bool in = i & 1;
-        uint32_t length = row->length;
-        uint8_t *at = frig.buffer + RAW_PAGE + row->offset;
-        struct hcd_urb urb = frig_data(&frig, BULK, 1, in, at, length);
-        assert_int_equal(frig_submit(&frig, &urb), row->rc);
-        if (row->rc) {
-            frig_expect_no_request(&frig);
-            continue;
-        }
-        struct usbif_urb_request request = frig_take(&frig);
-        check_segments(&request, row);
-        uint8_t *from_guest = malloc(length + 1);
-        memset(frig.buffer, 0xee, FRIG_BUFFER);
-        if (!in)
-            memcpy(at, data, length);
-        assert_int_equal(raw_back_copy(&frig.back, &request, in, in ? data : from_guest, length), length);
-        frig_answer(&frig, request.id, 0, (int32_t)length);
-        assert_int_equal(urb.status, 0);
-        assert_int_equal(urb.actual, length);
-        assert_memory_equal(in ? at : from_guest, data, length);
-        assert_int_equal(at[-1], 0xee);
-        assert_int_equal(at[length], 0xee);
-        free(from_guest);
+    for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+        check_transfer(&frig, &segments[i], true);
+        check_transfer(&frig, &segments[i], false);
     }
     frig_dispose(&frig);
 }
@@ -219,8 +251,8 @@ static void test_front_urbs_refused(void **state)
     frig_start(&frig, 2, 4);
     const struct hcd_urb good = frig_data(&frig, BULK, 1, true, frig.buffer, 64);
     struct hcd_urb bad[20];
-    const int expected[] = {-EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EFAULT, -EFAULT, -EFAULT,
-                            -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EMSGSIZE, -EFAULT};
+    const int expected[] = {-EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EFAULT,   -EFAULT,
+                            -EFAULT, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EMSGSIZE, -EFAULT};
     for (size_t i = 0; i < 20; i++)
         bad[i] = good;
     bad[0].port = 0;
@@ -241,7 +273,7 @@ static void test_front_urbs_refused(void **state)
     bad[10].nr_packets = 0; /* rule ISO-08 */
     bad[11].nr_packets = 257;
     bad[12].packets = NULL;
-    bad[13].nr_packets = 2;  /* the second lies outside (rule ISO-07) */
+    bad[13].nr_packets = 2; /* the second lies outside (rule ISO-07) */
     bad[14].length = 65536; /* 16 pages and the descriptors (rule ISO-12) */
     void *gone;
     assert_int_equal(frig.hcd->ops->buffer_alloc(frig.hcd, 1, &gone), 0);
@@ -264,7 +296,9 @@ static void test_front_urbs_refused(void **state)
     frig_dispose(&frig);
 }
 
-/* The page granted last is mapped by a backend that guessed its reference; then one more cannot be granted. */
+/*
+ * The page granted last is mapped by a backend that guessed its reference; then one more cannot be granted.
+ */
 static struct {
     struct frig_spy spy;
     struct frig *frig;
@@ -285,7 +319,10 @@ static int guess_grant(struct xen *xen, domid_t to, const void *addr, bool reado
     return rc;
 }
 
-/* Rules SEG-16, SEC-09: a request that cannot be made leaves nothing behind, even if the backend got ahead of it. */
+/*
+ * Rules SEG-16, SEC-09: a request that cannot be made leaves nothing behind, even if the backend got ahead of
+ * it.
+ */
 static void test_front_urbs_grant_fails(void **state)
 {
     (void)state;
@@ -382,7 +419,10 @@ static void test_front_urbs_status(void **state)
     frig_dispose(&frig);
 }
 
-/* Rules ID-02, ID-07, RING-01, RING-13, STA-08: 15 URBs at once, answered in several orders, many times round. */
+/*
+ * Rules ID-02, ID-07, RING-01, RING-13, STA-08: 15 URBs at once, answered in several orders, many times
+ * round.
+ */
 static void test_front_urbs_order(void **state)
 {
     static const unsigned int step[] = {1, 14, 7, 4}; /* coprime to 15 */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Goal: the frontend's half of sections 1 and 2 of the rules: nodes, states, closing, whatever the backend does. */
+/*
+ * Goal: the frontend's half of sections 1 and 2 of the rules: nodes, states, closing, whatever the backend
+ * does.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,10 +27,14 @@ static void test_front_xenbus_connects_on(void **state)
         enum xenbus_state backend;
         enum xenbus_state frontend;
     } row[] = {
-        {XenbusStateInitialising, XenbusStateInitialising},  {XenbusStateInitWait, XenbusStateConnected},
-        {XenbusStateInitialised, XenbusStateConnected},      {XenbusStateConnected, XenbusStateConnected},
-        {XenbusStateClosing, XenbusStateClosed},             {XenbusStateClosed, XenbusStateInitialising},
-        {XenbusStateReconfiguring, XenbusStateInitialising}, {XenbusStateReconfigured, XenbusStateInitialising},
+        {XenbusStateInitialising, XenbusStateInitialising},
+        {XenbusStateInitWait, XenbusStateConnected},
+        {XenbusStateInitialised, XenbusStateConnected},
+        {XenbusStateConnected, XenbusStateConnected},
+        {XenbusStateClosing, XenbusStateClosed},
+        {XenbusStateClosed, XenbusStateInitialising},
+        {XenbusStateReconfiguring, XenbusStateInitialising},
+        {XenbusStateReconfigured, XenbusStateInitialising},
         {XenbusStateUnknown, XenbusStateInitialising},
     };
     (void)state;
@@ -46,7 +53,7 @@ static void test_front_xenbus_connects_on(void **state)
 static struct {
     struct frig_spy spy;
     char text[2048];
-    unsigned int again; /* transactions to refuse */
+    unsigned int again;   /* transactions to refuse */
     unsigned int fail_at; /* the call to fail, counted from 1; 0 for none */
     unsigned int calls;
     unsigned int state_writes;
@@ -107,7 +114,8 @@ static int spy_xs_end(struct xen *xen, xen_transaction t, bool abort)
     return -EAGAIN;
 }
 
-static int spy_xs_write(struct xen *xen, xen_transaction t, const char *path, const char *value, size_t length)
+static int spy_xs_write(struct xen *xen, xen_transaction t, const char *path, const char *value,
+                        size_t length)
 {
     char what[64];
     snprintf(what, sizeof(what), "%s%s", t == XEN_XBT_NIL ? "" : "t:", strrchr(path, '/') + 1);
@@ -134,7 +142,9 @@ static void spy_on(struct frig *frig)
 #define MADE    "pages pages pages grant grant evtchn "
 #define WRITTEN "begin t:urb-ring-ref t:conn-ring-ref t:event-channel end "
 
-/* Rules BUS-06, XS-11, CONN-01: the order of everything; a refused transaction is written again as a whole. */
+/*
+ * Rules BUS-06, XS-11, CONN-01: the order of everything; a refused transaction is written again as a whole.
+ */
 static void test_front_xenbus_order(void **state)
 {
     (void)state;
@@ -215,21 +225,11 @@ static void test_front_xenbus_bad_nodes(void **state)
         const char *value; /* NULL: missing */
         const char *error; /* NULL: good */
     } row[] = {
-        {"num-ports", "1", NULL},
-        {"num-ports", "31", NULL},
-        {"num-ports", "0", "22 "},
-        {"num-ports", "32", "22 "},
-        {"num-ports", "-1", "22 "},
-        {"num-ports", "x", "22 "},
-        {"num-ports", "", "22 "},
-        {"num-ports", "1 ", "22 "},
-        {"num-ports", "4294967297", "22 "},
-        {"num-ports", NULL, "2 "},
-        {"usb-ver", "1", NULL},
-        {"usb-ver", "2", NULL},
-        {"usb-ver", "0", "22 "},
-        {"usb-ver", "3", "22 "},
-        {"usb-ver", "2.0", "22 "},
+        {"num-ports", "1", NULL},   {"num-ports", "31", NULL},  {"num-ports", "0", "22 "},
+        {"num-ports", "32", "22 "}, {"num-ports", "-1", "22 "}, {"num-ports", "x", "22 "},
+        {"num-ports", "", "22 "},   {"num-ports", "1 ", "22 "}, {"num-ports", "4294967297", "22 "},
+        {"num-ports", NULL, "2 "},  {"usb-ver", "1", NULL},     {"usb-ver", "2", NULL},
+        {"usb-ver", "0", "22 "},    {"usb-ver", "3", "22 "},    {"usb-ver", "2.0", "22 "},
         {"usb-ver", NULL, "2 "},
     };
     (void)state;
@@ -245,7 +245,8 @@ static void test_front_xenbus_bad_nodes(void **state)
             frig.rig.dom0->ops->xs_rm(frig.rig.dom0, XEN_XBT_NIL, path);
         raw_back_state(&frig.back, XenbusStateInitWait);
         frig_run(&frig);
-        snprintf(error, sizeof(error), "%sfail to create usb host controller", row[i].error ? row[i].error : "");
+        snprintf(error, sizeof(error), "%sfail to create usb host controller",
+                 row[i].error ? row[i].error : "");
         assert_string_equal(rig_node(&frig.rig, ERROR), row[i].error ? error : "");
         assert_int_equal(raw_back_frontend_state(&frig.back),
                          row[i].error ? XenbusStateClosing : XenbusStateConnected);
@@ -284,7 +285,8 @@ static void test_front_xenbus_late_nodes(void **state)
 static void test_front_xenbus_backend_path(void **state)
 {
     static const char elsewhere[] = "/local/domain/0/anywhere";
-    const struct xen_xs_perm perms[] = {{.domid = 0, .access = XEN_XS_NONE}, {.domid = 1, .access = XEN_XS_READ}};
+    const struct xen_xs_perm perms[] = {{.domid = 0, .access = XEN_XS_NONE},
+                                        {.domid = 1, .access = XEN_XS_READ}};
     struct frig frig;
     char path[400];
     (void)state;
@@ -364,10 +366,10 @@ static void test_front_xenbus_fault_loop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_front_xenbus_connects_on),   cmocka_unit_test(test_front_xenbus_order),
-        cmocka_unit_test(test_front_xenbus_watch_order),   cmocka_unit_test(test_front_xenbus_rings),
-        cmocka_unit_test(test_front_xenbus_bad_nodes),     cmocka_unit_test(test_front_xenbus_late_nodes),
-        cmocka_unit_test(test_front_xenbus_backend_path),  cmocka_unit_test(test_front_xenbus_ports_once),
+        cmocka_unit_test(test_front_xenbus_connects_on),  cmocka_unit_test(test_front_xenbus_order),
+        cmocka_unit_test(test_front_xenbus_watch_order),  cmocka_unit_test(test_front_xenbus_rings),
+        cmocka_unit_test(test_front_xenbus_bad_nodes),    cmocka_unit_test(test_front_xenbus_late_nodes),
+        cmocka_unit_test(test_front_xenbus_backend_path), cmocka_unit_test(test_front_xenbus_ports_once),
         cmocka_unit_test(test_front_xenbus_fault_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

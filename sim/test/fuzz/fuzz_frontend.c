@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bytes are actions: of a guest that submits, unlinks and asks the root hub, and of a raw backend that answers,
- * lies, scribbles, maps, keeps and leaves. The frontend between them is the real one, on the local machine.
+ * Bytes are actions: of a guest that submits, unlinks and asks the root hub, and of a raw backend that
+ * answers, lies, scribbles, maps, keeps and leaves. The frontend between them is the real one, on the local
+ * machine.
  *
- * Whatever happens: no crash, every URB completes exactly once, and once the backend has unmapped everything the
- * frontend closes and has given back every page, grant and port.
+ * Whatever happens: no crash, every URB completes exactly once, and once the backend has unmapped everything
+ * the frontend closes and has given back every page, grant and port.
  */
 #include <assert.h>
 #include <errno.h>
@@ -133,7 +134,8 @@ static void act_hub(struct fuzz *f)
     static const uint8_t requests[][2] = {{0x23, 3}, {0x23, 1}, {0xa3, 0}, {0xa0, 0}, {0xa0, 6}, {0x20, 1}};
     uint8_t pick = byte(f);
     uint8_t data[64];
-    uint8_t setup[8] = {requests[pick % 6][0], requests[pick % 6][1], byte(f) % 24, 0, byte(f) % 7, 0, pick, 0};
+    uint8_t setup[8] = {
+        requests[pick % 6][0], requests[pick % 6][1], byte(f) % 24, 0, byte(f) % 7, 0, pick, 0};
     int rc = f->hcd->ops->hub_control(f->hcd, setup, data, sizeof(data), f->now_ns);
     assert(rc == -EPIPE || (rc >= 0 && rc <= pick));
     (void)f->hcd->ops->hub_status(f->hcd, data, 1 + pick % 5u);
@@ -169,7 +171,8 @@ static void act_life(struct fuzz *f)
 static void act_take(struct fuzz *f)
 {
     struct usbif_urb_request request;
-    for (unsigned int i = 0; i < KNOWN && raw_back_take(&f->back, &request); i++) /* the index may be our own lie */
+    for (unsigned int i = 0; i < KNOWN && raw_back_take(&f->back, &request);
+         i++) /* the index may be our own lie */
         f->known[f->nr_known++ % KNOWN] = request;
 }
 
@@ -206,8 +209,9 @@ static void act_answer_raw(struct fuzz *f)
 static void act_plug(struct fuzz *f)
 {
     uint8_t pick = byte(f);
-    raw_back_plug_raw(&f->back, (struct usbif_conn_response){
-                                    .id = pick, .portnum = pick & 7, .speed = pick >> 3 & (pick & 0x80 ? 7 : 3)});
+    raw_back_plug_raw(&f->back, (struct usbif_conn_response){.id = pick,
+                                                             .portnum = pick & 7,
+                                                             .speed = pick >> 3 & (pick & 0x80 ? 7 : 3)});
 }
 
 static void act_index(struct fuzz *f)
@@ -263,7 +267,8 @@ static void act_nodes(struct fuzz *f)
     if (pick & 0x80)
         (void)f->dom0->ops->xs_rm(f->dom0, XEN_XBT_NIL, pick & 0x40 ? f->back.dir : full);
     else
-        (void)f->dom0->ops->xs_write(f->dom0, XEN_XBT_NIL, full, value[pick >> 2 & 7], strlen(value[pick >> 2 & 7]));
+        (void)f->dom0->ops->xs_write(f->dom0, XEN_XBT_NIL, full, value[pick >> 2 & 7],
+                                     strlen(value[pick >> 2 & 7]));
     if (pick == 0xff)
         (void)vusb_remove(f->dom0, &f->controller);
     (void)vusb_create(f->dom0, &f->controller); /* only if it is gone */
@@ -347,9 +352,10 @@ static void connect(struct fuzz *f)
 }
 
 static void (*const actions[])(struct fuzz *f) = {
-    act_submit, act_submit, act_submit,   act_unlink, act_take,  act_take, act_answer, act_answer,     act_answer_raw,
-    act_plug,   act_index,  act_scribble, act_state,  act_nodes, act_map,  act_hold,   act_step,       act_step,
-    act_time,   act_hub,    act_life,     connect,    act_hold,  act_step, act_answer, act_end_domain,
+    act_submit, act_submit,     act_submit, act_unlink, act_take,       act_take,  act_answer,
+    act_answer, act_answer_raw, act_plug,   act_index,  act_scribble,   act_state, act_nodes,
+    act_map,    act_hold,       act_step,   act_step,   act_time,       act_hub,   act_life,
+    connect,    act_hold,       act_step,   act_answer, act_end_domain,
 };
 
 /* ---- a run ---- */
