@@ -35,6 +35,7 @@ struct player {
     struct plan_slots slots[PLAN_CONTROLLERS_MAX];
     uint32_t busy; /* URBs at the controllers */
     uint32_t at;
+    bool stopped;
     struct player_urb address; /* the SET_ADDRESS of a PLAN_ADDRESS step */
     uint64_t now_ns;
 };
@@ -174,7 +175,7 @@ static void returned(struct hcd_urb *urb)
         return;
     uint32_t u = (uint32_t)(p - player->urb);
     plan_slots_give(slots_of(player, u), trace_of(player, u));
-    if (!p->parking || urb->status == 0) {
+    if (!player->stopped && (!p->parking || urb->status == 0)) {
         check_result(player, u, urb);
         player->results->mark[u].returned = true;
         finish(player, u);
@@ -378,6 +379,11 @@ void player_step(struct player *player, uint64_t now_ns)
         player->at++;
         player->results->guest_step = player->at;
     }
+}
+
+void player_stop(struct player *player)
+{
+    player->stopped = true;
 }
 
 bool player_finished(const struct player *player)

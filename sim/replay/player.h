@@ -20,6 +20,8 @@ int player_create(const struct plan *plan, enum replay_match match, struct hcd *
 void player_destroy(struct player *player);
 /* Does what can be done now. */
 void player_step(struct player *player, uint64_t now_ns);
+/* From now on what comes back is no answer any more. */
+void player_stop(struct player *player);
 bool player_finished(const struct player *player);
 
 #endif

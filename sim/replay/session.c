@@ -80,15 +80,14 @@ static int play(struct world *world, struct replay_results *results)
     return rc;
 }
 
-static int check_balance(const struct fakexen_local *local, char error[REPLAY_ERROR_MAX])
+int replay_check_balance(const struct fakexen_balance *left, char error[REPLAY_ERROR_MAX])
 {
-    struct fakexen_balance left = fakexen_local_balance(local);
-    struct fakexen_balance none = {0};
-    if (memcmp(&left, &none, sizeof(left)) == 0)
+    static const struct fakexen_balance none = {0};
+    if (memcmp(left, &none, sizeof(none)) == 0)
         return 0;
     snprintf(error, REPLAY_ERROR_MAX,
-             "left open at the end: %u handles, %u pages, %u grants, %u maps, %u ports, %u watches", left.handles,
-             left.pages, left.grants, left.maps, left.ports, left.watches);
+             "left open at the end: %u handles, %u pages, %u grants, %u maps, %u ports, %u watches", left->handles,
+             left->pages, left->grants, left->maps, left->ports, left->watches);
     return -EBUSY;
 }
 
@@ -116,10 +115,11 @@ static int run_one(const struct plan *plan, const struct replay_options *options
     if (world.guest.player)
         totals->front = guest_side_stats(&world.guest);
     device_side_dispose(&world.device);
-    int closed = world.guest.plan ? guest_side_dispose(&world.guest) : 0;
+    int closed = world.guest.plan ? guest_side_dispose(&world.guest, error) : 0;
     rc = rc ? rc : closed;
+    struct fakexen_balance left = fakexen_local_balance(world.local);
     if (!rc)
-        rc = check_balance(world.local, error);
+        rc = replay_check_balance(&left, error);
     fakexen_local_destroy(world.local);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "replay/sides.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,7 @@ bool guest_side_finished(const struct guest_side *guest)
 
 void guest_side_close(struct guest_side *guest)
 {
+    player_stop(guest->player);
     for (unsigned int i = 0; i < guest->plan->nr_controllers; i++)
         front_close(guest->front[i]);
 }
@@ -115,12 +117,14 @@ struct front_stats guest_side_stats(const struct guest_side *guest)
     return sum;
 }
 
-int guest_side_dispose(struct guest_side *guest)
+int guest_side_dispose(struct guest_side *guest, char error[REPLAY_ERROR_MAX])
 {
     for (unsigned int i = 0; guest->front && i < guest->plan->nr_controllers; i++)
         front_destroy(guest->front[i]);
     player_destroy(guest->player);
     int rc = recorder_destroy(guest->recorder);
+    if (rc && !error[0])
+        snprintf(error, REPLAY_ERROR_MAX, "%s: %s", guest->options->pcap, strerror(-rc));
     free(guest->front);
     free(guest->hcd);
     *guest = (struct guest_side){0};

@@ -3,6 +3,8 @@
 #ifndef SIM_REPLAY_SIDES_H
 #define SIM_REPLAY_SIDES_H
 
+#include <fakexen/fakexen.h>
+
 #include "backend/backend.h"
 #include "replay/player.h"
 #include "replay/session.h"
@@ -36,8 +38,8 @@ bool guest_side_finished(const struct guest_side *guest);
 void guest_side_close(struct guest_side *guest);
 bool guest_side_closed(const struct guest_side *guest);
 struct front_stats guest_side_stats(const struct guest_side *guest);
-/* Returns an error of writing the recording, too. */
-int guest_side_dispose(struct guest_side *guest);
+/* Returns an error of writing the recording, with a line in error unless there is one. */
+int guest_side_dispose(struct guest_side *guest, char error[REPLAY_ERROR_MAX]);
 
 struct device_side {
     struct replay_host *host;
@@ -47,6 +49,9 @@ int device_side_init(struct device_side *device, struct xen_machine *machine, co
                      const struct replay_options *options, struct replay_results *results);
 int device_side_step(struct device_side *device, uint64_t now_ns);
 void device_side_dispose(struct device_side *device);
+
+/* 0 when nothing is left open on a machine; else -EBUSY with a line in error that names it. */
+int replay_check_balance(const struct fakexen_balance *left, char error[REPLAY_ERROR_MAX]);
 
 /* two.c */
 int replay_run_two(const struct plan *plan, const struct replay_options *options, struct replay_results *results,

@@ -108,14 +108,17 @@ static int front_main(struct family *family, void *context)
     struct guest_side guest = {0};
     static_assert(REPLAY_ERROR_MAX <= FAMILY_ERROR_MAX, "the sides fill the family's line");
     int rc = fakexen_client_machine_create(family->dir, &machine);
-    if (!rc)
+    if (!rc) {
         rc = guest_side_init(&guest, machine, two->plan, two->options, two->results, family->error);
+        *family->rc = rc;
+    }
     if (!rc)
         rc = front_play(family, two, &guest);
     if (guest.player)
         two->totals->front = guest_side_stats(&guest);
-    int closed = guest.plan ? guest_side_dispose(&guest) : 0;
-    rc = rc ? rc : closed;
+    int closed = guest.plan ? guest_side_dispose(&guest, family->error) : 0;
+    if (!rc && closed)
+        rc = *family->rc = closed;
     fakexen_client_machine_destroy(machine);
     if (rc && !family->error[0])
         snprintf(family->error, FAMILY_ERROR_MAX, "frontend: %s", strerror(-rc));
@@ -140,6 +143,18 @@ static int prepare_machine(struct family *family, const struct plan *plan)
     return rc;
 }
 
+/* Nobody but us is on the machine any more: what is open now has been left behind. */
+static int check_machine(struct family *family)
+{
+    struct xen_machine *machine = NULL;
+    struct fakexen_balance left;
+    int rc = fakexen_client_machine_create(family->dir, &machine);
+    if (!rc)
+        rc = fakexen_client_machine_balance(machine, &left);
+    fakexen_client_machine_destroy(machine);
+    return rc ? rc : replay_check_balance(&left, family->error);
+}
+
 int replay_run_two(const struct plan *plan, const struct replay_options *options, struct replay_results *results,
                    struct replay_totals *totals, char error[REPLAY_ERROR_MAX])
 {
@@ -157,6 +172,10 @@ int replay_run_two(const struct plan *plan, const struct replay_options *options
             rc = family_start(&family, "frontend", front_main, &two);
         if (rc >= 0)
             rc = family_wait(&family, rc);
+        if (!rc)
+            rc = family_end_children(&family);
+        if (!rc)
+            rc = check_machine(&family);
         rc = family_close(&family, rc, error);
     }
     *totals = *two.totals;
