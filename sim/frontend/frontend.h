@@ -61,7 +61,10 @@ void front_destroy(struct front *front);
 int front_step(struct front *front, uint64_t now_ns);
 /* When step() is due even without an event; UINT64_MAX for never. */
 uint64_t front_deadline(const struct front *front);
-/* Begins an orderly close: URBs are unlinked and returned, then Closing, Closed. Goes on in front_step(). */
+/*
+ * Begins an orderly close: state Closing; URBs that wait return at once, the others when the backend answers
+ * them or has left and unmapped them, after 5 s in any case; then Closed. Goes on in front_step().
+ */
 void front_close(struct front *front);
 /* After Closed: starts again from Initialising with fresh rings (rule BUS-14). -EBUSY before. */
 int front_reconnect(struct front *front);
