@@ -445,7 +445,7 @@ static void test_front_hub_reposts(void **state)
     finish(&frig);
 }
 
-/* Rules CONN-05, HOT-11: a whole ring of events at once. */
+/* Rules CONN-05, HOT-11, RING-05: a whole ring of events at once. */
 static void test_front_hub_burst(void **state)
 {
     struct frig frig;
@@ -456,10 +456,13 @@ static void test_front_hub_burst(void **state)
         frig.back.conn->ring[i].rsp =
             (struct usbif_conn_response){.id = (uint16_t)i, .portnum = 3, .speed = (uint8_t)(i & 1 ? 2 : 0)};
     frig.back.conn->rsp_prod = 512;
+    frig.back.conn->req_event = 513; /* wants to know when it can send more */
+    frig.back.events = 0;
     raw_back_notify(&frig.back);
     frig_run(&frig);
     assert_int_equal(front_stats(frig.rig.front).plug_events, 512);
     assert_int_equal(frig.back.conn->req_prod, 1024);
+    assert_int_equal(frig.back.events, 1);
     assert_int_equal(frig_port_status(&frig, 3), 0x10101);
     finish(&frig);
 }
