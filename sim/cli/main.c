@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,23 +17,6 @@ static const struct verb {
     {"backend", backend_cli, "the driver domain's half, with devices, on such a machine"},
     {"frontend", frontend_cli, "the guest's half, with a small USB core, on such a machine"},
 };
-
-const char exit_codes_help[] = "Exit codes:\n"
-                               "  0  as expected\n"
-                               "  1  a check failed\n"
-                               "  2  usage, unreadable input or nothing selected\n"
-                               "  3  the peer never came or died\n";
-
-int usage_error(const char *verb, const char *format, ...)
-{
-    va_list args;
-    fprintf(stderr, "pvusb %s: ", verb);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    return EXIT_USAGE;
-}
 
 static void help(FILE *out)
 {

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
-#include "cli/cli.h"
-#include "replay/report.h"
+#include "cli/replay_cli.h"
 
 #define MISMATCHES_SHOWN 5u
 
@@ -31,13 +31,23 @@ static const char help_text[] =
     "  --help                   this text\n"
     "\n"
     "Verdicts: matched; mismatched (the difference is shown); not checked (with the\n"
-    "reason). The three add up to the URBs in the file.\n"
+    "reason). The three add up to the URBs in the file. A file that ends in the middle\n"
+    "of a record is played up to there, and is an error all the same.\n"
     "\n";
 
 struct options {
     struct replay_options replay;
     const char *json;
     bool help;
+};
+
+/* What is gathered over all files. */
+struct report {
+    struct replay_summary total;
+    unsigned int played;
+    json_t *files;
+    json_t *errors;
+    FILE *json; /* NULL: not asked for */
 };
 
 static void print_line(void *context, const char *line)
@@ -57,7 +67,7 @@ static int parse(int argc, char **argv, struct options *options)
     int c;
     *options = (struct options){.replay = {.processes = 1, .match = REPLAY_STRICT}};
     opterr = 0;
-    optind = 1;
+    optind = 0; /* starts over: getopt keeps more than that */
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
         switch (c) {
         case 'p':
@@ -94,9 +104,13 @@ static int parse(int argc, char **argv, struct options *options)
     return 0;
 }
 
-static void print_summary(const char *file, const struct replay_summary *s)
+/* The head of the table appears with its first line: files that cannot be played have none. */
+static void print_summary(struct report *report, const char *file, const struct replay_summary *s)
 {
     const char *name = strrchr(file, '/');
+    if (report->played == 0)
+        printf("%-36s %6s %9s %8s %11s %12s\n", "recording", "URBs", "replayed", "matched", "mismatched",
+               "not checked");
     printf("%-36s %6u %9u %8u %11u %12u\n", name ? name + 1 : file, s->urbs, s->replayed, s->matched, s->mismatched,
            s->not_checked);
 }
@@ -139,57 +153,154 @@ static int judge(const struct plan *plan, const struct replay_results *results, 
                : EXIT_AS_EXPECTED;
 }
 
-static int play_file(const char *file, const struct options *options, struct replay_summary *total, json_t *files)
+/* Names of files are bytes, JSON is text. */
+static json_t *json_name(const char *name)
 {
-    char error[TRACE_ERROR_MAX > REPLAY_ERROR_MAX ? TRACE_ERROR_MAX : REPLAY_ERROR_MAX];
-    struct trace trace = {0};
-    struct plan plan = {0};
-    struct replay_results *results = NULL;
-    struct replay_totals totals;
+    char text[4 * 4096 + 1];
+    size_t n = 0;
+    json_t *whole = json_string(name);
+    if (whole)
+        return whole;
+    for (; *name && n + 5 < sizeof(text); name++)
+        n += (size_t)snprintf(text + n, 5, (unsigned char)*name < 0x80 ? "%c" : "\\x%02x", (unsigned char)*name);
+    return json_string(text);
+}
+
+/* One line on stderr, and an entry in the report. */
+static int file_error(struct report *report, const char *file, const char *line, int code)
+{
+    json_t *entry = json_object();
+    usage_error("replay", "%s", line);
+    json_object_set_new(entry, "file", json_name(file));
+    json_object_set_new(entry, "error", json_name(line));
+    json_array_append_new(report->errors, entry);
+    return code;
+}
+
+static int report_file(struct report *report, const char *file, const struct plan *plan,
+                       const struct replay_results *results, const struct replay_totals *totals)
+{
     struct replay_summary summary;
-    int code = EXIT_USAGE;
-    if (trace_read(file, &trace, error)) {
-        usage_error("replay", "%s", error);
-        goto out;
+    replay_summarise(plan, results, &summary);
+    print_summary(report, file, &summary);
+    report->played++;
+    add(&report->total, &summary);
+    json_t *entry = replay_json(&summary, totals);
+    json_object_set_new(entry, "file", json_name(file));
+    if (json_array_append_new(report->files, entry))
+        return usage_error("replay", "%s: out of memory for the report", file);
+    return judge(plan, results, &summary);
+}
+
+static int play_trace(struct report *report, const char *file, const struct trace *trace,
+                      const struct options *options, replay_runner *run)
+{
+    char error[REPLAY_ERROR_MAX];
+    char line[REPLAY_ERROR_MAX + 4096];
+    struct plan plan = {0};
+    struct replay_totals totals;
+    struct replay_results *results = replay_results_create(trace);
+    int code;
+    if (!results || plan_create(trace, &plan)) {
+        snprintf(line, sizeof(line), "%.4000s: out of memory", file);
+        code = file_error(report, file, line, EXIT_USAGE);
+    } else {
+        int rc = run(&plan, &options->replay, results, &totals, error);
+        snprintf(line, sizeof(line), "%.4000s: %s", file, error);
+        code = rc ? file_error(report, file, line, rc == -ECHILD ? EXIT_PEER : EXIT_USAGE)
+                  : report_file(report, file, &plan, results, &totals);
     }
-    results = replay_results_create(&trace);
-    if (!results || plan_create(&trace, &plan)) {
-        usage_error("replay", "%s: out of memory", file);
-        goto out;
-    }
-    int rc = replay_run(&plan, &options->replay, results, &totals, error);
-    if (rc) {
-        usage_error("replay", "%s: %s", file, error);
-        code = rc == -ECHILD ? EXIT_PEER : EXIT_USAGE;
-        goto out;
-    }
-    replay_summarise(&plan, results, &summary);
-    print_summary(file, &summary);
-    code = judge(&plan, results, &summary);
-    if (trace.truncated) /* what is there has been played, but nobody shall take it for the whole */
-        code = usage_error("replay", "%s: ends in the middle of a record; played up to there", file);
-    add(total, &summary);
-    if (json_array_append_new(files, replay_json(file, &summary, &totals)))
-        code = usage_error("replay", "%s: out of memory for the report", file);
-out:
     plan_dispose(&plan);
-    replay_results_destroy(results, &trace);
+    replay_results_destroy(results, trace);
+    return code;
+}
+
+static bool holds_submission(const struct trace *trace)
+{
+    for (uint32_t i = 0; i < trace->nr_order; i++) {
+        if (trace->order[i].what == 'S')
+            return true;
+    }
+    return false;
+}
+
+static int play_file(struct report *report, const char *file, const struct options *options, replay_runner *run)
+{
+    char line[4096 + 128];
+    struct trace trace = {0};
+    int code;
+    if (trace_read(file, &trace, line))
+        return file_error(report, file, line, EXIT_USAGE);
+    if (!holds_submission(&trace)) {
+        snprintf(line, sizeof(line), "%.4000s: holds no URB, only %u completions of earlier ones", file, trace.events);
+        code = file_error(report, file, line, EXIT_USAGE);
+    } else {
+        code = play_trace(report, file, &trace, options, run);
+    }
+    if (trace.truncated && code < EXIT_USAGE) {
+        snprintf(line, sizeof(line), "%.4000s: ends in the middle of a record; the %u events before it were played",
+                 file, trace.events);
+        code = file_error(report, file, line, EXIT_USAGE);
+    }
     trace_dispose(&trace);
     return code;
 }
 
-static int write_json(const char *path, json_t *files)
+static int write_json(struct report *report, const char *path)
 {
-    json_t *report = json_pack("{s:s, s:O}", "schema", "pvusb-replay/1", "files", files);
-    int rc = report ? json_dump_file(report, path, JSON_INDENT(2)) : -1;
-    json_decref(report);
-    return rc ? usage_error("replay", "%s: cannot be written: %s", path, strerror(errno)) : 0;
+    json_t *all = json_pack("{s:s, s:O, s:O}", "schema", "pvusb-replay/1", "files", report->files, "errors",
+                            report->errors);
+    int rc = all ? json_dumpf(all, report->json, JSON_INDENT(2)) : -1;
+    json_decref(all);
+    fputc('\n', report->json);
+    if (fclose(report->json))
+        rc = -1;
+    return rc ? usage_error("replay", "%s: cannot be written", path) : 0;
 }
 
-int replay_cli(int argc, char **argv)
+static void play_all(struct report *report, int n, char **files, const struct options *options, replay_runner *run,
+                     int *code)
+{
+    bool progress = isatty(STDERR_FILENO) && n > 1;
+    for (int i = 0; i < n; i++) {
+        if (progress)
+            fprintf(stderr, "\r%d of %d ", i + 1, n);
+        int one = play_file(report, files[i], options, run);
+        *code = one > *code ? one : *code;
+    }
+    if (progress)
+        fputs("\r             \r", stderr);
+    if (report->played > 1)
+        print_summary(report, "all", &report->total);
+    print_reasons(&report->total);
+    print_unpaired(&report->total);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat first;
+    struct stat second;
+    return a && !stat(a, &first) && !stat(b, &second) && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino && S_ISREG(first.st_mode);
+}
+
+/* Before anything is played: what is written must not be what is read, and can be written. */
+static int open_output(struct report *report, int n, char **files, const struct options *options)
+{
+    for (int i = 0; i < n; i++) {
+        if (same_file(options->json, files[i]) || same_file(options->replay.pcap, files[i]))
+            return usage_error("replay", "%s would be overwritten", files[i]);
+    }
+    if (!options->json)
+        return 0;
+    report->json = fopen(options->json, "we");
+    return report->json ? 0 : usage_error("replay", "%s: %s", options->json, strerror(errno));
+}
+
+int replay_cli_with(int argc, char **argv, replay_runner *run)
 {
     struct options options;
-    struct replay_summary total = {0};
+    struct report report = {0};
     int code = parse(argc, argv, &options);
     if (code)
         return code;
@@ -198,24 +309,23 @@ int replay_cli(int argc, char **argv)
         fputs(exit_codes_help, stdout);
         return EXIT_AS_EXPECTED;
     }
-    json_t *files = json_array();
-    bool progress = isatty(STDERR_FILENO) && argc - optind > 1;
     int first = optind;
-    printf("%-36s %6s %9s %8s %11s %12s\n", "recording", "URBs", "replayed", "matched", "mismatched", "not checked");
-    for (int i = first; i < argc; i++) {
-        if (progress)
-            fprintf(stderr, "\r%d of %d ", i - first + 1, argc - first);
-        int one = play_file(argv[i], &options, &total, files);
-        code = one > code ? one : code;
-    }
-    if (progress)
-        fputs("\r             \r", stderr);
-    if (argc - first > 1)
-        print_summary("all", &total);
-    print_reasons(&total);
-    print_unpaired(&total);
-    if (options.json && write_json(options.json, files))
-        code = EXIT_USAGE;
-    json_decref(files);
+    code = open_output(&report, argc - first, argv + first, &options);
+    if (code)
+        return code;
+    report.files = json_array();
+    report.errors = json_array();
+    play_all(&report, argc - first, argv + first, &options, run, &code);
+    if (report.json && write_json(&report, options.json))
+        code = code > EXIT_USAGE ? code : EXIT_USAGE;
+    json_decref(report.files);
+    json_decref(report.errors);
+    if (fflush(stdout) || ferror(stdout))
+        return usage_error("replay", "standard output: %s", strerror(errno));
     return code;
+}
+
+int replay_cli(int argc, char **argv)
+{
+    return replay_cli_with(argc, argv, replay_run);
 }

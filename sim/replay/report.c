@@ -189,7 +189,7 @@ void replay_print_mismatches(FILE *out, const struct plan *plan, const struct re
 
 /* ---- JSON ---- */
 
-json_t *replay_json(const char *file, const struct replay_summary *summary, const struct replay_totals *totals)
+json_t *replay_json(const struct replay_summary *summary, const struct replay_totals *totals)
 {
     json_t *reasons = json_object();
     for (unsigned int r = 0; r < REPLAY_REASONS; r++) {
@@ -197,11 +197,26 @@ json_t *replay_json(const char *file, const struct replay_summary *summary, cons
             json_object_set_new(reasons, replay_reason_text((enum replay_reason)r),
                                 json_integer((json_int_t)summary->reasons[r]));
     }
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "file", file, "urbs",
-                     (json_int_t)summary->urbs, "replayed", (json_int_t)summary->replayed, "matched",
-                     (json_int_t)summary->matched, "mismatched", (json_int_t)summary->mismatched, "not_checked",
-                     (json_int_t)summary->not_checked, "reasons", reasons, "unpaired_completions", (json_int_t)summary->unpaired, "strays", (json_int_t)summary->strays,
-                     "ring_requests", (json_int_t)totals->front.requests, "ring_unlinks",
-                     (json_int_t)totals->front.unlinks, "notifications", (json_int_t)totals->front.notifications,
-                     "elapsed_ns", (json_int_t)totals->elapsed_ns);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"urbs", summary->urbs},
+        {"replayed", summary->replayed},
+        {"matched", summary->matched},
+        {"mismatched", summary->mismatched},
+        {"not_checked", summary->not_checked},
+        {"unpaired_completions", summary->unpaired},
+        {"strays", summary->strays},
+        {"ring_urbs", totals->front.urbs},
+        {"ring_requests", totals->front.requests},
+        {"ring_unlinks", totals->front.unlinks},
+        {"notifications", totals->front.notifications},
+        {"elapsed_ns", totals->elapsed_ns},
+    };
+    json_t *object = json_object();
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        json_object_set_new(object, numbers[i].name, json_integer((json_int_t)numbers[i].value));
+    json_object_set_new(object, "reasons", reasons);
+    return object;
 }

@@ -36,7 +36,7 @@ enum replay_verdict replay_verdict(const struct plan *plan, const struct replay_
 void replay_summarise(const struct plan *plan, const struct replay_results *results, struct replay_summary *summary);
 /* One block per mismatched URB, at most `most` of them; field by field, with a hex difference for data. */
 void replay_print_mismatches(FILE *out, const struct plan *plan, const struct replay_results *results, uint32_t most);
-/* The object for one file of the JSON report; NULL when out of memory. */
-json_t *replay_json(const char *file, const struct replay_summary *summary, const struct replay_totals *totals);
+/* The object for one file of the JSON report, without its name; NULL when out of memory. */
+json_t *replay_json(const struct replay_summary *summary, const struct replay_totals *totals);
 
 #endif
