@@ -9,20 +9,49 @@
 #include "path.h"
 #include "store_private.h"
 
-bool xs_owner(domid_t domid, const struct xs_node *node)
+/* A domain with a target has the target's rights as well as its own. */
+static bool is_one_of(const struct store_conn *conn, domid_t domid)
 {
-    return domid == 0 || node->perms[0].domid == domid;
+    const struct xs_domain *domain = &conn->store->domains[conn->domid];
+    return domid == conn->domid || (domain->has_target && domain->target == domid);
 }
 
-unsigned int xs_access(domid_t domid, const struct xs_node *node)
+bool xs_owner(const struct store_conn *conn, const struct xen_xs_perm *perms)
 {
-    if (xs_owner(domid, node))
+    return conn->domid == 0 || is_one_of(conn, perms[0].domid);
+}
+
+unsigned int xs_perms_access(const struct store_conn *conn, const struct xen_xs_perm *perms,
+                             unsigned int count)
+{
+    if (xs_owner(conn, perms))
         return XEN_XS_BOTH;
-    for (unsigned int i = 1; i < node->perm_count; i++) {
-        if (node->perms[i].domid == domid)
-            return node->perms[i].access;
+    for (unsigned int i = 1; i < count; i++) {
+        if (is_one_of(conn, perms[i].domid))
+            return perms[i].access;
     }
-    return node->perms[0].access;
+    return perms[0].access;
+}
+
+unsigned int xs_access(const struct store_conn *conn, const struct xs_node *node)
+{
+    return xs_perms_access(conn, node->perms, node->perm_count);
+}
+
+size_t xs_node_size(const struct xs_node *node)
+{
+    /* struct xs_tdb_record_hdr and struct xs_permissions of xenstored. */
+    size_t size = 24 + 8 * (size_t)node->perm_count + node->length;
+    for (unsigned int i = 0; i < node->child_count; i++)
+        size += strlen(node->children[i]->name) + 1;
+    return size;
+}
+
+void xs_count(struct store *store, const struct xs_node *root, int step)
+{
+    store->domains[root->perms[0].domid].entries += (uint32_t)step;
+    for (unsigned int i = 0; i < root->child_count; i++)
+        xs_count(store, root->children[i], step);
 }
 
 /* A request under way. */
@@ -31,7 +60,7 @@ struct job {
     struct xs_node **root;
     const struct xs_request *request;
     struct xs_transaction *t;
-    struct xs_events *events;
+    struct xs_batch *batch; /* NULL in a transaction: nothing is counted or told before its commit */
 };
 
 static uint64_t new_generation(const struct job *job)
@@ -49,16 +78,49 @@ static int note(const struct job *job, const char *path, size_t length, bool bel
     return xs_transaction_note(job->t, prefix, below);
 }
 
+/* Nodes of the connection's domain in the tree below. */
+static long owned(const struct job *job, const struct xs_node *node)
+{
+    long count = node->perms[0].domid == job->conn->domid;
+    for (unsigned int i = 0; i < node->child_count; i++)
+        count += owned(job, node->children[i]);
+    return count;
+}
+
+/* Counts the tree below node, which has come (1) or gone (-1). */
+static void count(const struct job *job, const struct xs_node *node, int step)
+{
+    if (job->batch)
+        xs_count(job->conn->store, node, step);
+    else
+        *xs_transaction_grown(job->t) += step * owned(job, node);
+}
+
+/* Only guests have quotas. */
+static int check_quota(const struct job *job, unsigned int more)
+{
+    const struct store_conn *conn = job->conn;
+    long have = conn->store->domains[conn->domid].entries;
+    if (!job->batch)
+        have += *xs_transaction_grown(job->t);
+    return conn->domid && have + (long)more > (long)STORE_ENTRIES_MAX ? -ENOSPC : 0;
+}
+
+static int check_size(const struct job *job, const struct xs_node *node, size_t more)
+{
+    return job->conn->domid && xs_node_size(node) + more >= STORE_NODE_SIZE_MAX ? -ENOSPC : 0;
+}
+
 /* Puts leaf (or nothing) at path and tells; takes leaf. */
 static int put(const struct job *job, const char *path, struct xs_node *leaf)
 {
     struct xs_node *after = NULL;
     int rc = xs_tree_replace(*job->root, path, leaf, new_generation(job), &after);
     xs_node_put(leaf);
-    if (!rc && job->events) {
+    if (!rc && job->batch) {
         struct xs_change change = {
             .path = job->request->path, .before = *job->root, .after = after, .removed = !leaf};
-        rc = xs_events_collect(job->events, job->conn->store, &change);
+        rc = xs_events_collect(job->batch, job->conn->store, &change);
     }
     if (rc) {
         xs_node_put(after);
@@ -85,41 +147,70 @@ static struct xs_node *child_of(const struct job *job, const struct xs_node *par
     return node;
 }
 
-/* Makes what is missing of the path behind parent, whose name ends at used. */
-static int create(const struct job *job, const struct xs_node *parent, size_t used)
+/* Makes what is missing of the path from start on, below parent. */
+static int make_branch(const struct job *job, const struct xs_node *parent, size_t start,
+                       struct xs_node **out)
 {
     const char *path = job->request->path;
-    size_t start = used == 1 ? 1 : used + 1;
-    size_t first_end = start + strcspn(path + start, "/");
     struct xs_node *top = NULL;
     struct xs_node *above = NULL;
-    for (size_t at = start;;) {
+    unsigned int made = 0;
+    int rc = 0;
+    for (size_t at = start; !rc;) {
         size_t length = strcspn(path + at, "/");
         struct xs_node *node = child_of(job, above ? above : parent, path + at, length);
-        if (!node) {
-            xs_node_put(top);
-            return -ENOMEM;
-        }
+        rc = node ? 0 : -ENOMEM;
+        if (rc)
+            break;
         if (above)
             xs_node_append(above, node);
         else
             top = node;
+        if (above)
+            rc = check_size(job, above, 0);
+        made++;
         above = node;
         at += length;
         if (!path[at])
             break;
         at++;
     }
+    if (!rc)
+        rc = check_size(job, above, 0);
+    if (!rc)
+        rc = check_quota(job, made);
+    if (rc)
+        xs_node_put(top);
+    else
+        *out = top;
+    return rc;
+}
+
+static int create(const struct job *job, const struct xs_node *parent, size_t used)
+{
+    const char *path = job->request->path;
+    size_t start = used == 1 ? 1 : used + 1;
+    size_t end = start + strcspn(path + start, "/");
+    struct xs_node *top;
+    int rc = check_size(job, parent, end - start + 1);
+    if (!rc)
+        rc = make_branch(job, parent, start, &top);
+    if (rc)
+        return rc;
     char top_path[XEN_XS_PATH_MAX + 1];
-    memcpy(top_path, path, first_end);
-    top_path[first_end] = '\0';
-    return put(job, top_path, top);
+    memcpy(top_path, path, end);
+    top_path[end] = '\0';
+    rc = put(job, top_path, xs_node_get(top));
+    if (!rc)
+        count(job, top, 1);
+    xs_node_put(top);
+    return rc;
 }
 
 static int apply_write(const struct job *job, struct xs_node *node, size_t used)
 {
     bool exists = !job->request->path[used];
-    if (!(xs_access(job->conn->domid, node) & XEN_XS_WRITE))
+    if (!(xs_access(job->conn, node) & XEN_XS_WRITE))
         return -EACCES;
     if (!exists)
         return create(job, node, used);
@@ -129,20 +220,32 @@ static int apply_write(const struct job *job, struct xs_node *node, size_t used)
     if (!copy)
         return -ENOMEM;
     copy->generation = new_generation(job);
+    int rc = check_size(job, copy, 0);
+    if (rc) {
+        xs_node_put(copy);
+        return rc;
+    }
     return put(job, job->request->path, copy);
 }
 
 static int apply_rm(const struct job *job, struct xs_node *node, size_t used)
 {
     const char *path = job->request->path;
-    if (!(xs_access(job->conn->domid, node) & XEN_XS_WRITE))
+    if (!(xs_access(job->conn, node) & XEN_XS_WRITE))
         return -EACCES;
     if (!path[used]) {
         if (!path[1])
             return -EINVAL;
         size_t parent = (size_t)(strrchr(path, '/') - path);
         int rc = note(job, path, parent ? parent : 1, false);
-        return rc ? rc : put(job, path, NULL);
+        if (rc)
+            return rc;
+        xs_node_get(node);
+        rc = put(job, path, NULL);
+        if (!rc)
+            count(job, node, -1);
+        xs_node_put(node);
+        return rc;
     }
     /* Already gone is fine as long as there is a place it could have been in. */
     size_t rest = used == 1 ? 1 : used + 1;
@@ -152,26 +255,38 @@ static int apply_rm(const struct job *job, struct xs_node *node, size_t used)
 static int apply_set_perms(const struct job *job, struct xs_node *node, size_t used)
 {
     const struct xen_xs_perm *perms = job->request->data;
-    domid_t domid = job->conn->domid;
+    struct store *store = job->conn->store;
+    domid_t old_owner = node->perms[0].domid;
     if (job->request->path[used])
-        return xs_access(domid, node) & XEN_XS_WRITE ? -ENOENT : -EACCES;
-    if (!xs_owner(domid, node))
+        return xs_access(job->conn, node) & XEN_XS_WRITE ? -ENOENT : -EACCES;
+    if (!xs_owner(job->conn, node->perms))
         return -EACCES;
     /* A guest must not give its nodes to another domain's quota. */
-    if (domid && perms[0].domid != node->perms[0].domid)
+    if (job->conn->domid && perms[0].domid != old_owner)
         return -EPERM;
     struct xs_node *copy = xs_node_clone(node);
     if (!copy)
         return -ENOMEM;
     xs_node_set_perms(copy, perms, (unsigned int)job->request->length);
     copy->generation = new_generation(job);
-    return put(job, job->request->path, copy);
+    int rc = check_size(job, copy, 0);
+    if (rc) {
+        xs_node_put(copy);
+        return rc;
+    }
+    rc = put(job, job->request->path, copy);
+    /* In a transaction only domain 0 can do this, whose own nodes nobody counts. */
+    if (!rc && job->batch) {
+        store->domains[old_owner].entries--;
+        store->domains[perms[0].domid].entries++;
+    }
+    return rc;
 }
 
 int xs_apply(struct store_conn *conn, struct xs_node **root, const struct xs_request *request,
-             struct xs_transaction *t, struct xs_events *events)
+             struct xs_transaction *t, struct xs_batch *batch)
 {
-    struct job job = {.conn = conn, .root = root, .request = request, .t = t, .events = events};
+    struct job job = {.conn = conn, .root = root, .request = request, .t = t, .batch = batch};
     size_t used;
     struct xs_node *node = xs_tree_nearest(*root, request->path, &used);
     int rc = note(&job, request->path, strlen(request->path), request->verb == XS_VERB_RM);

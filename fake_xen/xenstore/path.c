@@ -38,16 +38,20 @@ static bool path_is_valid(const char *path)
 
 int xs_path_resolve(domid_t domid, const char *path, bool special, char out[XEN_XS_PATH_MAX + 1])
 {
-    if (path[0] == '@' && !special)
-        return -EINVAL;
     size_t used = 0;
-    if (path[0] != '/' && path[0] != '@') {
+    size_t length = strlen(path);
+    if (path[0] == '@') {
+        if (!special || length > XEN_XS_REL_MAX)
+            return -EINVAL;
+        memcpy(out, path, length + 1);
+        return 0;
+    }
+    if (path[0] != '/') {
         char home[XS_HOME_SIZE];
         used = xs_path_home(domid, home);
         memcpy(out, home, used);
         out[used++] = '/';
     }
-    size_t length = strlen(path);
     if (!length || used + length > XEN_XS_PATH_MAX)
         return -EINVAL;
     memcpy(out + used, path, length + 1);

@@ -14,8 +14,8 @@
 size_t xs_path_home(domid_t domid, char home[XS_HOME_SIZE]);
 
 /*
- * Writes the absolute form of path to out. With special, names that begin with '@' are
- * paths too. -EINVAL for what is no path; out is then undefined.
+ * Writes the absolute form of path to out. With special, all that begins with '@' is
+ * a path too. -EINVAL for what is no path; out is then undefined.
  */
 int xs_path_resolve(domid_t domid, const char *path, bool special, char out[XEN_XS_PATH_MAX + 1]);
 

@@ -33,7 +33,7 @@ static int find_readable(struct store_conn *conn, xen_transaction id, const char
     size_t used;
     struct xs_node *node = xs_tree_nearest(root, absolute, &used);
     /* Whether a node exists is told only to those who may read what would be its parent. */
-    if (!(xs_access(conn->domid, node) & XEN_XS_READ))
+    if (!(xs_access(conn, node) & XEN_XS_READ))
         return -EACCES;
     if (absolute[used])
         return -ENOENT;
@@ -75,6 +75,44 @@ ssize_t store_directory(struct store_conn *conn, xen_transaction t, const char *
     return (ssize_t)used;
 }
 
+/* The name that byte *offset of the list is in, and where in it; child_count when it is behind the list. */
+static unsigned int child_at(const struct xs_node *node, size_t *offset)
+{
+    unsigned int i;
+    for (i = 0; i < node->child_count; i++) {
+        size_t length = strlen(node->children[i]->name) + 1;
+        if (*offset < length)
+            break;
+        *offset -= length;
+    }
+    return i;
+}
+
+ssize_t store_directory_part(struct store_conn *conn, xen_transaction t, const char *path, size_t offset,
+                             char *buf, size_t size, uint64_t *generation)
+{
+    struct xs_node *node;
+    int rc = find_readable(conn, t, path, &node);
+    if (rc)
+        return rc;
+    size_t used = 0;
+    unsigned int i = child_at(node, &offset);
+    for (; i < node->child_count; i++) {
+        const char *name = node->children[i]->name + offset;
+        size_t length = strlen(name) + 1;
+        /* One byte stays for the end of the list. */
+        if (used + length >= size)
+            break;
+        memcpy(buf + used, name, length);
+        used += length;
+        offset = 0;
+    }
+    if (i == node->child_count)
+        buf[used++] = '\0';
+    *generation = node->generation;
+    return (ssize_t)used;
+}
+
 int store_get_perms(struct store_conn *conn, xen_transaction t, const char *path, struct xen_xs_perm *perms,
                     unsigned int count)
 {
@@ -93,8 +131,9 @@ int store_get_perms(struct store_conn *conn, xen_transaction t, const char *path
 static int change(struct store_conn *conn, xen_transaction id, const char *path, struct xs_request *request)
 {
     char absolute[XEN_XS_PATH_MAX + 1];
-    struct xs_events events = {0};
+    struct xs_batch batch = {0};
     struct xs_transaction *t = NULL;
+    long grown = 0;
     int rc = xs_path_resolve(conn->domid, path, false, absolute);
     if (rc)
         return rc;
@@ -102,20 +141,24 @@ static int change(struct store_conn *conn, xen_transaction id, const char *path,
         t = xs_transaction_find(conn, id);
         if (!t)
             return -ENOENT;
+        grown = *xs_transaction_grown(t);
     }
     request->path = absolute;
     struct xs_node **place = t ? xs_transaction_root(t) : &conn->store->root;
     struct xs_node *root = xs_node_get(*place);
-    rc = xs_apply(conn, &root, request, t, t ? NULL : &events);
-    if (!rc && t)
+    rc = xs_apply(conn, &root, request, t, t ? NULL : &batch);
+    if (!rc && t) {
         rc = xs_transaction_record(t, request);
+        if (rc)
+            *xs_transaction_grown(t) = grown;
+    }
     if (!rc) {
         struct xs_node *old = *place;
         *place = root;
         root = old;
-        xs_events_deliver(&events);
+        xs_events_deliver(&batch);
     }
-    xs_events_drop(&events);
+    xs_batch_drop(&batch);
     xs_node_put(root);
     return rc;
 }
@@ -142,15 +185,39 @@ int store_rm(struct store_conn *conn, xen_transaction t, const char *path)
     return change(conn, t, path, &request);
 }
 
+struct xs_special *xs_special_find(struct store *store, const char *name)
+{
+    for (unsigned int i = 0; i < XS_SPECIALS; i++) {
+        if (strcmp(store->specials[i].name, name) == 0)
+            return &store->specials[i];
+    }
+    return NULL;
+}
+
+static int set_special_perms(struct store_conn *conn, const char *name, const struct xen_xs_perm *perms,
+                             unsigned int count)
+{
+    struct xs_special *special = xs_special_find(conn->store, name);
+    if (!special)
+        return -EINVAL;
+    if (!xs_owner(conn, special->perms))
+        return -EACCES;
+    memcpy(special->perms, perms, count * sizeof(*perms));
+    special->perm_count = count;
+    return 0;
+}
+
 int store_set_perms(struct store_conn *conn, xen_transaction t, const char *path,
                     const struct xen_xs_perm *perms, unsigned int count)
 {
-    if (!count || count > XEN_XS_PERMS_MAX)
+    if (!count || count > (conn->domid ? STORE_NODE_PERMS_MAX : XEN_XS_PERMS_MAX))
         return count ? -ENOSPC : -EINVAL;
     for (unsigned int i = 0; i < count; i++) {
         if ((unsigned int)perms[i].access > XEN_XS_BOTH || perms[i].domid >= DOMID_FIRST_RESERVED)
             return -EINVAL;
     }
+    if (path[0] == '@')
+        return set_special_perms(conn, path, perms, count);
     struct xs_request request = {.verb = XS_VERB_SET_PERMS, .data = perms, .length = count};
     return change(conn, t, path, &request);
 }
@@ -178,8 +245,7 @@ void store_disconnect(struct store_conn *conn)
     while (*at != conn)
         at = &(*at)->next;
     *at = conn->next;
-    store_reset_watches(conn);
-    xs_transactions_drop(conn);
+    store_reset(conn);
     free(conn);
 }
 
@@ -201,10 +267,10 @@ unsigned int store_transaction_count(const struct store_conn *conn)
 /* ---- domains ---- */
 
 /* The events of "@introduceDomain" or the like, to be delivered when it has happened. */
-static int special_events(struct store *store, const char *name, struct xs_events *events)
+static int special_events(struct store *store, const char *name, struct xs_batch *batch)
 {
     struct xs_change happening = {.path = name};
-    return xs_events_collect(events, store, &happening);
+    return xs_events_collect(batch, store, &happening);
 }
 
 /* One node of a home: NULL value is a folder. own: the domain's own, else domain 0's and readable by it. */
@@ -255,37 +321,65 @@ static int make_home(struct store_conn *conn, xen_transaction t, domid_t domid)
     return 0;
 }
 
-static int make_domain(struct store_conn *conn, domid_t domid)
+/* The home, and what the domain owns elsewhere: the next one with its number must not inherit it. */
+static int remove_nodes(struct store_conn *conn, xen_transaction t, domid_t domid)
+{
+    char path[XEN_XS_PATH_MAX + 1];
+    xs_path_home(domid, path);
+    int rc = store_rm(conn, t, path);
+    /* Domain 0 may have removed even the place of all homes. */
+    if (rc == -ENOENT)
+        rc = 0;
+    while (!rc && xs_tree_owned(*xs_transaction_root(xs_transaction_find(conn, t)), domid, path))
+        rc = store_rm(conn, t, path);
+    return rc;
+}
+
+static int change_nodes(struct store_conn *conn, domid_t domid, bool make)
 {
     xen_transaction t;
     int rc = store_begin(conn, &t);
     if (rc)
         return rc;
-    int made = make_home(conn, t, domid);
-    rc = store_end(conn, t, made != 0);
-    return made ? made : rc;
+    int changed = make ? make_home(conn, t, domid) : remove_nodes(conn, t, domid);
+    rc = store_end(conn, t, changed != 0);
+    return changed ? changed : rc;
+}
+
+/* Neither its own, nor the domain as one: the number may come again. */
+static void forget_targets(struct store *store, domid_t domid)
+{
+    store->domains[domid].has_target = false;
+    for (unsigned int i = 0; i < DOMID_FIRST_RESERVED; i++) {
+        if (store->domains[i].has_target && store->domains[i].target == domid)
+            store->domains[i].has_target = false;
+    }
 }
 
 /* Makes or removes a domain and tells so. */
 static int change_domain(struct store *store, domid_t domid, bool make)
 {
     struct store_conn *conn = NULL;
-    struct xs_events events = {0};
-    char home[XS_HOME_SIZE];
+    struct xs_batch batch = {0};
+    struct xs_domain *domain = &store->domains[domid];
     int rc;
 
-    xs_path_home(domid, home);
     rc = store_connect(store, 0, &conn);
     if (rc)
         goto out;
-    rc = special_events(store, make ? "@introduceDomain" : "@releaseDomain", &events);
+    if (make || domain->introduced)
+        rc = special_events(store, make ? "@introduceDomain" : "@releaseDomain", &batch);
     if (rc)
         goto out;
-    rc = make ? make_domain(conn, domid) : store_rm(conn, XEN_XBT_NIL, home);
-    if (!rc)
-        xs_events_deliver(&events);
+    rc = change_nodes(conn, domid, make);
+    if (rc)
+        goto out;
+    xs_events_deliver(&batch);
+    domain->present = make;
+    domain->introduced = make;
+    forget_targets(store, domid);
 out:
-    xs_events_drop(&events);
+    xs_batch_drop(&batch);
     store_disconnect(conn);
     return rc;
 }
@@ -302,9 +396,36 @@ int store_release(struct store *store, domid_t domid)
 
 bool store_introduced(const struct store *store, domid_t domid)
 {
-    char home[XS_HOME_SIZE];
-    xs_path_home(domid, home);
-    return xs_tree_find(store->root, home);
+    return domid < DOMID_FIRST_RESERVED && store->domains[domid].introduced;
+}
+
+int store_mark_introduced(struct store *store, domid_t domid, bool introduced)
+{
+    struct xs_batch batch = {0};
+    struct xs_domain *domain = domid < DOMID_FIRST_RESERVED ? &store->domains[domid] : NULL;
+    if (!domain || !domain->present)
+        return introduced ? -EINVAL : -ENOENT;
+    /* For one that is introduced XS_INTRODUCE only makes its event channel anew. */
+    if (domain->introduced == introduced)
+        return introduced ? 0 : -ENOENT;
+    int rc = special_events(store, introduced ? "@introduceDomain" : "@releaseDomain", &batch);
+    if (rc) {
+        xs_batch_drop(&batch);
+        return rc;
+    }
+    xs_events_deliver(&batch);
+    domain->introduced = introduced;
+    forget_targets(store, domid);
+    return 0;
+}
+
+int store_set_target(struct store *store, domid_t domid, domid_t target)
+{
+    if (!store_introduced(store, domid) || !store_introduced(store, target))
+        return -ENOENT;
+    store->domains[domid].target = target;
+    store->domains[domid].has_target = true;
+    return 0;
 }
 
 /* ---- the store ---- */
@@ -315,12 +436,17 @@ int store_create(struct store **out)
     if (!store)
         return -ENOMEM;
     int rc = -ENOMEM;
+    /* Only domain 0 is told of other domains, until it lets others know (dom_release_perms of xenstored). */
+    const struct xen_xs_perm none = {.domid = 0, .access = XEN_XS_NONE};
+    store->specials[0] = (struct xs_special){.name = "@introduceDomain", .perms = {none}, .perm_count = 1};
+    store->specials[1] = (struct xs_special){.name = "@releaseDomain", .perms = {none}, .perm_count = 1};
     store->root = xs_node_new("", 0, NULL, 0);
     if (store->root) {
         /* Everybody may look around where nothing else is said, as in xenstored. */
         struct xen_xs_perm perm = {.domid = 0, .access = XEN_XS_READ};
         xs_node_set_perms(store->root, &perm, 1);
         store->root->generation = ++store->generation;
+        xs_count(store, store->root, 1);
         rc = store_introduce(store, 0);
     }
     if (rc) {

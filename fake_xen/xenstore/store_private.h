@@ -9,10 +9,30 @@
 
 struct xs_transaction;
 
+/* What the store knows of a domain, whether it is there or not. */
+struct xs_domain {
+    uint32_t entries; /* nodes of the tree that it owns */
+    domid_t target;   /* whose rights it has, too: XS_SET_TARGET */
+    bool has_target;
+    bool present;
+    bool introduced;
+};
+
+/* "@introduceDomain" and "@releaseDomain" are no nodes but have permissions. */
+#define XS_SPECIALS 2u
+
+struct xs_special {
+    const char *name;
+    struct xen_xs_perm perms[XEN_XS_PERMS_MAX];
+    unsigned int perm_count;
+};
+
 struct store {
     struct xs_node *root;
     uint64_t generation;
     struct store_conn *conns;
+    struct xs_special specials[XS_SPECIALS];
+    struct xs_domain domains[DOMID_FIRST_RESERVED];
 };
 
 struct store_conn {
@@ -25,6 +45,8 @@ struct store_conn {
     unsigned int transaction_count;
     xen_transaction next_transaction;
     struct xs_events events;
+    size_t event_bytes; /* of its events, delivered or not */
+    bool overflow;      /* events were lost */
 };
 
 /* One request to change the tree; path is absolute. */
@@ -42,20 +64,31 @@ struct xs_request {
     size_t length;    /* in bytes, or in entries */
 };
 
-/* What a domain may do with a node. */
-unsigned int xs_access(domid_t domid, const struct xs_node *node);
-bool xs_owner(domid_t domid, const struct xs_node *node);
+/* What a connection may do with a node, or with anything that has such permissions. */
+unsigned int xs_access(const struct store_conn *conn, const struct xs_node *node);
+unsigned int xs_perms_access(const struct store_conn *conn, const struct xen_xs_perm *perms,
+                             unsigned int count);
+bool xs_owner(const struct store_conn *conn, const struct xen_xs_perm *perms);
+/* NULL for none such. */
+struct xs_special *xs_special_find(struct store *store, const char *name);
+
+/* What a node counts for STORE_NODE_SIZE_MAX, as write_node_raw() of xenstored has it. */
+size_t xs_node_size(const struct xs_node *node);
+/* Adds step for each node of the tree to what its owner has. */
+void xs_count(struct store *store, const struct xs_node *root, int step);
 
 /*
- * Does one request to *root, which becomes the new tree. Notes what it looked at in t, if given. With
- * events, adds what is to be told.
+ * Does one request to *root, which becomes the new tree. In a transaction, t, notes what it looked at;
+ * else counts the nodes and adds to the batch what is to be told. One of t and batch is given.
  */
 int xs_apply(struct store_conn *conn, struct xs_node **root, const struct xs_request *request,
-             struct xs_transaction *t, struct xs_events *events);
+             struct xs_transaction *t, struct xs_batch *batch);
 
 /* NULL for none such. */
 struct xs_transaction *xs_transaction_find(struct store_conn *conn, xen_transaction id);
 struct xs_node **xs_transaction_root(struct xs_transaction *t);
+/* How many more nodes the connection's domain owns in this transaction's tree than at its beginning. */
+long *xs_transaction_grown(struct xs_transaction *t);
 /* The commit fails if the node at path (with below: or any below it) is not then what it was at the
  * beginning. */
 int xs_transaction_note(struct xs_transaction *t, const char *path, bool below);

@@ -30,6 +30,11 @@ struct xs_transaction {
     struct note *notes;
     struct record *records;
     struct record **last;
+    /* Of a guest, whose memory here is limited. */
+    bool guest;
+    unsigned int note_count;
+    unsigned int record_count;
+    long grown;
 };
 
 struct xs_transaction *xs_transaction_find(struct store_conn *conn, xen_transaction id)
@@ -45,6 +50,11 @@ struct xs_node **xs_transaction_root(struct xs_transaction *t)
     return &t->root;
 }
 
+long *xs_transaction_grown(struct xs_transaction *t)
+{
+    return &t->grown;
+}
+
 int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
 {
     for (struct note *n = t->notes; n; n = n->next) {
@@ -53,6 +63,8 @@ int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
             return 0;
         }
     }
+    if (t->guest && t->note_count >= STORE_TRANSACTION_NODES_MAX)
+        return -ENOSPC;
     size_t size = strlen(path) + 1;
     struct note *note = malloc(sizeof(*note) + size);
     if (!note)
@@ -61,6 +73,7 @@ int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
     memcpy(note->path, path, size);
     note->next = t->notes;
     t->notes = note;
+    t->note_count++;
     return 0;
 }
 
@@ -75,6 +88,8 @@ int xs_transaction_record(struct xs_transaction *t, const struct xs_request *req
 {
     size_t size =
         request->verb == XS_VERB_SET_PERMS ? request->length * sizeof(struct xen_xs_perm) : request->length;
+    if (t->guest && t->record_count >= STORE_TRANSACTION_NODES_MAX)
+        return -ENOSPC;
     struct record *record = calloc(1, sizeof(*record));
     if (!record)
         return -ENOMEM;
@@ -91,6 +106,7 @@ int xs_transaction_record(struct xs_transaction *t, const struct xs_request *req
     record->request.data = record->data;
     *t->last = record;
     t->last = &record->next;
+    t->record_count++;
     return 0;
 }
 
@@ -122,9 +138,22 @@ void xs_transactions_drop(struct store_conn *conn)
     conn->transaction_count = 0;
 }
 
+bool store_transaction_open(struct store_conn *conn, xen_transaction id)
+{
+    return xs_transaction_find(conn, id);
+}
+
+static unsigned int open_in_domain(const struct store_conn *conn)
+{
+    unsigned int count = 0;
+    for (const struct store_conn *c = conn->store->conns; c; c = c->next)
+        count += c->domid == conn->domid ? c->transaction_count : 0;
+    return count;
+}
+
 int store_begin(struct store_conn *conn, xen_transaction *out)
 {
-    if (conn->transaction_count >= STORE_TRANSACTIONS_MAX)
+    if (conn->domid && open_in_domain(conn) >= STORE_TRANSACTIONS_MAX)
         return -ENOSPC;
     struct xs_transaction *t = calloc(1, sizeof(*t));
     if (!t)
@@ -135,6 +164,7 @@ int store_begin(struct store_conn *conn, xen_transaction *out)
     t->base = xs_node_get(conn->store->root);
     t->root = xs_node_get(conn->store->root);
     t->last = &t->records;
+    t->guest = conn->domid;
     t->next = conn->transactions;
     conn->transactions = t;
     conn->transaction_count++;
@@ -160,7 +190,7 @@ static bool conflicts(const struct xs_transaction *t, struct xs_node *now)
 static int commit(struct store_conn *conn, struct xs_transaction *t)
 {
     struct store *store = conn->store;
-    struct xs_events events = {0};
+    struct xs_batch batch = {0};
     struct xs_node *root = NULL;
     int rc;
 
@@ -169,17 +199,21 @@ static int commit(struct store_conn *conn, struct xs_transaction *t)
         goto out;
     root = xs_node_get(store->root);
     for (struct record *r = t->records; r; r = r->next) {
-        rc = xs_apply(conn, &root, &r->request, NULL, &events);
-        if (rc)
-            goto out;
+        rc = xs_apply(conn, &root, &r->request, NULL, &batch);
+        if (!rc)
+            continue;
+        /* What the requests before have counted belongs to a tree that is not going to be. */
+        xs_count(store, root, -1);
+        xs_count(store, store->root, 1);
+        goto out;
     }
     struct xs_node *old = store->root;
     store->root = root;
     root = old;
-    xs_events_deliver(&events);
+    xs_events_deliver(&batch);
     rc = 0;
 out:
-    xs_events_drop(&events);
+    xs_batch_drop(&batch);
     xs_node_put(root);
     return rc;
 }

@@ -127,6 +127,25 @@ struct xs_node *xs_tree_find(struct xs_node *root, const char *path)
     return path[used] ? NULL : node;
 }
 
+/* length is that of the path of node, without the root's slash. */
+static bool owned_below(const struct xs_node *node, domid_t domid, char *path, size_t length)
+{
+    for (unsigned int i = 0; i < node->child_count; i++) {
+        const struct xs_node *child = node->children[i];
+        size_t name = strlen(child->name);
+        path[length] = '/';
+        memcpy(path + length + 1, child->name, name + 1);
+        if (child->perms[0].domid == domid || owned_below(child, domid, path, length + 1 + name))
+            return true;
+    }
+    return false;
+}
+
+bool xs_tree_owned(const struct xs_node *root, domid_t domid, char path[XEN_XS_PATH_MAX + 1])
+{
+    return owned_below(root, domid, path, 0);
+}
+
 static void remove_child(struct xs_node *node, unsigned int i)
 {
     xs_node_put(node->children[i]);

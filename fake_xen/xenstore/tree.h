@@ -35,6 +35,11 @@ struct xs_node *xs_node_get(struct xs_node *node);
 /* NULL is allowed. */
 void xs_node_put(struct xs_node *node);
 
+/*
+ * Writes the path of a node that the domain owns, other than the root; the first on the way
+ * down. False when there is none.
+ */
+bool xs_tree_owned(const struct xs_node *root, domid_t domid, char path[XEN_XS_PATH_MAX + 1]);
 /* The node at an absolute path; NULL when there is none. Borrowed. */
 struct xs_node *xs_tree_find(struct xs_node *root, const char *path);
 /*

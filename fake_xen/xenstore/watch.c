@@ -17,43 +17,69 @@ static void events_append(struct xs_events *events, struct xs_event *event)
     events->last = &event->next;
 }
 
-static bool events_have(const struct xs_events *events, const struct store_conn *conn, const char *path,
-                        const char *token)
+static void event_free(struct xs_event *event)
 {
-    for (const struct xs_event *e = events->first; e; e = e->next) {
-        if (e->conn == conn && strcmp(e->path, path) == 0 && strcmp(e->token, token) == 0)
+    event->conn->event_bytes -= event->size;
+    free(event);
+}
+
+/* FNV-1a. */
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+    do {
+        hash = (hash ^ (uint8_t)*text) * 16777619u;
+    } while (*text++);
+    return hash;
+}
+
+static bool batch_has(const struct xs_batch *batch, uint32_t hash, const struct store_conn *conn,
+                      const char *path, const char *token)
+{
+    for (const struct xs_event *e = batch->buckets[hash % XS_BUCKETS]; e; e = e->same) {
+        if (e->hash == hash && e->conn == conn && strcmp(e->path, path) == 0 && strcmp(e->token, token) == 0)
             return true;
     }
     return false;
 }
 
-int xs_events_add(struct xs_events *events, struct store_conn *conn, const char *path, const char *token)
+int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token)
 {
+    uint32_t hash = hash_text(hash_text(2166136261u, path), token);
     /* One commit that touches a node twice is one change of it. */
-    if (events_have(events, conn, path, token))
+    if (batch_has(batch, hash, conn, path, token))
         return 0;
     size_t path_size = strlen(path) + 1;
     size_t token_size = strlen(token) + 1;
-    struct xs_event *event = malloc(sizeof(*event) + path_size + token_size);
+    struct xs_event *event = NULL;
+    size_t size = sizeof(*event) + path_size + token_size;
+    /* Whoever does not read must not make the store grow without end. */
+    if (conn->overflow || (conn->domid && conn->event_bytes + size > STORE_EVENTS_MAX)) {
+        conn->overflow = true;
+        return 0;
+    }
+    event = malloc(size);
     if (!event)
         return -ENOMEM;
-    event->conn = conn;
+    *event = (struct xs_event){.conn = conn, .size = size, .hash = hash};
     event->path = (char *)(event + 1);
     event->token = event->path + path_size;
     memcpy(event->path, path, path_size);
     memcpy(event->token, token, token_size);
-    events_append(events, event);
+    event->same = batch->buckets[hash % XS_BUCKETS];
+    batch->buckets[hash % XS_BUCKETS] = event;
+    conn->event_bytes += size;
+    events_append(&batch->events, event);
     return 0;
 }
 
-void xs_events_deliver(struct xs_events *events)
+void xs_events_deliver(struct xs_batch *batch)
 {
     struct xs_event *next;
-    for (struct xs_event *e = events->first; e; e = next) {
+    for (struct xs_event *e = batch->events.first; e; e = next) {
         next = e->next;
         events_append(&e->conn->events, e);
     }
-    *events = (struct xs_events){0};
+    *batch = (struct xs_batch){0};
 }
 
 void xs_events_drop(struct xs_events *events)
@@ -61,21 +87,41 @@ void xs_events_drop(struct xs_events *events)
     struct xs_event *next;
     for (struct xs_event *e = events->first; e; e = next) {
         next = e->next;
-        free(e);
+        event_free(e);
     }
     *events = (struct xs_events){0};
 }
 
-/* Since XSA-115 a watch tells a domain only of what it may read. */
+void xs_batch_drop(struct xs_batch *batch)
+{
+    xs_events_drop(&batch->events);
+    *batch = (struct xs_batch){0};
+}
+
+/*
+ * Since XSA-115 a watch tells a guest only of what it may read, or may read the parent of
+ * (watch_permitted() of xenstored); before the change or after it.
+ */
 static bool may_know(const struct store_conn *conn, const struct xs_change *change, const char *path)
 {
+    if (path[0] == '@') {
+        const struct xs_special *special = xs_special_find(conn->store, path);
+        return special && xs_perms_access(conn, special->perms, special->perm_count) & XEN_XS_READ;
+    }
     if (!conn->domid)
         return true;
     struct xs_node *roots[] = {change->after, change->before};
+    char parent[XEN_XS_PATH_MAX + 1];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == path ? 1 : (size_t)(slash - path);
+    memcpy(parent, path, length);
+    parent[length] = '\0';
     for (unsigned int i = 0; i < 2; i++) {
-        struct xs_node *node = roots[i] ? xs_tree_find(roots[i], path) : NULL;
-        if (node)
-            return xs_access(conn->domid, node) & XEN_XS_READ;
+        struct xs_node *node = xs_tree_find(roots[i], path);
+        if (!node)
+            continue;
+        if ((xs_access(conn, node) | xs_access(conn, xs_tree_find(roots[i], parent))) & XEN_XS_READ)
+            return true;
     }
     return false;
 }
@@ -90,17 +136,31 @@ static const char *event_path(const struct xs_watch *watch, const struct xs_chan
     return NULL;
 }
 
-int xs_events_collect(struct xs_events *events, struct store *store, const struct xs_change *change)
+static int collect_of(struct xs_batch *batch, struct store_conn *conn, const struct xs_change *change)
+{
+    /* Asked once for all watches of the path itself: there may be many, and a directory may be long. */
+    enum { UNKNOWN, NO, YES } known = UNKNOWN;
+    for (struct xs_watch *w = conn->watches; w; w = w->next) {
+        const char *path = event_path(w, change);
+        if (!path)
+            continue;
+        if (path == change->path && known == UNKNOWN)
+            known = may_know(conn, change, path) ? YES : NO;
+        if (path == change->path ? known == NO : !may_know(conn, change, path))
+            continue;
+        int rc = xs_events_add(batch, conn, path + w->relative, w->token);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int xs_events_collect(struct xs_batch *batch, struct store *store, const struct xs_change *change)
 {
     for (struct store_conn *conn = store->conns; conn; conn = conn->next) {
-        for (struct xs_watch *w = conn->watches; w; w = w->next) {
-            const char *path = event_path(w, change);
-            if (!path || !may_know(conn, change, path))
-                continue;
-            int rc = xs_events_add(events, conn, path + w->relative, w->token);
-            if (rc)
-                return rc;
-        }
+        int rc = collect_of(batch, conn, change);
+        if (rc)
+            return rc;
     }
     return 0;
 }
@@ -124,22 +184,30 @@ static struct xs_watch **watch_find(struct store_conn *conn, const char *path, c
     return at;
 }
 
+static bool at_quota(const struct store_conn *conn)
+{
+    unsigned int count = 0;
+    for (const struct store_conn *c = conn->store->conns; c; c = c->next)
+        count += c->domid == conn->domid ? c->watch_count : 0;
+    return conn->domid && count >= STORE_WATCHES_MAX;
+}
+
 int store_watch(struct store_conn *conn, const char *path, const char *token)
 {
     struct xs_watch *watch = NULL;
-    struct xs_events events = {0};
+    struct xs_batch batch = {0};
     char absolute[XEN_XS_PATH_MAX + 1];
     int rc;
 
     rc = xs_path_resolve(conn->domid, path, true, absolute);
     if (rc)
         goto out;
-    rc = -E2BIG;
-    if (strlen(token) > XEN_XS_TOKEN_MAX || conn->watch_count >= STORE_WATCHES_MAX)
-        goto out;
     struct xs_watch **at = watch_find(conn, absolute, token);
     rc = -EEXIST;
     if (*at)
+        goto out;
+    rc = -E2BIG;
+    if (strlen(token) > XEN_XS_TOKEN_MAX || at_quota(conn))
         goto out;
     rc = -ENOMEM;
     watch = calloc(1, sizeof(*watch));
@@ -150,15 +218,15 @@ int store_watch(struct store_conn *conn, const char *path, const char *token)
     if (!watch->path || !watch->token)
         goto out;
     watch->relative = strlen(absolute) - strlen(path);
-    rc = xs_events_add(&events, conn, path, token);
+    rc = xs_events_add(&batch, conn, path, token);
     if (rc)
         goto out;
-    xs_events_deliver(&events);
+    xs_events_deliver(&batch);
     *at = watch;
     watch = NULL;
     conn->watch_count++;
 out:
-    xs_events_drop(&events);
+    xs_batch_drop(&batch);
     xs_watch_free(watch);
     return rc;
 }
@@ -170,7 +238,7 @@ static void forget_events(struct store_conn *conn, const char *path, const char 
     for (struct xs_event *e = conn->events.first; e; e = next) {
         next = e->next;
         if (strcmp(e->token, token) == 0 && xs_path_within(e->path, path))
-            free(e);
+            event_free(e);
         else
             events_append(&kept, e);
     }
@@ -180,9 +248,9 @@ static void forget_events(struct store_conn *conn, const char *path, const char 
 int store_unwatch(struct store_conn *conn, const char *path, const char *token)
 {
     char absolute[XEN_XS_PATH_MAX + 1];
-    int rc = xs_path_resolve(conn->domid, path, true, absolute);
-    if (rc)
-        return rc;
+    /* Nobody watches what is no path. */
+    if (xs_path_resolve(conn->domid, path, true, absolute))
+        return -ENOENT;
     struct xs_watch **at = watch_find(conn, absolute, token);
     struct xs_watch *watch = *at;
     if (!watch)
@@ -194,7 +262,7 @@ int store_unwatch(struct store_conn *conn, const char *path, const char *token)
     return 0;
 }
 
-void store_reset_watches(struct store_conn *conn)
+void store_reset(struct store_conn *conn)
 {
     struct xs_watch *next;
     for (struct xs_watch *w = conn->watches; w; w = next) {
@@ -204,16 +272,19 @@ void store_reset_watches(struct store_conn *conn)
     conn->watches = NULL;
     conn->watch_count = 0;
     xs_events_drop(&conn->events);
+    xs_transactions_drop(conn);
 }
 
 bool store_event_waiting(const struct store_conn *conn)
 {
-    return conn->events.first;
+    return conn->events.first || conn->overflow;
 }
 
 int store_event_take(struct store_conn *conn, char *path, char *token)
 {
     struct xs_event *event = conn->events.first;
+    if (conn->overflow)
+        return -EPIPE;
     if (!event)
         return -EAGAIN;
     conn->events.first = event->next;
@@ -221,6 +292,6 @@ int store_event_take(struct store_conn *conn, char *path, char *token)
         conn->events.last = NULL;
     strcpy(path, event->path);
     strcpy(token, event->token);
-    free(event);
+    event_free(event);
     return 0;
 }

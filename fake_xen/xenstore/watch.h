@@ -14,11 +14,22 @@ struct xs_event {
     struct store_conn *conn;
     char *path;  /* as the watcher wants it: relative if its watch was */
     char *token; /* both behind this struct */
+    size_t size; /* with both */
+    uint32_t hash;
+    struct xs_event *same; /* the next in its bucket */
 };
 
 struct xs_events {
     struct xs_event *first;
     struct xs_event **last; /* NULL while empty */
+};
+
+/* The events of one change or commit, each once: a large commit has very many. */
+#define XS_BUCKETS 64u
+
+struct xs_batch {
+    struct xs_events events;
+    struct xs_event *buckets[XS_BUCKETS];
 };
 
 struct xs_watch {
@@ -36,11 +47,12 @@ struct xs_change {
     bool removed;
 };
 
-int xs_events_add(struct xs_events *events, struct store_conn *conn, const char *path, const char *token);
+int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token);
 /* Adds what the connections watch of this change. */
-int xs_events_collect(struct xs_events *events, struct store *store, const struct xs_change *change);
+int xs_events_collect(struct xs_batch *batch, struct store *store, const struct xs_change *change);
 /* Hands the events to their connections. */
-void xs_events_deliver(struct xs_events *events);
+void xs_events_deliver(struct xs_batch *batch);
+void xs_batch_drop(struct xs_batch *batch);
 void xs_events_drop(struct xs_events *events);
 
 void xs_watch_free(struct xs_watch *watch);

@@ -10,7 +10,7 @@
 /* Behind errno.h, as its table of errors is there only then. */
 #include <xen/io/xs_wire.h>
 
-#include "path.h"
+#include "wire_private.h"
 
 static_assert(sizeof(struct xsd_sockmsg) == WIRE_HEADER_SIZE, "the header is 16 bytes");
 static_assert(XENSTORE_PAYLOAD_MAX == XEN_XS_PAYLOAD_MAX, "limits are those of the wire");
@@ -59,188 +59,35 @@ size_t wire_perm_format(const struct xen_xs_perm *perm, char *buf)
                             (unsigned int)perm->domid);
 }
 
-static int parse_domid(const char *text, domid_t *out)
-{
-    size_t digits = strspn(text, "0123456789");
-    if (digits < 1 || digits > 5 || text[digits])
-        return -EINVAL;
-    unsigned long value = strtoul(text, NULL, 10);
-    if (value >= DOMID_FIRST_RESERVED)
-        return -EINVAL;
-    *out = (domid_t)value;
-    return 0;
-}
-
 int wire_perm_parse(const char *text, struct xen_xs_perm *perm)
 {
     const char *letter = text[0] ? memchr(perm_letters, text[0], sizeof(perm_letters)) : NULL;
-    if (!letter)
+    size_t digits = text[0] ? strspn(text + 1, "0123456789") : 0;
+    if (!letter || digits < 1 || digits > 5 || text[1 + digits])
+        return -EINVAL;
+    unsigned long domid = strtoul(text + 1, NULL, 10);
+    if (domid >= DOMID_FIRST_RESERVED)
         return -EINVAL;
     perm->access = (enum xen_xs_access)(letter - perm_letters);
-    return parse_domid(text + 1, &perm->domid);
-}
-
-/* ---- requests ---- */
-
-/* One request and the payload of its answer. */
-struct exchange {
-    struct wire *wire;
-    uint32_t type;
-    xen_transaction t;
-    /* The first string of the payload, NULL if it has none, and what follows it. */
-    const char *first;
-    const char *rest;
-    size_t rest_length;
-    char *answer; /* XEN_XS_PAYLOAD_MAX + 1 bytes */
-    size_t length;
-};
-
-static void exchange_split(struct exchange *x, const char *payload, size_t length)
-{
-    const char *end = length ? memchr(payload, '\0', length) : NULL;
-    if (!end)
-        return;
-    x->first = payload;
-    x->rest = end + 1;
-    x->rest_length = length - (size_t)(x->rest - payload);
-}
-
-/* The second string, if the payload ends with it. */
-static const char *second(const struct exchange *x)
-{
-    if (!x->rest_length || memchr(x->rest, '\0', x->rest_length) != x->rest + x->rest_length - 1)
-        return NULL;
-    return x->rest;
-}
-
-static int answer_text(struct exchange *x, const char *text)
-{
-    x->length = strlen(text) + 1;
-    memcpy(x->answer, text, x->length);
+    perm->domid = (domid_t)domid;
     return 0;
 }
 
-static int answer_ok(struct exchange *x, int rc)
+/* ---- the conversation ---- */
+
+size_t wire_room(struct wire *wire, void **at)
 {
-    return rc ? rc : answer_text(x, "OK");
+    *at = wire->in + wire->have;
+    return sizeof(wire->in) - wire->have;
 }
 
-static int answer_bytes(struct exchange *x, ssize_t rc)
+bool wire_ready(const struct wire *wire)
 {
-    if (rc < 0)
-        return (int)rc;
-    x->length = (size_t)rc;
-    return 0;
-}
-
-static int get_perms(struct exchange *x)
-{
-    struct xen_xs_perm perms[XEN_XS_PERMS_MAX];
-    int count = store_get_perms(x->wire->conn, x->t, x->first, perms, XEN_XS_PERMS_MAX);
-    for (int i = 0; i < count; i++)
-        x->length += wire_perm_format(&perms[i], x->answer + x->length) + 1;
-    return count < 0 ? count : 0;
-}
-
-static int set_perms(struct exchange *x)
-{
-    struct xen_xs_perm perms[XEN_XS_PERMS_MAX];
-    unsigned int count = 0;
-    if (!x->rest_length || x->rest[x->rest_length - 1])
-        return -EINVAL;
-    for (const char *at = x->rest; at < x->rest + x->rest_length; at += strlen(at) + 1) {
-        if (count == XEN_XS_PERMS_MAX)
-            return -ENOSPC;
-        int rc = wire_perm_parse(at, &perms[count++]);
-        if (rc)
-            return rc;
-    }
-    return answer_ok(x, store_set_perms(x->wire->conn, x->t, x->first, perms, count));
-}
-
-static int watch(struct exchange *x)
-{
-    const char *token = second(x);
-    if (!token)
-        return -EINVAL;
-    return answer_ok(x, x->type == XS_WATCH ? store_watch(x->wire->conn, x->first, token)
-                                            : store_unwatch(x->wire->conn, x->first, token));
-}
-
-static int transaction_start(struct exchange *x)
-{
-    xen_transaction t;
-    char text[16];
-    /* They do not nest. */
-    if (x->t != XEN_XBT_NIL)
-        return -EBUSY;
-    int rc = store_begin(x->wire->conn, &t);
-    if (rc)
-        return rc;
-    snprintf(text, sizeof(text), "%u", t);
-    return answer_text(x, text);
-}
-
-static int transaction_end(struct exchange *x)
-{
-    if (strcmp(x->first, "T") != 0 && strcmp(x->first, "F") != 0)
-        return -EINVAL;
-    return answer_ok(x, store_end(x->wire->conn, x->t, x->first[0] == 'F'));
-}
-
-static int domain_question(struct exchange *x)
-{
-    domid_t domid;
-    char home[XS_HOME_SIZE];
-    int rc = parse_domid(x->first, &domid);
-    if (rc)
-        return rc;
-    if (x->type == XS_IS_DOMAIN_INTRODUCED)
-        return answer_text(x, store_introduced(x->wire->store, domid) ? "T" : "F");
-    xs_path_home(domid, home);
-    return answer_text(x, home);
-}
-
-static int serve(struct exchange *x)
-{
-    struct store_conn *conn = x->wire->conn;
-    switch (x->type) {
-    case XS_RESET_WATCHES:
-        store_reset_watches(conn);
-        return answer_ok(x, 0);
-    case XS_TRANSACTION_START:
-        return transaction_start(x);
-    default:
-        break;
-    }
-    if (!x->first)
-        return -EINVAL;
-    switch (x->type) {
-    case XS_DIRECTORY:
-        return answer_bytes(x, store_directory(conn, x->t, x->first, x->answer, XEN_XS_PAYLOAD_MAX));
-    case XS_READ:
-        return answer_bytes(x, store_read(conn, x->t, x->first, x->answer, XEN_XS_PAYLOAD_MAX + 1));
-    case XS_GET_PERMS:
-        return get_perms(x);
-    case XS_WRITE:
-        return answer_ok(x, store_write(conn, x->t, x->first, x->rest, x->rest_length));
-    case XS_MKDIR:
-        return answer_ok(x, store_mkdir(conn, x->t, x->first));
-    case XS_RM:
-        return answer_ok(x, store_rm(conn, x->t, x->first));
-    case XS_SET_PERMS:
-        return set_perms(x);
-    case XS_WATCH:
-    case XS_UNWATCH:
-        return watch(x);
-    case XS_TRANSACTION_END:
-        return transaction_end(x);
-    case XS_GET_DOMAIN_PATH:
-    case XS_IS_DOMAIN_INTRODUCED:
-        return domain_question(x);
-    default:
-        return -ENOSYS;
-    }
+    struct xsd_sockmsg header;
+    if (wire->have < sizeof(header))
+        return false;
+    memcpy(&header, wire->in, sizeof(header));
+    return header.len > XENSTORE_PAYLOAD_MAX || wire->have - sizeof(header) >= header.len;
 }
 
 static const char *error_name(int error)
@@ -252,34 +99,32 @@ static const char *error_name(int error)
     return "EINVAL";
 }
 
-/* ---- the conversation ---- */
-
-size_t wire_room(struct wire *wire, void **at)
-{
-    *at = wire->in + wire->have;
-    return sizeof(wire->in) - wire->have;
-}
-
 int wire_step(struct wire *wire, struct wire_out *out)
 {
     struct xsd_sockmsg header;
-    char answer[XEN_XS_PAYLOAD_MAX + 1];
-    if (wire->have < sizeof(header))
+    char answer[XENSTORE_PAYLOAD_MAX + 1];
+    if (!wire_ready(wire))
         return 0;
     memcpy(&header, wire->in, sizeof(header));
     if (header.len > XENSTORE_PAYLOAD_MAX)
         return -EPROTO;
+    struct wire_request request = {
+        .store = wire->store,
+        .conn = wire->conn,
+        .type = header.type,
+        .t = header.tx_id,
+        .payload = (const char *)wire->in + sizeof(header),
+        .length = header.len,
+        .answer = answer,
+    };
     size_t whole = sizeof(header) + header.len;
-    if (wire->have < whole)
-        return 0;
-    struct exchange x = {.wire = wire, .type = header.type, .t = header.tx_id, .answer = answer};
-    exchange_split(&x, (const char *)wire->in + sizeof(header), header.len);
-    int rc = serve(&x);
+    int rc = wire_serve(&request);
     if (rc) {
         header.type = XS_ERROR;
-        answer_text(&x, error_name(-rc));
+        request.answer_length = strlen(error_name(-rc)) + 1;
+        memcpy(answer, error_name(-rc), request.answer_length);
     }
-    header.len = (uint32_t)x.length;
+    header.len = (uint32_t)request.answer_length;
     memmove(wire->in, wire->in + whole, wire->have - whole);
     wire->have -= whole;
     /* Events first: whoever has the answer has also been told. */
@@ -293,14 +138,18 @@ int wire_events(struct wire *wire, struct wire_out *out)
 {
     char payload[XEN_XS_PATH_MAX + 1 + XEN_XS_TOKEN_MAX + 1];
     char token[XEN_XS_TOKEN_MAX + 1];
-    while (!store_event_take(wire->conn, payload, token)) {
+    int taken;
+    while (!(taken = store_event_take(wire->conn, payload, token))) {
         size_t path_size = strlen(payload) + 1;
         size_t token_size = strlen(token) + 1;
         memcpy(payload + path_size, token, token_size);
+        /* Nobody could receive it: send_event() of xenstored drops it, too. */
+        if (path_size + token_size > XENSTORE_PAYLOAD_MAX)
+            continue;
         struct xsd_sockmsg header = {.type = XS_WATCH_EVENT, .len = (uint32_t)(path_size + token_size)};
         int rc = wire_out_add(out, &header, sizeof(header), payload, header.len);
         if (rc)
             return rc;
     }
-    return 0;
+    return taken == -EAGAIN ? 0 : taken;
 }

@@ -34,9 +34,11 @@ struct wire {
 
 /* Where to put received bytes, and how many at most; never 0 after wire_step() has returned 0. */
 size_t wire_room(struct wire *wire, void **at);
+/* Whether wire_step() would not return 0. */
+bool wire_ready(const struct wire *wire);
 /*
- * Answers one message. 1 if there was one, 0 if more bytes are needed, -EPROTO or -ENOMEM if the
- * connection has to end.
+ * Answers one message. 1 if there was one, 0 if more bytes are needed, -EPROTO, -ENOMEM or -EPIPE (events
+ * were lost) if the connection has to end.
  */
 int wire_step(struct wire *wire, struct wire_out *out);
 /* Appends what the connection's watches have to tell. */

@@ -37,7 +37,7 @@
 #define XEN_XS_PATH_MAX    3072u
 #define XEN_XS_REL_MAX     2048u
 #define XEN_XS_PAYLOAD_MAX 4096u
-#define XEN_XS_TOKEN_MAX   256u
+#define XEN_XS_TOKEN_MAX   3072u
 #define XEN_XS_PERMS_MAX   16u
 
 /* Transaction 0 is "no transaction" (xs_wire.h, struct xsd_sockmsg.tx_id). */
