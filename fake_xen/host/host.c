@@ -37,6 +37,7 @@ int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain
         if (!domain)
             return -ENOMEM;
         domain->domid = domid;
+        domain->xenstored.source.fd = -1;
         domain->next = host->domains;
         host->domains = domain;
     }
@@ -54,8 +55,13 @@ int host_domain_create(struct fakexen_host *host, uint32_t domid)
         return rc;
     if (domain->alive)
         return -EEXIST;
+    rc = host_xenstored_open(host, domain);
+    if (rc)
+        return rc;
     rc = store_introduce(host->store, domain->domid);
-    if (!rc)
+    if (rc)
+        host_xenstored_close(host, domain);
+    else
         domain->alive = true;
     return rc;
 }
@@ -79,6 +85,7 @@ int host_domain_destroy(struct fakexen_host *host, uint32_t domid)
         shutdown(client->source.fd, SHUT_RDWR);
         client->source.gone = true;
     }
+    host_xenstored_close(host, domain);
     return 0;
 }
 
@@ -139,10 +146,13 @@ static int host_start(struct fakexen_host *host, const char *dir)
     host->dir = strdup(dir);
     if (!host->dir)
         return -ENOMEM;
+    int rc = host_xenstored_check(host);
+    if (rc)
+        return rc;
     host->made_dir = !mkdir(dir, 0700);
     if (!host->made_dir && errno != EEXIST)
         return -errno;
-    int rc = take_lock(host);
+    rc = take_lock(host);
     if (rc)
         return rc;
     host->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -151,11 +161,16 @@ static int host_start(struct fakexen_host *host, const char *dir)
     rc = store_create(&host->store);
     if (rc)
         return rc;
+    host->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (host->spare < 0)
+        return -errno;
     rc = host_domain_add(host, 0, &domain);
     if (rc)
         return rc;
     domain->alive = true;
-    return start_listening(host);
+    host_xenstored_clear(host);
+    rc = host_xenstored_open(host, domain);
+    return rc ? rc : start_listening(host);
 }
 
 int fakexen_host_open(const char *dir, struct fakexen_host **out)
@@ -166,6 +181,7 @@ int fakexen_host_open(const char *dir, struct fakexen_host **out)
     host->listener.fd = -1;
     host->epoll = -1;
     host->lock = -1;
+    host->spare = -1;
     int rc = host_start(host, dir);
     if (rc) {
         fakexen_host_close(host);
@@ -182,9 +198,25 @@ int fakexen_host_fd(const struct fakexen_host *host)
 
 /* ---- serving ---- */
 
+int host_accept(struct fakexen_host *host, const struct host_source *listener)
+{
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        return fd;
+    /* A client that is left waiting would be reported again at once, and for ever. */
+    if ((errno == EMFILE || errno == ENFILE) && host->spare >= 0) {
+        close(host->spare);
+        fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            close(fd);
+        host->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    return -EAGAIN;
+}
+
 static void accept_one(struct fakexen_host *host)
 {
-    int fd = accept4(host->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = host_accept(host, &host->listener);
     if (fd >= 0)
         host_client_accept(host, fd);
 }
@@ -232,11 +264,14 @@ int fakexen_host_step(struct fakexen_host *host)
         case HOST_LISTENER:
             accept_one(host);
             break;
+        case HOST_XENSTORED:
+            host_xenstored_accept(host, (struct host_xenstored *)source);
+            break;
         case HOST_CONTROL:
             host_client_serve(host, (struct host_client *)source);
             break;
         case HOST_XENSTORE:
-            host_xenstore_serve(host, (struct host_xenstore *)source, !(events[i].events & EPOLLOUT));
+            host_xenstore_serve(host, (struct host_xenstore *)source);
             break;
         }
     }
@@ -253,10 +288,12 @@ struct fakexen_balance fakexen_host_balance(const struct fakexen_host *host)
         balance.handles++;
         balance.pages += __atomic_load_n(&client->granter->table->pages, __ATOMIC_RELAXED);
         balance.maps += client->mapped;
-        if (!client->xenstore->source.gone) {
-            balance.watches += store_watch_count(client->xenstore->wire.conn);
-            balance.transactions += store_transaction_count(client->xenstore->wire.conn);
-        }
+    }
+    for (const struct host_xenstore *x = host->xenstores; x; x = x->next) {
+        if (x->source.gone)
+            continue;
+        balance.watches += store_watch_count(x->wire.conn);
+        balance.transactions += store_transaction_count(x->wire.conn);
     }
     for (const struct host_domain *domain = host->domains; domain; domain = domain->next) {
         balance.ports += domain->ports.open;
@@ -285,6 +322,8 @@ void fakexen_host_close(struct fakexen_host *host)
         return;
     for (struct host_client *client = host->clients; client; client = client->next)
         client->source.gone = true;
+    for (struct host_domain *domain = host->domains; domain; domain = domain->next)
+        host_xenstored_close(host, domain);
     reap(host);
     struct host_domain *next;
     for (struct host_domain *domain = host->domains; domain; domain = next) {
@@ -299,6 +338,8 @@ void fakexen_host_close(struct fakexen_host *host)
         close(host->listener.fd);
     if (host->epoll >= 0)
         close(host->epoll);
+    if (host->spare >= 0)
+        close(host->spare);
     if (host->lock >= 0)
         close(host->lock);
     free(host->dir);

@@ -13,12 +13,23 @@
 /* Pages one handle may have mapped, whatever its own limit is. */
 #define HOST_MAPPED_MAX  65536u
 #define HOST_CLIENTS_MAX 1024u
+/* Requests of one xenstore client in one step: then the others have their turn. */
+#define HOST_REQUESTS_MAX 16u
+/* Connections to the xenstore socket of one domain. */
+#define HOST_XENSTORES_DOM0_MAX  512u
+#define HOST_XENSTORES_GUEST_MAX 32u
 
 /* What epoll knows: the first member of all that has a descriptor. */
 struct host_source {
-    enum { HOST_LISTENER, HOST_CONTROL, HOST_XENSTORE } kind;
+    enum { HOST_LISTENER, HOST_CONTROL, HOST_XENSTORED, HOST_XENSTORE } kind;
     int fd;
     bool gone; /* to be freed at the end of the step */
+};
+
+/* The socket that a domain's xenstore is served on. fd is -1 while there is none. */
+struct host_xenstored {
+    struct host_source source; /* first */
+    struct host_domain *domain;
 };
 
 struct host_domain {
@@ -28,6 +39,7 @@ struct host_domain {
     uint32_t ranges;
     struct host_granter *granters;
     struct evtchn_space ports;
+    struct host_xenstored xenstored;
 };
 
 struct host_granter {
@@ -84,13 +96,14 @@ struct host_xenstore {
     struct host_xenstore *next;
     struct wire wire;
     struct wire_out out;
-    bool waiting; /* for room to send */
+    uint32_t events; /* what epoll is asked for */
 };
 
 struct fakexen_host {
     struct host_source listener; /* first */
     int epoll;
     int lock;
+    int spare; /* given up to refuse a client when there is no descriptor left */
     char *dir;
     bool made_dir;
     struct store *store;
@@ -109,6 +122,8 @@ struct host_answer {
 };
 
 int host_watch_source(struct fakexen_host *host, struct host_source *source);
+/* -EAGAIN when nobody is there, or was but cannot be served. */
+int host_accept(struct fakexen_host *host, const struct host_source *listener);
 struct host_domain *host_domain_find(struct fakexen_host *host, domid_t domid);
 int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out);
 int host_domain_create(struct fakexen_host *host, uint32_t domid);
@@ -142,9 +157,21 @@ void host_evtchn_close_all(struct host_client *client);
 /* host_xenstore.c */
 /* Gives the client's end in *peer, which is the caller's. */
 int host_xenstore_open(struct fakexen_host *host, domid_t domid, int *peer, struct host_xenstore **out);
-void host_xenstore_serve(struct fakexen_host *host, struct host_xenstore *xenstore, bool readable);
+/* Takes fd, also when it fails. */
+int host_xenstore_add(struct fakexen_host *host, domid_t domid, int fd, struct host_xenstore **out);
+void host_xenstore_serve(struct fakexen_host *host, struct host_xenstore *xenstore);
 void host_xenstore_close(struct host_xenstore *xenstore);
 /* Sends what watches have to tell, to all but `except`, which is sent its answers last. */
 void host_xenstore_flush(struct fakexen_host *host, struct host_xenstore *except);
+
+/* host_xenstored.c */
+/* Whether the names of all sockets fit into a socket's address: -ENAMETOOLONG. */
+int host_xenstored_check(const struct fakexen_host *host);
+int host_xenstored_open(struct fakexen_host *host, struct host_domain *domain);
+/* Ends the domain's connections, too. Idempotent. */
+void host_xenstored_close(struct fakexen_host *host, struct host_domain *domain);
+void host_xenstored_accept(struct fakexen_host *host, struct host_xenstored *xenstored);
+/* What a host that died has left. */
+void host_xenstored_clear(const struct fakexen_host *host);
 
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -8,33 +7,44 @@
 
 #include "host.h"
 
+int host_xenstore_add(struct fakexen_host *host, domid_t domid, int fd, struct host_xenstore **out)
+{
+    struct host_xenstore *xenstore = calloc(1, sizeof(*xenstore));
+    int rc = -ENOMEM;
+    if (!xenstore)
+        goto fail;
+    xenstore->source = (struct host_source){.kind = HOST_XENSTORE, .fd = fd};
+    xenstore->events = EPOLLIN;
+    xenstore->wire.store = host->store;
+    rc = store_connect(host->store, domid, &xenstore->wire.conn);
+    if (rc)
+        goto fail;
+    rc = host_watch_source(host, &xenstore->source);
+    if (rc)
+        goto fail;
+    xenstore->next = host->xenstores;
+    host->xenstores = xenstore;
+    *out = xenstore;
+    return 0;
+fail:
+    if (xenstore)
+        store_disconnect(xenstore->wire.conn);
+    free(xenstore);
+    close(fd);
+    return rc;
+}
+
 int host_xenstore_open(struct fakexen_host *host, domid_t domid, int *peer, struct host_xenstore **out)
 {
     int ends[2];
-    struct host_xenstore *xenstore = calloc(1, sizeof(*xenstore));
-    if (!xenstore)
-        return -ENOMEM;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
-        int rc = -errno;
-        free(xenstore);
-        return rc;
-    }
-    xenstore->source = (struct host_source){.kind = HOST_XENSTORE, .fd = ends[0]};
-    xenstore->wire.store = host->store;
-    int rc = fcntl(ends[0], F_SETFL, O_NONBLOCK) ? -errno : host_watch_source(host, &xenstore->source);
-    if (!rc)
-        rc = store_connect(host->store, domid, &xenstore->wire.conn);
-    if (rc) {
-        close(ends[0]);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+        return -errno;
+    int rc = host_xenstore_add(host, domid, ends[0], out);
+    if (rc)
         close(ends[1]);
-        free(xenstore);
-        return rc;
-    }
-    xenstore->next = host->xenstores;
-    host->xenstores = xenstore;
-    *peer = ends[1];
-    *out = xenstore;
-    return 0;
+    else
+        *peer = ends[1];
+    return rc;
 }
 
 void host_xenstore_close(struct host_xenstore *xenstore)
@@ -63,13 +73,17 @@ static void send_out(struct fakexen_host *host, struct host_xenstore *xenstore)
         host_xenstore_close(xenstore);
         return;
     }
-    if (full == xenstore->waiting)
+    /*
+     * While there is no room for answers no more questions are read. Questions that were read but not
+     * served have their next turn when there is room for answers, which may be at once.
+     */
+    uint32_t events = full || wire_ready(&xenstore->wire) ? EPOLLOUT : EPOLLIN;
+    if (events == xenstore->events)
         return;
-    /* While there is no room for answers no more questions are read. */
-    struct epoll_event event = {.events = full ? EPOLLOUT : EPOLLIN, .data.ptr = &xenstore->source};
+    struct epoll_event event = {.events = events, .data.ptr = &xenstore->source};
     if (epoll_ctl(host->epoll, EPOLL_CTL_MOD, xenstore->source.fd, &event))
         host_xenstore_close(xenstore);
-    xenstore->waiting = full;
+    xenstore->events = events;
 }
 
 void host_xenstore_flush(struct fakexen_host *host, struct host_xenstore *except)
@@ -86,7 +100,6 @@ void host_xenstore_flush(struct fakexen_host *host, struct host_xenstore *except
         send_out(host, except);
 }
 
-/* Reads once: what is left is for the next step, so that no client keeps the others waiting. */
 static int receive(struct host_xenstore *xenstore)
 {
     void *at;
@@ -97,16 +110,35 @@ static int receive(struct host_xenstore *xenstore)
     if (!got)
         return -EPIPE;
     xenstore->wire.have += (size_t)got;
-    int rc;
-    do {
-        rc = wire_step(&xenstore->wire, &xenstore->out);
-    } while (rc > 0);
-    return rc;
+    return 0;
 }
 
-void host_xenstore_serve(struct fakexen_host *host, struct host_xenstore *xenstore, bool readable)
+/* A few of the requests: what is left is for the next step, so that no client keeps the others waiting. */
+static int serve_some(struct host_xenstore *xenstore)
 {
-    if (readable && receive(xenstore))
-        host_xenstore_close(xenstore);
+    unsigned int left = HOST_REQUESTS_MAX;
+    for (bool received = false;; received = true) {
+        int rc = 1;
+        while (left && rc > 0) {
+            rc = wire_step(&xenstore->wire, &xenstore->out);
+            left--;
+        }
+        if (rc || received)
+            return rc < 0 ? rc : 0;
+        rc = receive(xenstore);
+        if (rc)
+            return rc;
+    }
+}
+
+void host_xenstore_serve(struct fakexen_host *host, struct host_xenstore *xenstore)
+{
+    int rc = 0;
+    send_out(host, xenstore);
+    if (!xenstore->source.gone && !xenstore->out.length)
+        rc = serve_some(xenstore);
     host_xenstore_flush(host, xenstore);
+    /* Last, so that what was asked before has its answer. */
+    if (rc)
+        host_xenstore_close(xenstore);
 }

@@ -10,6 +10,25 @@
  *           connects. Pages are memfds and events are eventfds, passed over a
  *           Unix socket, so traffic and notifications do not go through the host.
  *
+ * xenstore in the host form also listens for programs that know nothing of fakexen, Debian's xenstore-ls
+ * and the like: it speaks xen/io/xs_wire.h of Xen 4.17, with the answers and errors of the C xenstored, at
+ *
+ *   DIR/xenstored.socket                 for domain 0
+ *   DIR/domain/<domid>/xenstored.socket  for each other domain, from domain_create() to domain_destroy()
+ *
+ * Which socket a program connects to is which domain it is:
+ *
+ *   XENSTORED_PATH=DIR/xenstored.socket xenstore-ls
+ *
+ * The host makes DIR and the folders in it with mode 0700 and the sockets with mode 0600: whoever may open
+ * them may be any domain, so they are for one user. A DIR that was there keeps its mode.
+ *
+ * Each domain but 0 has the quotas of Xen's C xenstored: it owns at most 1000 nodes, each of less than 2048
+ * bytes with permissions and names of children, with at most 5 permissions; it has at most 128
+ * watches and 10 transactions, of 1024 nodes each. Requests that are answered but whose answer was not yet
+ * taken are at most 16, then no more are read. A connection with 1 MiB unread is dropped; so is one
+ * that sends a message longer than 4096 bytes.
+ *
  * Where the fake is NOT faithful to Xen (keep this list complete):
  *
  *  1. A process that maps a grant receives a descriptor of the granting
@@ -21,8 +40,13 @@
  *     of one handle is never equal to one of another handle of the same domain.
  *  4. Event channels have no priorities, no VIRQ, no IPI; a port number is
  *     never used again while its machine lives.
- *  5. xenstore has no xs ring in guest memory, no quotas per domain beyond the
- *     limits in xen_ops.h, and no live update.
+ *  5. xenstore has no xs ring in guest memory, no live update and no depth of watches (Xen 4.21); of
+ *     XS_CONTROL only check, log, print and help. XS_INTRODUCE and XS_RELEASE only say whether a domain is
+ *     introduced; its connections stay. Tokens of watches have at most 3072 bytes, permission lists at
+ *     most 16 entries even for domain 0. The memory of a domain is not counted as a whole, and a
+ *     connection that does not read is dropped where xenstored would drop events. What goes with a
+ *     domain is what it owns, not its entries in the permission lists of others. In the local form 1 MiB
+ *     of unread events of a guest's handle ends not the handle but its events (-EPIPE).
  *  6. Domains have no vCPU, no pause and no save or restore.
  *  7. In the host form GTF_reading and GTF_writing are set and cleared by the host process
  *     when it is asked to map and unmap, a moment after the mapping process asked.
@@ -67,8 +91,9 @@ struct fakexen_balance fakexen_local_balance(const struct fakexen_local *local);
 struct fakexen_host;
 
 /*
- * Takes DIR (created if missing, mode 0700) and listens on DIR/xen.sock. -EADDRINUSE when a living host
- * has it: a lock on DIR/lock tells; what a dead host left is cleared away.
+ * Takes DIR (created if missing, mode 0700) and listens on DIR/xen.sock and DIR/xenstored.socket. -EADDRINUSE
+ * when a living host has it: a lock on DIR/lock tells; what a dead host left is cleared away. -ENAMETOOLONG
+ * when a socket's name in DIR would be longer than an address may be: DIR has at most 77 bytes.
  */
 int fakexen_host_open(const char *dir, struct fakexen_host **out);
 /* Readable when fakexen_host_step() has something to do. */

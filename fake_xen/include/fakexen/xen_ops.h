@@ -178,7 +178,8 @@ struct xen_ops {
     /*
      * Fires once when set, then at every change of the node or of one below it, and when
      * a parent is removed; a guest learns only of nodes it may read. The path may be @introduceDomain or
-     * @releaseDomain, which fire for domain 0. -EEXIST for the same path and token twice.
+     * @releaseDomain, which fire for those whom xs_set_perms() of that name lets read, at first domain 0.
+     * -EEXIST for the same path and token twice, -E2BIG over the quota.
      */
     int (*xs_watch)(struct xen *xen, const char *path, const char *token);
     /* Events of the watch that were waiting are dropped. */
