@@ -131,6 +131,7 @@ const struct xen_ops client_ops = {
     .evtchn_close = client_evtchn_close,
     .evtchn_pending = client_evtchn_pending,
     .evtchn_unmask = client_evtchn_unmask,
+    .evtchn_status = client_evtchn_status,
     .xs_begin = client_xs_begin,
     .xs_end = client_xs_end,
     .xs_read = client_xs_read,

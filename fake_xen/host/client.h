@@ -33,6 +33,8 @@ struct client_port {
     evtchn_port_t port;
     int receive;
     int notify;
+    bool bound;      /* as the host said last */
+    uint32_t closed; /* the table's counter before it said so */
 };
 
 struct client_event {
@@ -108,6 +110,7 @@ int client_evtchn_notify(struct xen *xen, evtchn_port_t port);
 int client_evtchn_close(struct xen *xen, evtchn_port_t port);
 int client_evtchn_pending(struct xen *xen, evtchn_port_t *out);
 int client_evtchn_unmask(struct xen *xen, evtchn_port_t port);
+int client_evtchn_status(struct xen *xen, evtchn_port_t port, bool *bound);
 
 /* client_xenstore.c */
 void client_events_drop(struct client *client);

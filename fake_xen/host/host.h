@@ -152,6 +152,7 @@ int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_a
 int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint32_t remote, uint32_t port,
                      struct host_answer *answer);
 int host_evtchn_close(struct host_client *client, uint32_t port);
+int host_evtchn_status(struct host_client *client, uint32_t port, struct host_answer *answer);
 void host_evtchn_close_all(struct host_client *client);
 
 /* host_xenstore.c */

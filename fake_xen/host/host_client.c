@@ -32,8 +32,9 @@ void host_client_release(struct fakexen_host *host, struct host_client *client)
 {
     if (!client->domain)
         return;
-    host_evtchn_close_all(client);
     host_unmap_all(client);
+    /* After its maps: whom the end of a port wakes finds them ended. */
+    host_evtchn_close_all(client);
     host_sent_drop(client);
     if (client->xenstore)
         host_xenstore_close(client->xenstore);
@@ -87,6 +88,8 @@ static int serve_handle(struct fakexen_host *host, struct host_client *client,
         return host_evtchn_bind(host, client, request->domid, request->value, answer);
     case CONTROL_EVTCHN_CLOSE:
         return host_evtchn_close(client, request->value);
+    case CONTROL_EVTCHN_STATUS:
+        return host_evtchn_status(client, request->value, answer);
     default:
         return -ENOSYS;
     }

@@ -47,14 +47,28 @@ static int port_open(struct host_client *client, domid_t remote, const struct ho
     return 0;
 }
 
+/*
+ * The end that is left: unbound, and told so. Its client counts what closed in memory of its own, so that it needs
+ * to ask only after that.
+ */
+static void tell_peer(struct host_port *peer)
+{
+    const struct host_client *client = peer->evtchn.handle;
+    __atomic_fetch_add(&client->granter->table->closed, 1, __ATOMIC_RELEASE);
+    (void)!eventfd_write(peer->receive, 1);
+}
+
 static void port_close(struct host_client *client, struct host_port *port)
 {
     struct host_port **at = &client->ports;
     while (*at != port)
         at = &(*at)->next;
     *at = port->next;
+    struct host_port *peer = (struct host_port *)port->evtchn.peer;
     evtchn_remove(&client->domain->ports, &port->evtchn);
     port_free(port);
+    if (peer)
+        tell_peer(peer);
 }
 
 int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_answer *answer)
@@ -90,6 +104,15 @@ int host_evtchn_close(struct host_client *client, uint32_t number)
     if (!evtchn || evtchn->handle != client)
         return -EINVAL;
     port_close(client, (struct host_port *)evtchn);
+    return 0;
+}
+
+int host_evtchn_status(struct host_client *client, uint32_t number, struct host_answer *answer)
+{
+    struct evtchn *evtchn = evtchn_find(&client->domain->ports, number);
+    if (!evtchn || evtchn->handle != client)
+        return -EINVAL;
+    answer->reply.value = evtchn->peer != NULL;
     return 0;
 }
 

@@ -33,6 +33,7 @@ enum control_type {
     CONTROL_EVTCHN_ALLOC, /* domid. Answer: value is the port; fds: to receive, to notify */
     CONTROL_EVTCHN_BIND,  /* domid, value: its port. Answer as before */
     CONTROL_EVTCHN_CLOSE, /* value: port */
+    CONTROL_EVTCHN_STATUS, /* value: port. Answer: value is 1 when bound, 0 when not */
     CONTROL_BYE,          /* Answered when everything of the handle is gone */
 };
 
@@ -69,7 +70,8 @@ struct control_reply {
 struct control_table {
     uint32_t dead;  /* set by the host when the domain ends */
     uint32_t pages; /* allocated, as the client says; for the balance only */
-    uint8_t pad[XEN_PAGE_SIZE_BYTES - 8];
+    uint32_t closed; /* counts ports of this handle whose other end closed; by the host, before the event */
+    uint8_t pad[XEN_PAGE_SIZE_BYTES - 12];
     grant_entry_v1_t entries[GRANT_ENTRIES];
 };
 

@@ -141,6 +141,7 @@ const struct xen_ops local_ops = {
     .evtchn_close = local_evtchn_close,
     .evtchn_pending = local_evtchn_pending,
     .evtchn_unmask = local_evtchn_unmask,
+    .evtchn_status = local_evtchn_status,
     .xs_begin = local_xs_begin,
     .xs_end = local_xs_end,
     .xs_read = local_xs_read,
@@ -226,9 +227,10 @@ static int local_domain_create(struct xen_machine *machine, domid_t domid)
 static void handle_kill(struct local_handle *handle)
 {
     handle->dead = true;
-    local_evtchn_close_all(handle);
+    /* The ports last: whom their end wakes finds everything else ended. */
     local_unmap_all(handle, true);
     local_grants_stop(handle);
+    local_evtchn_close_all(handle);
     store_disconnect(handle->store);
     handle->store = NULL;
 }

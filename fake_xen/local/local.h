@@ -100,5 +100,6 @@ int local_evtchn_notify(struct xen *xen, evtchn_port_t port);
 int local_evtchn_close(struct xen *xen, evtchn_port_t port);
 int local_evtchn_pending(struct xen *xen, evtchn_port_t *out);
 int local_evtchn_unmask(struct xen *xen, evtchn_port_t port);
+int local_evtchn_status(struct xen *xen, evtchn_port_t port, bool *bound);
 
 #endif

@@ -22,6 +22,12 @@ static void due_update(struct local_port *port)
     handle->due_last = &port->next_due;
 }
 
+static void raise_event(struct local_port *port)
+{
+    port->pending = true;
+    due_update(port);
+}
+
 static void due_remove(struct local_port *port)
 {
     struct local_handle *handle = port->evtchn.handle;
@@ -64,8 +70,11 @@ static void port_close(struct local_port *port)
         at = &(*at)->next;
     *at = port->next;
     due_remove(port);
+    struct local_port *peer = (struct local_port *)port->evtchn.peer;
     evtchn_remove(&handle->domain->ports, &port->evtchn);
     free(port);
+    if (peer)
+        raise_event(peer);
 }
 
 /* A port of this handle, not merely of its domain. */
@@ -114,8 +123,7 @@ int local_evtchn_bind(struct xen *xen, domid_t remote, evtchn_port_t remote_port
     if (rc)
         return rc;
     evtchn_connect(&port->evtchn, other);
-    port->pending = true;
-    due_update(port);
+    raise_event(port);
     *out = port->evtchn.port;
     return 0;
 }
@@ -127,10 +135,8 @@ int local_evtchn_notify(struct xen *xen, evtchn_port_t number)
     if (rc)
         return rc;
     struct local_port *peer = (struct local_port *)port->evtchn.peer;
-    if (peer) {
-        peer->pending = true;
-        due_update(peer);
-    }
+    if (peer)
+        raise_event(peer);
     return 0;
 }
 
@@ -168,4 +174,13 @@ int local_evtchn_unmask(struct xen *xen, evtchn_port_t number)
     port->masked = false;
     due_update(port);
     return 0;
+}
+
+int local_evtchn_status(struct xen *xen, evtchn_port_t number, bool *bound)
+{
+    struct local_port *port;
+    int rc = port_find(handle_of(xen), number, &port);
+    if (!rc)
+        *bound = port->evtchn.peer != NULL;
+    return rc;
 }

@@ -143,6 +143,106 @@ static void test_close_and_bind_again(void **state)
     expect_pending(test->dom0, again);
 }
 
+static bool is_bound(struct xen *xen, evtchn_port_t port)
+{
+    bool is = false;
+    assert_int_equal(CALL(xen, evtchn_status, port, &is), 0);
+    return is;
+}
+
+/* xen_ops.h evtchn_status: follows the other end, whoever closes. */
+static void test_status(void **state)
+{
+    struct test_machine *test = *state;
+    bool is = true;
+    evtchn_port_t front = allocated(test->guest, 0);
+    assert_false(is_bound(test->guest, front));
+    evtchn_port_t back = bound(test->dom0, GUEST, front);
+    assert_true(is_bound(test->guest, front));
+    assert_true(is_bound(test->dom0, back));
+    assert_int_equal(CALL(test->dom0, evtchn_close, back), 0);
+    assert_false(is_bound(test->guest, front));
+    is = true;
+    assert_int_equal(CALL(test->dom0, evtchn_status, back, &is), -EINVAL);
+    assert_int_equal(CALL(test->dom0, evtchn_status, front, &is), -EINVAL);
+    assert_true(is);
+    back = bound(test->dom0, GUEST, front);
+    assert_true(is_bound(test->guest, front));
+    assert_int_equal(CALL(test->guest, evtchn_close, front), 0);
+    assert_false(is_bound(test->dom0, back));
+}
+
+/* xen_ops.h evtchn_status: another port's end changes nothing for the ones that are left. */
+static void test_status_of_many(void **state)
+{
+    struct test_machine *test = *state;
+    evtchn_port_t front[4];
+    evtchn_port_t back[4];
+    for (int i = 0; i < 4; i++) {
+        front[i] = allocated(test->guest, 0);
+        back[i] = bound(test->dom0, GUEST, front[i]);
+        assert_true(is_bound(test->guest, front[i]));
+    }
+    for (int closed = 0; closed < 4; closed++) {
+        assert_int_equal(CALL(test->dom0, evtchn_close, back[closed]), 0);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(is_bound(test->guest, front[i]), i > closed);
+    }
+}
+
+/* fakexen.h 11: the end that is left gets one event, once, also when nobody ever notified it. */
+static void test_close_tells_the_other_end(void **state)
+{
+    struct test_machine *test = *state;
+    evtchn_port_t front = allocated(test->guest, 0);
+    evtchn_port_t back = bound(test->dom0, GUEST, front);
+    assert_int_equal(CALL(test->dom0, evtchn_close, back), 0);
+    expect_pending(test->guest, front);
+    assert_int_equal(CALL(test->guest, evtchn_unmask, front), 0);
+    expect_quiet(test->guest);
+    /* While masked it waits, like any other. */
+    back = bound(test->dom0, GUEST, front);
+    expect_pending(test->dom0, back);
+    assert_int_equal(CALL(test->guest, evtchn_close, front), 0);
+    expect_quiet(test->dom0);
+    assert_int_equal(CALL(test->dom0, evtchn_unmask, back), 0);
+    expect_pending(test->dom0, back);
+    /* An unbound port has nobody to tell. */
+    front = allocated(test->guest, 0);
+    assert_int_equal(CALL(test->guest, evtchn_close, front), 0);
+    expect_quiet(test->dom0);
+    expect_quiet(test->guest);
+}
+
+/* xen_ops.h close, domain_destroy: when the event of the end comes, the maps have ended. */
+static void test_end_comes_after_the_maps(void **state)
+{
+    struct test_machine *test = *state;
+    for (int destroy = 0; destroy < 2; destroy++) {
+        struct xen *peer = machine_open(test, OTHER);
+        void *page = NULL;
+        void *map = NULL;
+        grant_ref_t ref = 0;
+        assert_int_equal(CALL(test->guest, pages_alloc, 1, &page), 0);
+        assert_int_equal(CALL(test->guest, grant, OTHER, page, false, &ref), 0);
+        evtchn_port_t front = allocated(test->guest, OTHER);
+        bound(peer, GUEST, front);
+        assert_int_equal(CALL(peer, grant_map, GUEST, 1, &ref, true, &map), 0);
+        assert_true(is_bound(test->guest, front));
+        assert_int_equal(CALL(test->guest, grant_end, ref), -EBUSY);
+        if (destroy)
+            assert_int_equal(test->machine->ops->domain_destroy(test->machine, OTHER), 0);
+        else
+            xen_close(peer);
+        expect_pending(test->guest, front);
+        assert_false(is_bound(test->guest, front));
+        assert_int_equal(CALL(test->guest, grant_end, ref), 0);
+        CALL(test->guest, pages_free, page, 1);
+        if (destroy)
+            xen_close(peer);
+    }
+}
+
 /* xen_ops.h: ports bound through a handle are reported to and used by that handle only. */
 static void test_ports_belong_to_a_handle(void **state)
 {
@@ -172,6 +272,9 @@ static void test_domain_destroy_closes_ports(void **state)
     assert_int_equal(CALL(test->guest, evtchn_notify, front), -EPIPE);
     assert_int_equal(CALL(test->guest, evtchn_pending, &port), -EPIPE);
     assert_int_equal(CALL(test->guest, evtchn_alloc, 0, &port), -EPIPE);
+    bool is = true;
+    assert_int_equal(CALL(test->guest, evtchn_status, front, &is), -EPIPE);
+    assert_false(is_bound(test->dom0, back));
     /* A new domain of this number is another one. */
     assert_int_equal(test->machine->ops->domain_create(test->machine, GUEST), 0);
     assert_int_equal(CALL(test->guest, evtchn_alloc, 0, &port), -EPIPE);
@@ -207,6 +310,10 @@ int main(void)
         EVTCHN_TEST(test_ports_take_turns),
         EVTCHN_TEST(test_notify_unbound_is_lost),
         EVTCHN_TEST(test_close_and_bind_again),
+        EVTCHN_TEST(test_status),
+        EVTCHN_TEST(test_status_of_many),
+        EVTCHN_TEST(test_close_tells_the_other_end),
+        EVTCHN_TEST(test_end_comes_after_the_maps),
         EVTCHN_TEST(test_ports_belong_to_a_handle),
         EVTCHN_TEST(test_domain_destroy_closes_ports),
         EVTCHN_TEST(test_domain_errors),

@@ -56,6 +56,9 @@
  *     the handle is closed: its own pages, and those it had mapped (in the local form private
  *     zeroed ones take their place).
  * 10. A handle has at most 16384 pages and 8192 references.
+ * 11. When one end of an event channel closes, also because its process or domain died, the other end gets
+ *     one event, and evtchn_status() then says that it is unbound. On Xen that end only becomes unbound,
+ *     silently: a driver there learns of it only if it asks.
  */
 #ifndef FAKEXEN_FAKEXEN_H
 #define FAKEXEN_FAKEXEN_H

@@ -68,7 +68,7 @@ struct xen_ops {
     const char *name; /* "local", "client", ... */
 
     /*
-     * Ends the handle: its ports close (the other end sees no more events),
+     * Ends the handle: its ports close (each other end gets one last event, see fakexen.h 11),
      * its maps end, its grants end where nobody maps them, its watches and open
      * transactions go. Pages that a peer still maps stay until it unmaps them.
      */
@@ -137,7 +137,7 @@ struct xen_ops {
     int (*evtchn_bind)(struct xen *xen, domid_t remote, evtchn_port_t remote_port, evtchn_port_t *out);
     /* Sets the other end pending. Not an error while the other end is unbound or closed: the event is lost. */
     int (*evtchn_notify)(struct xen *xen, evtchn_port_t port);
-    /* Closes a port. The other end returns to unbound; as on Xen this domain may bind it again. */
+    /* Closes a port. The other end returns to unbound and gets one event; as on Xen this domain may bind it again. */
     int (*evtchn_close)(struct xen *xen, evtchn_port_t port);
     /*
      * Takes one pending port, clears it and masks it until evtchn_unmask() (xenevtchn_pending). Ports take
@@ -146,6 +146,11 @@ struct xen_ops {
     int (*evtchn_pending)(struct xen *xen, evtchn_port_t *out);
     /* Unmasks; an event that came meanwhile is pending at once. */
     int (*evtchn_unmask)(struct xen *xen, evtchn_port_t port);
+    /*
+     * Whether another end is bound to the port (EVTCHNOP_status, which xenevtchn.h does not offer). False before
+     * anybody bound it, and again once the other end closed or its domain or process is gone.
+     */
+    int (*evtchn_status)(struct xen *xen, evtchn_port_t port, bool *bound);
 
     /* ---- xenstore ---- */
 
