@@ -301,6 +301,12 @@ struct xen_machine *fakexen_local_machine(struct fakexen_local *local)
     return &local->machine;
 }
 
+void fakexen_local_kill(struct xen *xen)
+{
+    if (!handle_of(xen)->dead)
+        handle_kill(handle_of(xen));
+}
+
 bool fakexen_local_pending(const struct fakexen_local *local)
 {
     for (const struct local_domain *domain = local->domains; domain; domain = domain->next) {

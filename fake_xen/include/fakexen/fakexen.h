@@ -87,6 +87,11 @@ void fakexen_local_destroy(struct fakexen_local *local);
 struct xen_machine *fakexen_local_machine(struct fakexen_local *local);
 /* True while any handle has an unmasked pending port or an unread watch event. */
 bool fakexen_local_pending(const struct fakexen_local *local);
+/*
+ * Ends a handle as the death of its process would: it stops working (-EPIPE), its ports close, its maps end (see
+ * 9), its watches and transactions go. Its domain and the nodes stay. Only xen_close() is left to do.
+ */
+void fakexen_local_kill(struct xen *xen);
 struct fakexen_balance fakexen_local_balance(const struct fakexen_local *local);
 
 /* ---- host: the machine as a process ---- */
