@@ -143,6 +143,8 @@ int front_connect(struct front *front)
         front_begin_close(front);
         return rc;
     }
+    front->backend_gone = false;
+    front->stats.connections++;
     front_hub_reset(front);
     prime_conn_ring(front);
     front_set_state(front, XenbusStateConnected);
@@ -186,7 +188,7 @@ void front_begin_close(struct front *front)
 
 static bool backend_left(const struct front *front)
 {
-    return front->backend_state <= XenbusStateInitialising || front->backend_state >= XenbusStateClosing ||
+    return front->backend_gone || front->backend_state <= XenbusStateInitialising || front->backend_state >= XenbusStateClosing ||
            front->now_ns >= front->close_deadline_ns;
 }
 
@@ -267,4 +269,81 @@ void front_advance_close(struct front *front)
         return;
     front_set_state(front, XenbusStateClosed);
     front->close_deadline_ns = UINT64_MAX;
+}
+
+/* ---- following the backend ---- */
+
+/* A backend that closed because the toolstack removes the controller will not come again. */
+static bool may_restart(const struct front *front)
+{
+    uint32_t online;
+    switch (front->backend_state) {
+    case XenbusStateInitialising:
+    case XenbusStateInitWait:
+        return true;
+    case XenbusStateClosed:
+        return !front->reconnect || xenbus_read_number(front->xen, XEN_XBT_NIL, front->backend_dir, "online", 0,
+                                                       UINT32_MAX, &online) ||
+               online != 0;
+    case XenbusStateUnknown:
+    case XenbusStateInitialised:
+    case XenbusStateConnected:
+    case XenbusStateClosing:
+    case XenbusStateReconfiguring:
+    case XenbusStateReconfigured:
+        break;
+    }
+    return false;
+}
+
+/* Rules BUS-05, BUS-12, BUS-18, BUS-19. */
+void front_follow(struct front *front)
+{
+    enum xenbus_state backend = front->backend_state;
+    if (front->state == XenbusStateInitialising) {
+        if (backend >= XenbusStateInitWait && backend <= XenbusStateConnected) {
+            front_connect(front);
+        } else if (backend == XenbusStateClosing) {
+            front->restart = front->reconnect;
+            front_begin_close(front);
+        }
+        return;
+    }
+    if (front->state == XenbusStateConnected &&
+        (backend == XenbusStateClosing || backend == XenbusStateClosed || backend == XenbusStateUnknown)) {
+        if (backend == XenbusStateUnknown)
+            front_log(front, "the backend's directory is gone");
+        front_take_responses(front);
+        if (front->state == XenbusStateConnected) /* else a violation in what it left: no second try */
+            front->restart = front->reconnect;
+        front_begin_close(front);
+        return;
+    }
+    if (front->state == XenbusStateClosed && front->restart && may_restart(front)) {
+        front->restart = false;
+        front->verdict = PVUSB_OK;
+        front_set_state(front, XenbusStateInitialising);
+        front_follow(front);
+    }
+}
+
+/*
+ * A backend that dies writes nothing. Its channel tells: the end that closes raises an event here (fakexen.h 11), and
+ * only who was bound can have closed. One that ends in order has written its state before.
+ */
+void front_check_backend(struct front *front)
+{
+    bool bound = true;
+    if (!front->evtchn || front->backend_gone ||
+        front->xen->ops->evtchn_status(front->xen, front->evtchn, &bound) || bound)
+        return;
+    front->backend_gone = true;
+    front->backend_state = xenbus_state_read(front->xen, front->backend_dir);
+    front_follow(front);
+    if (front->state != XenbusStateConnected)
+        return;
+    front_log(front, "the backend is gone without closing");
+    front->stats.lost_backends++;
+    front->restart = front->reconnect;
+    front_begin_close(front);
 }

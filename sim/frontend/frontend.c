@@ -147,32 +147,6 @@ static int take_watches(struct front *front)
     return 0;
 }
 
-/* Rules BUS-05, BUS-12, BUS-18, BUS-19. */
-static void follow_backend(struct front *front)
-{
-    enum xenbus_state backend = front->backend_state;
-    if (front->state == XenbusStateInitialising) {
-        if (backend >= XenbusStateInitWait && backend <= XenbusStateConnected)
-            front_connect(front);
-        else if (backend == XenbusStateClosing)
-            front_begin_close(front);
-        return;
-    }
-    if (front->state == XenbusStateConnected &&
-        (backend == XenbusStateClosing || backend == XenbusStateClosed || backend == XenbusStateUnknown)) {
-        front_take_responses(front);
-        front_begin_close(front);
-        return;
-    }
-    if (front->state == XenbusStateClosed && front->restart &&
-        (backend == XenbusStateClosed || backend == XenbusStateInitialising || backend == XenbusStateInitWait)) {
-        front->restart = false;
-        front->verdict = PVUSB_OK;
-        front_set_state(front, XenbusStateInitialising);
-        follow_backend(front);
-    }
-}
-
 static void take_plug_events(struct front *front)
 {
     struct usbif_conn_response event;
@@ -212,6 +186,7 @@ static void take_events(struct front *front)
             front_take_responses(front);
         if (front->state == XenbusStateConnected)
             take_plug_events(front);
+        front_check_backend(front);
         if (front->evtchn == port)
             front->xen->ops->evtchn_unmask(front->xen, port);
     }
@@ -253,7 +228,7 @@ int front_step(struct front *front, uint64_t now_ns)
     if (front->stuck)
         front_memory_reap(front);
     if (!rc) {
-        follow_backend(front);
+        front_follow(front);
         take_events(front);
         if (front->state == XenbusStateConnected) {
             front_run_queues(front);
@@ -262,7 +237,7 @@ int front_step(struct front *front, uint64_t now_ns)
         }
         if (front->state == XenbusStateClosing)
             front_advance_close(front);
-        follow_backend(front);
+        front_follow(front);
     } else {
         lose_machine(front);
     }
@@ -352,6 +327,11 @@ int front_reconnect(struct front *front)
         return -EBUSY;
     front->restart = true;
     return 0;
+}
+
+void front_set_reconnect(struct front *front, bool on)
+{
+    front->reconnect = on;
 }
 
 enum xenbus_state front_state(const struct front *front)

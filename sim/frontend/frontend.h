@@ -20,6 +20,9 @@
  * more than the descriptors (ISO-03); an unlink never waits for a slot (UNL-10); after a
  * violation the state is visible to the toolstack (LIF-08); Closing returns every URB (LIF-03).
  *
+ * A backend that dies changes nothing in xenstore. When its end of the event channel closes, the frontend says so
+ * in one line, returns all URBs with -ESHUTDOWN and closes; Linux waits for ever (LIF-06).
+ *
  * Threads: one. Time comes from step(). All memory for I/O is taken when the frontend connects.
  */
 #ifndef SIM_FRONTEND_FRONTEND_H
@@ -47,6 +50,8 @@ struct front_stats {
     uint64_t unlinks;       /* of those requests */
     uint64_t notifications; /* sent */
     uint64_t plug_events;
+    uint64_t connections;   /* rings made and offered */
+    uint64_t lost_backends; /* that went without closing */
 };
 
 /*
@@ -68,6 +73,11 @@ uint64_t front_deadline(const struct front *front);
 void front_close(struct front *front);
 /* After Closed: starts again from Initialising with fresh rings (rule BUS-14). -EBUSY before. */
 int front_reconnect(struct front *front);
+/*
+ * With on, does so by itself after every end but that of front_close() or of a violation, as soon as
+ * a backend is there again. Off at first: Linux never connects a second time (rule BUS-17).
+ */
+void front_set_reconnect(struct front *front, bool on);
 
 enum xenbus_state front_state(const struct front *front);
 /* PVUSB_OK, or why the connector was given up. */

@@ -76,6 +76,8 @@ struct front {
     enum pvusb_verdict verdict;
     bool stepping;
     bool restart; /* begin again once the backend has closed too */
+    bool reconnect;    /* want restart whenever the backend ends the connection */
+    bool backend_gone; /* its end of the channel closed: it answers and maps nothing any more */
     uint64_t close_deadline_ns; /* UINT64_MAX: not closing */
     uint64_t now_ns;
 
@@ -115,6 +117,10 @@ void front_violation(struct front *front, enum pvusb_verdict verdict);
 void front_begin_close(struct front *front);
 void front_advance_close(struct front *front);
 void front_release_rings(struct front *front);
+/* Looks whether the backend is still at the other end of the channel. */
+void front_check_backend(struct front *front);
+/* What the backend's state asks for. */
+void front_follow(struct front *front);
 
 /* urb.c: one URB and its slot */
 int front_urb_start(struct front *front, struct hcd_urb *urb);
