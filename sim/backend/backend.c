@@ -9,17 +9,32 @@
 
 #include "backend/private.h"
 
-void back_log(struct back *back, const char *format, ...)
+static void log_line(struct back *back, const char *format, va_list args)
 {
     char line[256];
-    va_list args;
     if (!back->config.log)
         return;
     int n = snprintf(line, sizeof(line), "%s-%u-%u: ", back->config.kind, back->config.frontend, back->config.devid);
-    va_start(args, format);
     vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
-    va_end(args);
     back->config.log(back->config.log_context, line);
+}
+
+void back_log(struct back *back, const char *format, ...)
+{
+    va_list args;
+    if (back->config.quiet)
+        return;
+    va_start(args, format);
+    log_line(back, format, args);
+    va_end(args);
+}
+
+void back_say(struct back *back, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    log_line(back, format, args);
+    va_end(args);
 }
 
 /* ---- physical hot-plug ---- */
@@ -68,20 +83,23 @@ int back_create(struct xen *xen, const struct back_config *config, struct back *
     if (rc)
         goto out;
     rc = xen->ops->xs_watch(xen, back->frontend_dir, "frontend");
-    if (rc) {
-        xen->ops->xs_unwatch(xen, back->dir, "backend");
-        goto out;
-    }
-    rc = config->host->ops->listen(config->host, &back->listener);
-    if (rc) {
-        xen->ops->xs_unwatch(xen, back->dir, "backend");
-        xen->ops->xs_unwatch(xen, back->frontend_dir, "frontend");
-    }
-out:
     if (rc)
-        free(back);
-    else
+        goto out_backend;
+    rc = xen->ops->xs_watch(xen, "@releaseDomain", "domains");
+    if (rc)
+        goto out_frontend;
+    rc = config->host->ops->listen(config->host, &back->listener);
+    if (!rc) {
         *out = back;
+        return 0;
+    }
+    xen->ops->xs_unwatch(xen, "@releaseDomain", "domains");
+out_frontend:
+    xen->ops->xs_unwatch(xen, back->frontend_dir, "frontend");
+out_backend:
+    xen->ops->xs_unwatch(xen, back->dir, "backend");
+out:
+    free(back);
     return rc;
 }
 
@@ -108,7 +126,12 @@ static int take_watches(struct back *back)
     if (rc && rc != -EAGAIN)
         return rc;
     back->busy = back->busy || n == BACK_WATCHES_PER_STEP;
-    return n > 0 ? back_follow(back) : 0;
+    if (n == 0)
+        return 0;
+    rc = back_follow(back);
+    if (!rc)
+        back_check_frontend(back); /* a domain may have ended, and Xen raises no event for that */
+    return rc;
 }
 
 static void take_events(struct back *back)
@@ -121,6 +144,7 @@ static void take_events(struct back *back)
             continue; /* a channel of before a reconnect */
         back_take_requests(back);
         back_send_events(back); /* both rings on every event (rule RING-15) */
+        back_check_frontend(back);
         if (port == back->evtchn)
             back->xen->ops->evtchn_unmask(back->xen, port);
     }
@@ -136,6 +160,8 @@ int back_step(struct back *back, uint64_t now_ns)
     if (!rc) {
         take_events(back);
         back_push(back);
+        if (!back->urb_page)
+            back_close_channel(back);
     }
     back->stepping = false;
     return rc;

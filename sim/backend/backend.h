@@ -8,6 +8,9 @@
  * error node and state Closing on that connector; the others go on (rules: sections
  * 1 to 14 and 16 to 19 of the protocol; where implementations disagree, the LAB answer).
  *
+ * A frontend that dies is noticed when its end of the event channel closes: everything is cancelled and unmapped, the
+ * state becomes Closing, and a fresh frontend of the same guest finds a backend that follows it.
+ *
  * Threads: one. Time comes from step(). No allocation per request.
  */
 #ifndef SIM_BACKEND_BACKEND_H
@@ -28,6 +31,7 @@ struct back_config {
     struct usb_host *host; /* where devices come from; outlives the connector */
     void (*log)(void *context, const char *line);
     void *log_context;
+    bool quiet; /* log only that a frontend died */
 };
 
 struct back_stats {
@@ -36,6 +40,7 @@ struct back_stats {
     uint64_t refused; /* answered without reaching a device */
     uint64_t notifications;
     uint64_t plug_events;
+    uint64_t lost_frontends; /* that went without closing */
 };
 
 /* Takes the handle (closed by back_destroy()). Connecting goes on in back_step(). */

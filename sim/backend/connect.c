@@ -105,6 +105,7 @@ static void connect(struct back *back)
     uint32_t urb_ref;
     uint32_t conn_ref;
     uint32_t port;
+    back_close_channel(back);
     int rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, "urb-ring-ref", 0, UINT32_MAX, &urb_ref);
     if (rc) {
         complain(back, "reading urb-ring-ref", rc);
@@ -145,7 +146,17 @@ static void connect(struct back *back)
     back_take_requests(back); /* published before we bound (rule BUS-10) */
 }
 
-/* Answered first, then unmapped; the caller changes the state (rule BUS-25). */
+void back_close_channel(struct back *back)
+{
+    if (back->evtchn)
+        back->xen->ops->evtchn_close(back->xen, back->evtchn);
+    back->evtchn = 0;
+}
+
+/*
+ * Answered first, then unmapped; the caller changes the state (rule BUS-25). The channel closes after that, at the
+ * end of the step: to a frontend a channel that closes in state Connected is a backend that died.
+ */
 void back_disconnect(struct back *back)
 {
     if (!back->urb_page)
@@ -158,8 +169,6 @@ void back_disconnect(struct back *back)
     back_push(back);
     unmap_ring(back, &back->urb_page);
     unmap_ring(back, &back->conn_page);
-    back->xen->ops->evtchn_close(back->xen, back->evtchn);
-    back->evtchn = 0;
     memset(back->address, 0, sizeof(back->address)); /* rule ADR-06 */
     for (unsigned int i = 1; i <= PVUSB_PORTS_MAX; i++) {
         back->port[i].told = USBIF_SPEED_NONE;
@@ -200,7 +209,10 @@ static void follow_connected(struct back *back, enum xenbus_state own)
         back_disconnect(back);
         back_set_state(back, frontend); /* rule BUS-13 */
     } else if (frontend == XenbusStateInitialising || frontend == XenbusStateUnknown) {
-        back_disconnect(back); /* it started again, or its domain is gone, without closing */
+        back_say(back, "%s without closing",
+                 frontend == XenbusStateUnknown ? "the guest is gone" : "the frontend started again");
+        back->stats.lost_frontends++;
+        back_disconnect(back);
         back_set_state(back, XenbusStateClosed);
     } else if (own == XenbusStateClosing) {
         back_disconnect(back); /* the toolstack wants it gone (rule BUS-11) */
@@ -278,4 +290,22 @@ int back_follow(struct back *back)
         (back->frontend_state == XenbusStateInitialised || back->frontend_state == XenbusStateConnected))
         connect(back); /* rule BUS-07 */
     return 0;
+}
+
+/*
+ * A frontend that dies writes nothing, but its end of the channel closes; one that ends in order has written its
+ * state before. Closing, not Closed: a fresh frontend walks a node that says Connected through 5, 6 and 1, and waits
+ * for us at 5 first (rule BUS-21).
+ */
+void back_check_frontend(struct back *back)
+{
+    bool bound = true;
+    if (back->state != XenbusStateConnected || back->xen->ops->evtchn_status(back->xen, back->evtchn, &bound) || bound)
+        return;
+    if (back_follow(back) || back->state != XenbusStateConnected)
+        return;
+    back_say(back, "the frontend is gone without closing");
+    back->stats.lost_frontends++;
+    back_disconnect(back);
+    back_set_state(back, XenbusStateClosing);
 }

@@ -46,7 +46,7 @@ static int cannot_serve(struct back_driver *driver, const char *kind, domid_t fr
     if (rc == -EPIPE)
         return rc;
     snprintf(line, sizeof(line), "%s-%u-%u: cannot be served: %s", kind, frontend, devid, strerror(-rc));
-    if (driver->config.log)
+    if (driver->config.log && !driver->config.quiet)
         driver->config.log(driver->config.log_context, line);
     return 0;
 }

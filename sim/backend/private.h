@@ -72,13 +72,19 @@ struct back {
 };
 
 void back_log(struct back *back, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* For what is to be said even when quiet. */
+void back_say(struct back *back, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* connect.c */
 void back_set_state(struct back *back, enum xenbus_state state);
 /* Looks at both directories and does what the states ask for. -ENOENT when ours is gone. */
 int back_follow(struct back *back);
-/* Answers or cancels all, unmaps, closes the channel. The ring pages are gone afterwards. */
+/* Answers or cancels all and unmaps. The ring pages are gone afterwards; the channel stays for the state to be told. */
 void back_disconnect(struct back *back);
+/* Closes the channel of a connection that has ended. */
+void back_close_channel(struct back *back);
+/* Looks whether the frontend is still at the other end of the channel. */
+void back_check_frontend(struct back *back);
 void back_violation(struct back *back, enum pvusb_verdict verdict);
 
 /* request.c */
