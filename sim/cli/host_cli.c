@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@ static const char help_text[] =
     "Is a fake Xen machine until it is told to end (Ctrl-C): grant tables, event channels\n"
     "and xenstore for the processes that join it. Needs no root, no Xen and no kernel\n"
     "module. DIR is made if it is missing and holds the machine's socket meanwhile.\n"
+    "When it ends it says what clients have left open on it: all zero, or the names.\n"
     "\n"
     "  --dir DIR  the machine's directory; one machine in each\n"
     "  --help     this text\n"
@@ -42,6 +45,55 @@ static int serve(struct fakexen_host *host, int signals)
     return rc;
 }
 
+/* ---- the balance ---- */
+
+#define SETTLE_STEPS 1000u
+
+/* What clients did before the signal, their ends most of all; bounded, as some may go on and on. */
+static void settle(struct fakexen_host *host)
+{
+    struct pollfd waiting = {.fd = fakexen_host_fd(host), .events = POLLIN};
+    for (unsigned int i = 0; i < SETTLE_STEPS && poll(&waiting, 1, 0) == 1; i++)
+        fakexen_host_step(host);
+}
+
+/* As the kernel counts, so that what the host lost sight of counts too. */
+static unsigned int open_descriptors(void)
+{
+    unsigned int n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return 0;
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* One line. False when something is left although nobody is there who could still need it. */
+static bool tell_balance(const struct fakexen_host *host, unsigned int fds)
+{
+    struct fakexen_balance left = fakexen_host_balance(host);
+    const struct {
+        unsigned int n;
+        const char *what;
+    } counts[] = {
+        {left.handles, "handles"}, {left.pages, "pages"},     {left.grants, "grants"},
+        {left.maps, "maps"},       {left.ports, "ports"},     {left.watches, "watches"},
+        {left.transactions, "transactions"},                  {fds, "fds"},
+    };
+    bool any = false;
+    fputs("balance:", stdout);
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        if (counts[i].n > 0)
+            printf("%s %u %s", any ? "," : "", counts[i].n, counts[i].what);
+        any = any || counts[i].n > 0;
+    }
+    puts(any ? " left open" : " all zero");
+    fflush(stdout);
+    return !any || left.handles > 0;
+}
+
 static int run(const char *dir)
 {
     struct fakexen_host *host;
@@ -55,11 +107,14 @@ static int run(const char *dir)
     }
     printf("machine ready in %s\n", dir);
     fflush(stdout);
+    unsigned int fds = open_descriptors();
     rc = serve(host, signals);
+    settle(host);
+    bool balanced = tell_balance(host, open_descriptors() - fds);
     fakexen_host_close(host);
     close(signals);
     if (!rc)
-        return EXIT_AS_EXPECTED;
+        return balanced ? EXIT_AS_EXPECTED : EXIT_CHECK_FAILED;
     usage_error("host", "%s", strerror(-rc));
     return EXIT_PEER;
 }
