@@ -169,7 +169,7 @@ static int run(const struct options *options, struct sim_host *sim)
     struct xen_machine *machine;
     struct xen *xen;
     struct back_driver *driver = NULL;
-    struct back_config config = {.host = sim_host_host(sim), .log = options->verbose ? print_line : NULL};
+    struct back_config config = {.host = sim_host_host(sim), .log = print_line, .quiet = !options->verbose};
     int code = connect_machine("backend", options->xen, (domid_t)options->domid, &machine, &xen);
     if (code)
         return code;
