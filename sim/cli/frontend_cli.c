@@ -12,7 +12,8 @@
 #include "guest/storage.h"
 #include "process/loop.h"
 
-#define CHUNK_BYTES (UINT32_C(1) << 20)
+#define CHUNK_BYTES  (UINT32_C(1) << 20)
+#define FNV_1A_BEGIN UINT64_C(14695981039346656037)
 
 static const char help_text[] =
     "Usage: pvusb frontend --xen fake:DIR --domid N [--read BYTES]\n"
@@ -26,6 +27,8 @@ static const char help_text[] =
     "  --read BYTES       read so much of the first disk (for example 1M), print the\n"
     "                     checksum and end\n"
     "  --timeout SECONDS  how long --read waits for a disk (default 10); then exit code 3\n"
+    "  --no-reconnect     when the backend closes or dies, end with exit code 3; without this\n"
+    "                     the next backend is waited for, and --read begins anew\n"
     "  --verbose          say what the driver does\n"
     "  --help             this text\n"
     "\n";
@@ -36,6 +39,7 @@ struct options {
     uint64_t devid;
     uint64_t read;
     uint64_t timeout_s;
+    bool no_reconnect;
     bool verbose;
     bool help;
 };
@@ -49,6 +53,10 @@ struct frontend {
     uint8_t *buffer;
     uint64_t done_bytes;
     uint64_t sum;
+    uint64_t limit_ns;     /* for a disk to come */
+    uint64_t connection;   /* whose guest this is, as front_stats counts them */
+    uint64_t lost;         /* backends that died, as far as told */
+    bool leaving;          /* the connection has ended, its guest is closing */
     bool ended;
     int code;
 };
@@ -66,7 +74,8 @@ static int parse(int argc, char **argv, struct options *options)
         {"xen", required_argument, NULL, 'x'},     {"domid", required_argument, NULL, 'd'},
         {"devid", required_argument, NULL, 'i'},   {"read", required_argument, NULL, 'r'},
         {"timeout", required_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"no-reconnect", no_argument, NULL, 'n'},  {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int c;
     *options = (struct options){.domid = UINT64_MAX, .timeout_s = 10};
@@ -89,6 +98,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 't':
             rc = parse_number(optarg, 1, 86400, &options->timeout_s);
+            break;
+        case 'n':
+            options->no_reconnect = true;
             break;
         case 'v':
             options->verbose = true;
@@ -116,6 +128,8 @@ static void read_done(struct storage_request *request)
 {
     struct frontend *frontend = request->context;
     uint64_t bytes = (uint64_t)request->blocks * storage_info(frontend->storage)->block_size;
+    if (request->status && front_state(frontend->front) != XenbusStateConnected)
+        return; /* the connection's end, not the disk's: the next disk is read anew */
     if (request->status) {
         usage_error("frontend", "read: %s", strerror(-request->status));
         frontend->code = EXIT_CHECK_FAILED;
@@ -207,17 +221,61 @@ static int connected(struct frontend *frontend)
     struct hcd *hcd = front_hcd(frontend->front);
     printf("connected: %u ports\n", hcd->ops->num_ports(hcd));
     fflush(stdout);
+    frontend->connection = front_stats(frontend->front).connections;
+    frontend->done_bytes = 0;
+    frontend->sum = FNV_1A_BEGIN;
     int rc = guest_create(hcd, &listener, &frontend->guest);
     return rc ? rc : guest_buffer_alloc(frontend->guest, CHUNK_BYTES, (void **)&frontend->buffer);
+}
+
+static void destroy_guest(struct frontend *frontend)
+{
+    if (frontend->guest && frontend->buffer)
+        guest_buffer_free(frontend->guest, frontend->buffer, CHUNK_BYTES);
+    guest_destroy(frontend->guest);
+    frontend->guest = NULL;
+    frontend->buffer = NULL;
+}
+
+static uint64_t limit_from(const struct frontend *frontend, uint64_t now_ns)
+{
+    return frontend->options->read ? now_ns + frontend->options->timeout_s * UINT64_C(1000000000) : UINT64_MAX;
+}
+
+/* The backend has closed or died. The guest of this connection goes, as a kernel removes the controller. */
+static void disconnected(struct frontend *frontend, uint64_t now_ns)
+{
+    uint64_t lost = front_stats(frontend->front).lost_backends;
+    printf("disconnected: the backend %s\n", lost != frontend->lost ? "is gone without closing" : "closed");
+    fflush(stdout);
+    frontend->lost = lost;
+    frontend->leaving = true;
+    frontend->limit_ns = limit_from(frontend, now_ns);
+    guest_close(frontend->guest);
+}
+
+/* A new connection may have come in the same step that ended the old one. */
+static bool connection_ended(const struct frontend *frontend)
+{
+    return frontend->guest && !frontend->leaving && !frontend->ended &&
+           (front_state(frontend->front) != XenbusStateConnected ||
+            front_stats(frontend->front).connections != frontend->connection);
 }
 
 static int step(struct frontend *frontend, uint64_t now_ns)
 {
     int rc = front_step(frontend->front, now_ns);
+    if (!rc && connection_ended(frontend))
+        disconnected(frontend, now_ns);
     if (!rc && !frontend->guest && !frontend->ended && front_state(frontend->front) == XenbusStateConnected)
         rc = connected(frontend);
     if (frontend->guest)
         guest_step(frontend->guest, now_ns);
+    if (frontend->leaving && !guest_busy(frontend->guest)) {
+        frontend->leaving = false;
+        destroy_guest(frontend);
+        return rc ? rc : frontend->options->no_reconnect ? -ECONNRESET : step(frontend, now_ns);
+    }
     return rc;
 }
 
@@ -235,16 +293,15 @@ static int wait_for_more(struct frontend *frontend, struct loop *loop, int signa
 
 static int play(struct frontend *frontend, int signals)
 {
-    uint64_t limit = frontend->options->read ? loop_now_ns() + frontend->options->timeout_s * UINT64_C(1000000000)
-                                             : UINT64_MAX;
+    frontend->limit_ns = limit_from(frontend, loop_now_ns());
     for (;;) {
         struct loop loop;
         int rc = step(frontend, loop_now_ns());
         if (rc || frontend->ended)
             return rc;
-        if (!frontend->storage && loop_now_ns() >= limit)
+        if (!frontend->storage && loop_now_ns() >= frontend->limit_ns)
             return -ETIMEDOUT;
-        rc = wait_for_more(frontend, &loop, signals, frontend->storage ? UINT64_MAX : limit);
+        rc = wait_for_more(frontend, &loop, signals, frontend->storage ? UINT64_MAX : frontend->limit_ns);
         if (rc || loop_ready(&loop, signals))
             return rc;
     }
@@ -264,16 +321,13 @@ static void close_all(struct frontend *frontend, int signals)
             break;
     }
     (void)signals;
-    if (frontend->guest) {
-        guest_buffer_free(frontend->guest, frontend->buffer, CHUNK_BYTES);
-        guest_destroy(frontend->guest);
-    }
+    destroy_guest(frontend);
     front_destroy(frontend->front);
 }
 
 static int run(const struct options *options)
 {
-    struct frontend frontend = {.options = options, .sum = 14695981039346656037u};
+    struct frontend frontend = {.options = options, .sum = FNV_1A_BEGIN};
     struct xen_machine *machine;
     struct xen *xen;
     int code = connect_machine("frontend", options->xen, (domid_t)options->domid, &machine, &xen);
@@ -284,12 +338,16 @@ static int run(const struct options *options)
                           &frontend.front);
     if (rc)
         xen_close(xen);
-    else
+    if (!rc) {
+        front_set_reconnect(frontend.front, !options->no_reconnect);
         rc = play(&frontend, signals);
+    }
     if (rc == -ETIMEDOUT)
         usage_error("frontend", "no disk came within %" PRIu64 " s; is 'pvusb backend' running?", options->timeout_s);
     else if (rc)
-        usage_error("frontend", "%s", rc == -EPIPE ? "the machine is gone" : strerror(-rc));
+        usage_error("frontend", "%s", rc == -EPIPE        ? "the machine is gone"
+                                      : rc == -ECONNRESET ? "the backend closed or died"
+                                                          : strerror(-rc));
     if (frontend.front)
         close_all(&frontend, signals);
     fakexen_client_machine_destroy(machine);
