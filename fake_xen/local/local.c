@@ -307,11 +307,17 @@ void fakexen_local_kill(struct xen *xen)
         handle_kill(handle_of(xen));
 }
 
+bool fakexen_local_handle_pending(const struct xen *xen)
+{
+    const struct local_handle *handle = (const struct local_handle *)xen;
+    return !handle->dead && (handle->due || store_event_waiting(handle->store));
+}
+
 bool fakexen_local_pending(const struct fakexen_local *local)
 {
     for (const struct local_domain *domain = local->domains; domain; domain = domain->next) {
         for (const struct local_handle *handle = domain->handles; handle; handle = handle->next) {
-            if (!handle->dead && (handle->due || store_event_waiting(handle->store)))
+            if (fakexen_local_handle_pending(&handle->xen))
                 return true;
         }
     }

@@ -92,6 +92,8 @@ bool fakexen_local_pending(const struct fakexen_local *local);
  * 9), its watches and transactions go. Its domain and the nodes stay. Only xen_close() is left to do.
  */
 void fakexen_local_kill(struct xen *xen);
+/* The same for one handle, opened on a local machine. */
+bool fakexen_local_handle_pending(const struct xen *xen);
 struct fakexen_balance fakexen_local_balance(const struct fakexen_local *local);
 
 /* ---- host: the machine as a process ---- */
