@@ -182,6 +182,7 @@ void front_begin_close(struct front *front)
     for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++) {
         struct hcd_urb *urb;
         while ((urb = front_queue_pop(front, class)))
+    front_return_failed(front);
             front_giveback(front, urb, -ESHUTDOWN);
     }
 }

@@ -216,6 +216,7 @@ static void lose_machine(struct front *front)
         struct hcd_urb *urb;
         while ((urb = front_queue_pop(front, class)))
             front_giveback(front, urb, -ESHUTDOWN);
+    front_return_failed(front);
     }
 }
 
@@ -228,6 +229,7 @@ int front_step(struct front *front, uint64_t now_ns)
     if (front->stuck)
         front_memory_reap(front);
     if (!rc) {
+        front_return_failed(front);
         front_follow(front);
         take_events(front);
         if (front->state == XenbusStateConnected) {
@@ -250,8 +252,8 @@ uint64_t front_deadline(const struct front *front)
     uint64_t due = front->close_deadline_ns;
     if (front->state == XenbusStateClosing && due == UINT64_MAX)
         return front->now_ns; /* closed between steps: the step that begins it is due at once */
-    if (front->state == XenbusStateConnected && front->check_wanted)
-        return front->now_ns; /* likewise, the clock of the 100 ms must start */
+    if (front->failed.head || (front->state == XenbusStateConnected && front->check_wanted))
+        return front->now_ns; /* likewise; and the clock of the 100 ms must start */
     if (front->starving_since_ns != UINT64_MAX && front->starving_since_ns + FRONT_STARVE_NS < due)
         due = front->starving_since_ns + FRONT_STARVE_NS;
     for (unsigned int i = 1; i <= front->num_ports; i++) {
@@ -291,6 +293,7 @@ int front_create(struct xen *xen, unsigned int devid, void (*log)(void *context,
     if (!rc) {
         snprintf(watch, sizeof(watch), "%s/backend", front->dir);
         rc = xen->ops->xs_watch(xen, watch, "frontend");
+    front->failed.tail = &front->failed.head;
     }
     if (rc) {
         free(front);

@@ -104,6 +104,7 @@ struct front {
     uint64_t starving_since_ns; /* UINT64_MAX: nobody starves */
     bool check_wanted;          /* somebody may starve since a submit between steps */
     struct front_stats stats;
+    struct front_queue failed; /* could not be started between steps; the next step returns them */
 };
 
 void front_log(struct front *front, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -156,6 +157,7 @@ void front_run_queues(struct front *front);
 /* Takes a slot back when an endpoint has waited too long without one. */
 void front_check_starvation(struct front *front);
 void front_requeue_taken_back(struct front *front, struct hcd_urb *urb);
+void front_return_failed(struct front *front);
 
 /* hub.c: the root hub */
 void front_hub_reset(struct front *front);

@@ -112,6 +112,30 @@ static struct hcd_urb *next_to_start(const struct front *front, enum front_class
     return urb;
 }
 
+/* Only that URB fails. Nothing completes inside a submit (hcd.h). */
+static void fail_urb(struct front *front, struct hcd_urb *urb, int error)
+{
+    if (front->stepping) {
+        front_giveback(front, urb, error);
+        return;
+    }
+    urb->status = error;
+    urb->hcd_next = NULL;
+    *front->failed.tail = urb;
+    front->failed.tail = &urb->hcd_next;
+}
+
+void front_return_failed(struct front *front)
+{
+    struct hcd_urb *urb;
+    while ((urb = front->failed.head)) {
+        front->failed.head = urb->hcd_next;
+        if (!urb->hcd_next)
+            front->failed.tail = &front->failed.head;
+        front_giveback(front, urb, urb->status);
+    }
+}
+
 void front_run_queues(struct front *front)
 {
     run_unlinks(front);
@@ -121,7 +145,7 @@ void front_run_queues(struct front *front)
             front_queue_remove(front, urb);
             int rc = front_urb_start(front, urb);
             if (rc)
-                front_giveback(front, urb, rc);
+                fail_urb(front, urb, rc);
         }
     }
 }

@@ -338,6 +338,9 @@ static void test_front_urbs_grant_fails(void **state)
         unsigned int before = fakexen_local_balance(frig.rig.local).grants;
         struct hcd_urb urb = frig_data(&frig, BULK, 1, true, frig.buffer, 65536);
         assert_int_equal(frig_submit(&frig, &urb), 0);
+        assert_int_equal(frig_count_done(&frig, &urb), 0); /* never from inside (hcd.h) */
+        assert_int_equal(front_deadline(frig.rig.front), frig.rig.now_ns);
+        frig_run(&frig);
         assert_int_equal(frig_count_done(&frig, &urb), 1);
         assert_int_equal(urb.status, -ENOSPC);
         frig_expect_no_request(&frig);
