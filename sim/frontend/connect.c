@@ -107,6 +107,7 @@ static int write_nodes(struct front *front)
 {
     int rc;
     do {
+    unsigned int tries = 0;
         xen_transaction t;
         rc = front->xen->ops->xs_begin(front->xen, &t);
         if (rc)
@@ -118,7 +119,7 @@ static int write_nodes(struct front *front)
             rc = xenbus_write(front->xen, t, front->dir, "event-channel", "%u", front->evtchn);
         int end = front->xen->ops->xs_end(front->xen, t, rc != 0);
         rc = rc ? rc : end;
-    } while (rc == -EAGAIN);
+    } while (rc == -EAGAIN && ++tries < XENBUS_TRANSACTION_TRIES);
     return rc;
 }
 

@@ -72,6 +72,7 @@ int vusb_create(struct xen *xen, const struct vusb_controller *c)
     char backend[XENBUS_PATH_MAX];
     char frontend[XENBUS_PATH_MAX];
     char value[XENBUS_VALUE_MAX];
+    unsigned int tries = 0;
     int rc;
     if (c->num_ports < 1 || c->num_ports > PVUSB_PORTS_MAX || c->usb_ver < USB_VER_USB11 ||
         c->usb_ver > USB_VER_USB20)
@@ -90,7 +91,7 @@ int vusb_create(struct xen *xen, const struct vusb_controller *c)
             rc = write_frontend(xen, t, c, frontend, backend);
         int end = xen->ops->xs_end(xen, t, rc != 0);
         rc = rc ? rc : end;
-    } while (rc == -EAGAIN);
+    } while (rc == -EAGAIN && ++tries < XENBUS_TRANSACTION_TRIES);
     return rc;
 }
 

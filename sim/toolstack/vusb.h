@@ -17,7 +17,10 @@ struct vusb_controller {
     unsigned int num_ports; /* 1..31 */
 };
 
-/* All nodes of a controller in one transaction. -EEXIST when it is there; -EINVAL for bad numbers. */
+/*
+ * All nodes of a controller in one transaction. -EEXIST when it is there; -EINVAL for bad numbers; -EAGAIN when
+ * somebody else's writes never let it through.
+ */
 int vusb_create(struct xen *xen, const struct vusb_controller *controller);
 /* Assigns a device ("1-2"), or takes it away (""). -ENOENT without such a port. */
 int vusb_set_port(struct xen *xen, const struct vusb_controller *controller, unsigned int port, const char *busid);

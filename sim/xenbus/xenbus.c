@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TRIES 4u
+
 static int join(char path[XENBUS_PATH_MAX], const char *dir, const char *node)
 {
     int n = snprintf(path, XENBUS_PATH_MAX, "%s/%s", dir, node);
@@ -18,7 +20,9 @@ int xenbus_read(struct xen *xen, xen_transaction t, const char *dir, const char 
     int rc = join(path, dir, node);
     if (rc)
         return rc;
-    ssize_t n = xen->ops->xs_read(xen, t, path, value, XENBUS_VALUE_MAX);
+    ssize_t n = -ENOMEM;
+    for (unsigned int i = 0; i < TRIES && n == -ENOMEM; i++)
+        n = xen->ops->xs_read(xen, t, path, value, XENBUS_VALUE_MAX);
     if (n < 0)
         return (int)n;
     return strlen(value) == (size_t)n ? 0 : -EINVAL; /* a NUL inside */
@@ -63,7 +67,10 @@ int xenbus_write(struct xen *xen, xen_transaction t, const char *dir, const char
     va_end(args);
     if (n < 0 || (size_t)n >= sizeof(value))
         return -E2BIG;
-    return xen->ops->xs_write(xen, t, path, value, (size_t)n);
+    rc = -ENOMEM;
+    for (unsigned int i = 0; i < TRIES && rc == -ENOMEM; i++)
+        rc = xen->ops->xs_write(xen, t, path, value, (size_t)n);
+    return rc;
 }
 
 enum xenbus_state xenbus_state_read(struct xen *xen, const char *dir)

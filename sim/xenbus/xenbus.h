@@ -13,6 +13,11 @@
 #define XENBUS_PATH_MAX  256u
 #define XENBUS_VALUE_MAX 256u
 
+/* How often a transaction that meets a conflict is tried; beyond that whoever disturbs it is no accident. */
+#define XENBUS_TRANSACTION_TRIES 64u
+
+/* Reading and writing a node is tried again, a few times, when xenstored has no memory for it: that passes. */
+
 /* Reads a node into value; a value longer than that is -ERANGE. Returns 0 or -errno. */
 int xenbus_read(struct xen *xen, xen_transaction t, const char *dir, const char *node, char value[XENBUS_VALUE_MAX]);
 /* -EINVAL when the value is not a number in min..max. */
