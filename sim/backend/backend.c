@@ -123,8 +123,8 @@ static int take_watches(struct back *back)
     int rc = 0;
     while (n < BACK_WATCHES_PER_STEP && !(rc = back->xen->ops->xs_watch_read(back->xen, path, token)))
         n++;
-    if (rc && rc != -EAGAIN)
-        return rc;
+    if (rc == -EPIPE)
+        return rc; /* anything else: what is waiting is for the next step */
     back->busy = back->busy || n == BACK_WATCHES_PER_STEP;
     if (n == 0)
         return 0;

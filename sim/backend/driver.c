@@ -10,6 +10,7 @@
 #include "backend/private.h"
 
 #define CONNECTORS_MAX 1024u
+#define LOOKS_MAX      16u /* then the next watch is waited for */
 
 static const char *const kinds[] = {"qusb", "vusb"};
 
@@ -26,6 +27,9 @@ struct back_driver {
     struct back_config config;
     struct connector *connector;
     unsigned int nr_connectors;
+    bool domains; /* to be looked at: something changed, or the last look did not see everything */
+    bool devices;
+    unsigned int looks; /* in a row that did not see everything */
 };
 
 static bool known(const struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid)
@@ -38,6 +42,12 @@ static bool known(const struct back_driver *driver, const char *kind, domid_t fr
     return false;
 }
 
+/* What may be better at the next look, without anybody writing a node. */
+static bool passes(int rc)
+{
+    return rc == -ENOMEM || rc == -ENOSPC || rc == -EMFILE || rc == -ENFILE;
+}
+
 /* One connector that cannot be had must not take the others down (rule SEC-16). */
 static int cannot_serve(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid,
                         int rc)
@@ -45,6 +55,9 @@ static int cannot_serve(struct back_driver *driver, const char *kind, domid_t fr
     char line[128];
     if (rc == -EPIPE)
         return rc;
+    driver->devices = driver->devices || passes(rc);
+    if (driver->looks > 0)
+        return 0; /* said before */
     snprintf(line, sizeof(line), "%s-%u-%u: cannot be served: %s", kind, frontend, devid, strerror(-rc));
     if (driver->config.log && !driver->config.quiet)
         driver->config.log(driver->config.log_context, line);
@@ -101,7 +114,7 @@ static int each_number(struct back_driver *driver, const char *dir, unsigned int
     ssize_t n = driver->xen->ops->xs_directory(driver->xen, XEN_XBT_NIL, dir, names, sizeof(names));
     int rc = 0;
     if (n < 0)
-        return n == -EPIPE ? -EPIPE : 0; /* nobody there, or more than xenstore lets us read */
+        return n == -EPIPE || n == -ENOMEM ? (int)n : 0; /* nobody there, or more than xenstore lets us read */
     for (const char *name = names; !rc && name < names + n; name += strlen(name) + 1) {
         unsigned int number;
         if (!parse_id(name, max, &number))
@@ -136,27 +149,45 @@ static int announce(struct back_driver *driver, const char *dir, unsigned int do
         return 0;
     snprintf(path, sizeof(path), "device-model/%u/backends/qusb", domid);
     int rc = driver->xen->ops->xs_mkdir(driver->xen, XEN_XBT_NIL, path);
-    return rc == -EPIPE ? rc : 0; /* a domain that went meanwhile */
+    return rc == -EPIPE || rc == -ENOMEM ? rc : 0; /* a domain that went meanwhile */
+}
+
+static int look(struct back_driver *driver)
+{
+    bool domains = driver->domains;
+    bool devices = driver->devices;
+    char path[32];
+    driver->domains = false;
+    driver->devices = false;
+    int rc = domains ? each_number(driver, "/local/domain", DOMID_FIRST_RESERVED - 1, announce) : 0;
+    driver->domains = rc == -ENOMEM;
+    for (unsigned int i = 0; devices && rc != -EPIPE && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        snprintf(path, sizeof(path), "backend/%s", kinds[i]);
+        rc = each_number(driver, path, DOMID_FIRST_RESERVED - 1, found_frontend);
+        driver->devices = driver->devices || rc == -ENOMEM;
+    }
+    return rc == -EPIPE ? rc : 0;
 }
 
 static int take_watches(struct back_driver *driver)
 {
     char path[XEN_XS_PATH_MAX + 1];
     char token[XEN_XS_TOKEN_MAX + 1];
-    bool domains = false;
-    bool devices = false;
+    bool any = false;
     int rc;
     while (!(rc = driver->xen->ops->xs_watch_read(driver->xen, path, token))) {
-        domains = domains || strcmp(token, "domains") == 0;
-        devices = devices || strcmp(token, "devices") == 0;
+        any = true;
+        driver->domains = driver->domains || strcmp(token, "domains") == 0;
+        driver->devices = driver->devices || strcmp(token, "devices") == 0;
     }
-    if (rc != -EAGAIN)
-        return rc;
-    rc = domains ? each_number(driver, "/local/domain", DOMID_FIRST_RESERVED - 1, announce) : 0;
-    for (unsigned int i = 0; devices && !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        snprintf(path, sizeof(path), "backend/%s", kinds[i]);
-        rc = each_number(driver, path, DOMID_FIRST_RESERVED - 1, found_frontend);
-    }
+    if (rc == -EPIPE)
+        return rc; /* anything else: what is waiting is for the next step */
+    if (any)
+        driver->looks = 0;
+    if (driver->looks == LOOKS_MAX)
+        return 0;
+    rc = look(driver);
+    driver->looks = driver->domains || driver->devices ? driver->looks + 1 : 0;
     return rc;
 }
 
@@ -233,6 +264,8 @@ int back_driver_step(struct back_driver *driver, uint64_t now_ns)
 
 bool back_driver_busy(const struct back_driver *driver)
 {
+    if ((driver->domains || driver->devices) && driver->looks < LOOKS_MAX)
+        return true;
     for (unsigned int i = 0; i < driver->nr_connectors; i++) {
         if (back_busy(driver->connector[i].back))
             return true;

@@ -80,8 +80,8 @@ static void read_port(struct back *back, unsigned int number)
     char busid[XENBUS_VALUE_MAX];
     snprintf(node, sizeof(node), "port/%u", number);
     int rc = xenbus_read(back->xen, XEN_XBT_NIL, back->dir, node, busid);
-    if (rc == -ENOENT || rc == -EPIPE)
-        return;
+    if (rc && rc != -EINVAL && rc != -ERANGE)
+        return; /* nor does one that cannot be read take a device away */
     if (rc || strlen(busid) >= BACK_BUSID_MAX) {
         back_log(back, "port %u: no name of a device, or longer than %u bytes", number, BACK_BUSID_MAX - 1);
         busid[0] = '\0'; /* what was there before is not what the toolstack wants now */
