@@ -14,7 +14,9 @@ void back_set_state(struct back *back, enum xenbus_state state)
     back->state = state;
     back->complained = false;
     /* If the store cannot be written the frontend sees the end of the channel instead. */
-    (void)xenbus_state_write(back->xen, back->dir, state);
+    int rc = xenbus_state_write(back->xen, back->dir, state);
+    if (rc)
+        back_log(back, "state not written: %s", strerror(-rc));
 }
 
 /*

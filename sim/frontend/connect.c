@@ -13,7 +13,9 @@ void front_set_state(struct front *front, enum xenbus_state state)
     front_log(front, "%s -> %s", xenbus_state_name(front->state), xenbus_state_name(state));
     front->state = state;
     /* If the store cannot be written the backend sees the end of the channel instead. */
-    (void)xenbus_state_write(front->xen, front->dir, state);
+    int rc = xenbus_state_write(front->xen, front->dir, state);
+    if (rc)
+        front_log(front, "state not written: %s", strerror(-rc));
 }
 
 /*
