@@ -107,9 +107,9 @@ static int make_rings(struct front *front)
 /* Rule XS-11: the three nodes in one transaction. */
 static int write_nodes(struct front *front)
 {
+    unsigned int tries = 0;
     int rc;
     do {
-    unsigned int tries = 0;
         xen_transaction t;
         rc = front->xen->ops->xs_begin(front->xen, &t);
         if (rc)
@@ -182,10 +182,10 @@ void front_begin_close(struct front *front)
         if (slot->use == SLOT_URB && !slot->urb->hcd_unlinked)
             slot->urb->hcd_unlinked = -ESHUTDOWN;
     }
+    front_return_failed(front);
     for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++) {
         struct hcd_urb *urb;
         while ((urb = front_queue_pop(front, class)))
-    front_return_failed(front);
             front_giveback(front, urb, -ESHUTDOWN);
     }
 }

@@ -135,13 +135,16 @@ static int take_watches(struct front *front)
     int rc;
     while (!(rc = front->xen->ops->xs_watch_read(front->xen, path, token)))
         any = true;
-    if (rc != -EAGAIN)
-        return rc;
-    if (!any)
+    if (rc == -EPIPE)
+        return rc; /* anything else: what is waiting is for the next step */
+    if (!any && front->now_ns < front->look_again_ns)
         return 0;
+    front->look_again_ns = UINT64_MAX;
     if (!front->backend_dir[0]) {
         rc = front_find_backend(front);
-        return rc == -EPIPE ? rc : 0; /* anything else: not written yet, the watch tells */
+        if (rc && rc != -ENOENT && rc != -EINVAL) /* those two: not written yet, the watch tells */
+            front->look_again_ns = front->now_ns + FRONT_LOOK_NS;
+        return rc == -EPIPE ? rc : 0;
     }
     front->backend_state = xenbus_state_read(front->xen, front->backend_dir);
     return 0;
@@ -201,6 +204,7 @@ static void lose_machine(struct front *front)
     front->backend_state = XenbusStateUnknown;
     front->close_deadline_ns = UINT64_MAX;
     front->starving_since_ns = UINT64_MAX;
+    front->look_again_ns = UINT64_MAX;
     for (unsigned int i = 1; i <= front->num_ports; i++)
         front_hub_plug(front, i, USBIF_SPEED_NONE);
     for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
@@ -212,11 +216,11 @@ static void lose_machine(struct front *front)
         if (urb)
             front_giveback(front, urb, -ESHUTDOWN);
     }
+    front_return_failed(front);
     for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++) {
         struct hcd_urb *urb;
         while ((urb = front_queue_pop(front, class)))
             front_giveback(front, urb, -ESHUTDOWN);
-    front_return_failed(front);
     }
 }
 
@@ -225,11 +229,11 @@ int front_step(struct front *front, uint64_t now_ns)
     front->now_ns = now_ns;
     front->stepping = true;
     front_hub_tick(front);
+    front_return_failed(front);
     int rc = take_watches(front);
     if (front->stuck)
         front_memory_reap(front);
     if (!rc) {
-        front_return_failed(front);
         front_follow(front);
         take_events(front);
         if (front->state == XenbusStateConnected) {
@@ -256,6 +260,8 @@ uint64_t front_deadline(const struct front *front)
         return front->now_ns; /* likewise; and the clock of the 100 ms must start */
     if (front->starving_since_ns != UINT64_MAX && front->starving_since_ns + FRONT_STARVE_NS < due)
         due = front->starving_since_ns + FRONT_STARVE_NS;
+    if (front->look_again_ns < due)
+        due = front->look_again_ns;
     for (unsigned int i = 1; i <= front->num_ports; i++) {
         if (front->port[i].reset_done_ns < due)
             due = front->port[i].reset_done_ns;
@@ -283,9 +289,11 @@ int front_create(struct xen *xen, unsigned int devid, void (*log)(void *context,
     front->state = XenbusStateInitialising;
     front->close_deadline_ns = UINT64_MAX;
     front->starving_since_ns = UINT64_MAX;
+    front->look_again_ns = UINT64_MAX;
     front_hub_reset(front);
     for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++)
         front->waiting[class].tail = &front->waiting[class].head;
+    front->failed.tail = &front->failed.head;
     snprintf(front->dir, sizeof(front->dir), "/local/domain/%u/device/vusb/%u", xen->domid, devid);
     /* Both nodes are needed; a toolstack without transactions may write them in any order. */
     snprintf(watch, sizeof(watch), "%s/backend-id", front->dir);
@@ -293,7 +301,6 @@ int front_create(struct xen *xen, unsigned int devid, void (*log)(void *context,
     if (!rc) {
         snprintf(watch, sizeof(watch), "%s/backend", front->dir);
         rc = xen->ops->xs_watch(xen, watch, "frontend");
-    front->failed.tail = &front->failed.head;
     }
     if (rc) {
         free(front);

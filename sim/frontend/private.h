@@ -18,6 +18,8 @@
 
 #define FRONT_STARVE_NS (100 * UINT64_C(1000000))
 #define FRONT_CLOSE_NS  (5 * UINT64_C(1000000000))
+/* After xenstore could not say where the backend is. */
+#define FRONT_LOOK_NS (UINT64_C(1000000000))
 
 /* Waiting URBs, one queue per class: within a class nobody overtakes, so no endpoint is reordered. */
 enum front_class {
@@ -79,6 +81,7 @@ struct front {
     bool reconnect;    /* want restart whenever the backend ends the connection */
     bool backend_gone; /* its end of the channel closed: it answers and maps nothing any more */
     uint64_t close_deadline_ns; /* UINT64_MAX: not closing */
+    uint64_t look_again_ns;     /* UINT64_MAX: a watch tells when to look for the backend */
     uint64_t now_ns;
 
     unsigned int num_ports;
@@ -101,10 +104,10 @@ struct front {
     unsigned int data_in; /* slots held by IN requests of data endpoints */
     uint64_t order;
     struct front_queue waiting[FRONT_CLASSES];
+    struct front_queue failed; /* could not be started between steps; the next step returns them */
     uint64_t starving_since_ns; /* UINT64_MAX: nobody starves */
     bool check_wanted;          /* somebody may starve since a submit between steps */
     struct front_stats stats;
-    struct front_queue failed; /* could not be started between steps; the next step returns them */
 };
 
 void front_log(struct front *front, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -154,10 +157,10 @@ bool front_queue_remove(struct front *front, struct hcd_urb *urb);
 struct hcd_urb *front_queue_pop(struct front *front, enum front_class class);
 /* Puts what fits on the ring: unlinks, then control, OUT and IN. */
 void front_run_queues(struct front *front);
+void front_return_failed(struct front *front);
 /* Takes a slot back when an endpoint has waited too long without one. */
 void front_check_starvation(struct front *front);
 void front_requeue_taken_back(struct front *front, struct hcd_urb *urb);
-void front_return_failed(struct front *front);
 
 /* hub.c: the root hub */
 void front_hub_reset(struct front *front);
