@@ -28,16 +28,14 @@ static void finish(struct bot *bot, int status, bool failed, uint32_t moved)
     bot->done(bot, status, failed, moved);
 }
 
-static bool is_gone(int status)
-{
-    return status == -ENODEV || status == -ESHUTDOWN;
-}
-
-/* A transfer that could not be started: the controller or the device is gone, or we are wrong. */
+/*
+ * A transfer that could not be started: the controller or the device is gone, or we are wrong. The status
+ * -ESHUTDOWN of a transfer says less, also that a backend could not map one buffer (rule SEG-08).
+ */
 static void check_started(struct bot *bot, int rc)
 {
     if (rc)
-        finish(bot, is_gone(rc) ? -ENODEV : -EIO, false, 0);
+        finish(bot, rc == -ENODEV || rc == -ESHUTDOWN ? -ENODEV : -EIO, false, 0);
 }
 
 static void control(struct bot *bot, enum bot_phase phase, uint8_t type, uint8_t request, uint16_t index)
@@ -102,7 +100,7 @@ static void end_data(struct bot *bot)
         clear_halt(bot, BOT_CLEAR_DATA, bot->command.in ? bot->ep_in : bot->ep_out);
     else if (status == 0 || status == -EREMOTEIO)
         start_csw(bot);
-    else if (is_gone(status))
+    else if (status == -ENODEV)
         finish(bot, -ENODEV, false, 0);
     else
         reset_recovery(bot);
@@ -193,7 +191,7 @@ static void on_xfer(struct guest_xfer *xfer)
 {
     struct bot *bot = xfer->context;
     int status = xfer->status;
-    if (is_gone(status)) {
+    if (status == -ENODEV) {
         finish(bot, -ENODEV, false, 0);
         return;
     }
