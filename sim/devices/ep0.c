@@ -309,8 +309,36 @@ int ep0_run(struct usb_device *device)
     return rc;
 }
 
+static bool power_of_two_from_8(unsigned int packet, unsigned int most)
+{
+    return packet >= 8 && packet <= most && (packet & (packet - 1)) == 0;
+}
+
+/* Packet sizes by type and speed: USB 2.0 sections 5.5.3, 5.6.3, 5.7.3, 5.8.3. */
+static bool packet_good(uint8_t attributes, unsigned int packet, uint8_t speed)
+{
+    bool low = speed == USBIF_SPEED_LOW, high = speed == USBIF_SPEED_HIGH;
+    switch (attributes & 3u) {
+    case 1: /* isochronous */
+        return !low && packet <= (high ? 1024u : 1023u);
+    case 2: /* bulk */
+        return !low && (high ? packet == 512 : power_of_two_from_8(packet, 64));
+    case 3: /* interrupt */
+        return packet > 0 && packet <= (low ? 8u : high ? 1024u : 64u);
+    default:
+        return packet > 0;
+    }
+}
+
+static bool packet0_good(uint8_t packet, uint8_t speed)
+{
+    if (speed == USBIF_SPEED_LOW)
+        return packet == 8;
+    return speed == USBIF_SPEED_HIGH ? packet == 64 : power_of_two_from_8(packet, 64);
+}
+
 /* Whether every descriptor lies inside the whole, and whether this layer can serve what they say. */
-static bool configuration_good(const uint8_t *config, uint8_t type)
+static bool configuration_good(const uint8_t *config, uint8_t type, uint8_t speed)
 {
     unsigned int total = le16(config + 2), at = 0;
     bool interface = false;
@@ -329,7 +357,7 @@ static bool configuration_good(const uint8_t *config, uint8_t type)
             continue;
         if (!interface || d[0] < 7 || (d[2] & 15u) == 0 || (d[2] & 0x70u))
             return false;
-        if ((d[3] & 3u) != 1u && (le16(d + 4) & 0x7ffu) == 0)
+        if (!packet_good(d[3], le16(d + 4) & 0x7ffu, speed))
             return false;
     }
     return true;
@@ -347,12 +375,13 @@ int device_init(struct usb_device *device, const struct usb_device_ops *ops,
     device->in[0].exists = true;
     device->in[0].type = USBIF_PIPE_TYPE_CTRL;
     device->in[0].packet = d[7];
-    if (d[0] != 18 || d[1] != DT_DEVICE || d[17] == 0 || d[7] == 0)
+    if (d[0] != 18 || d[1] != DT_DEVICE || d[17] == 0 || !packet0_good(d[7], descriptors->speed))
         return -EINVAL;
+    uint8_t other = descriptors->speed == USBIF_SPEED_HIGH ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH;
     for (unsigned int i = 0; i < d[17]; i++) {
-        if (!configuration_good(descriptors->configurations[i], DT_CONFIGURATION))
+        if (!configuration_good(descriptors->configurations[i], DT_CONFIGURATION, descriptors->speed))
             return -EINVAL;
-        if (descriptors->other_speed && !configuration_good(descriptors->other_speed[i], DT_OTHER_SPEED))
+        if (descriptors->other_speed && !configuration_good(descriptors->other_speed[i], DT_OTHER_SPEED, other))
             return -EINVAL;
     }
     return 0;
