@@ -17,7 +17,7 @@ enum { STATUS_RESET = 0x0010 };
 
 static void next_request(struct guest_port *port);
 
-static void wait_until(struct guest_port *port, enum port_state state, uint64_t ms)
+void port_wait(struct guest_port *port, enum port_state state, uint64_t ms)
 {
     port->state = state;
     port->due = port->guest->now_ns + ms * MS;
@@ -29,7 +29,9 @@ static void release(struct guest_port *port)
     if (guest->address0 == port->number)
         guest->address0 = 0;
     guest->address_used[port->device.address] = false;
+    guest->address_used[port->kept] = false;
     port->device.address = 0; /* it may be somebody else's soon */
+    port->kept = 0;
 }
 
 static void forget(struct guest_port *port)
@@ -43,14 +45,17 @@ static void forget(struct guest_port *port)
     port->state = PORT_EMPTY;
     port->due = UINT64_MAX;
     port->attempts = 0;
+    port->aim = AIM_NEW;
     if (port->connected && !guest->closing)
-        wait_until(port, PORT_DEBOUNCE, DEBOUNCE_MS);
+        port_wait(port, PORT_DEBOUNCE, DEBOUNCE_MS);
 }
 
 void port_drained(struct guest_port *port)
 {
     if (port->state == PORT_LEAVING)
         forget(port);
+    else if (port->state == PORT_QUIESCE)
+        port->due = port->guest->now_ns;
 }
 
 /*
@@ -67,7 +72,7 @@ void port_connection(struct guest_port *port, bool connected)
     port->device.guest = port->guest;
     port->device.port = port->number;
     port->device.gone = true;
-    guest_unlink_all(&port->device);
+    guest_unlink_all(&port->device, -ENODEV);
     if (port->state == PORT_LEAVING && !port->device.in_flight)
         forget(port);
 }
@@ -75,9 +80,14 @@ void port_connection(struct guest_port *port, bool connected)
 static void fail(struct guest_port *port, int error)
 {
     struct guest *guest = port->guest;
+    if (port->aim != AIM_NEW) {
+        /* It is not what it was: gone, and if something is there it gets its attempts as a new device. */
+        port_connection(port, port->connected);
+        return;
+    }
     release(port);
     if (++port->attempts < ATTEMPTS) {
-        wait_until(port, PORT_DEBOUNCE, DEBOUNCE_MS);
+        port_wait(port, PORT_DEBOUNCE, DEBOUNCE_MS);
         return;
     }
     port->state = PORT_FAILED;
@@ -91,7 +101,7 @@ static void start_reset(struct guest_port *port, enum enum_step next)
     port->step = next;
     guest_port_feature(port->guest, port->number, true, FEATURE_RESET);
     port->reset_until = port->guest->now_ns + RESET_LIMIT_MS * MS;
-    wait_until(port, PORT_RESET, RESET_POLL_MS);
+    port_wait(port, PORT_RESET, RESET_POLL_MS);
 }
 
 static void poll_reset(struct guest_port *port)
@@ -106,7 +116,7 @@ static void poll_reset(struct guest_port *port)
         if (port->guest->now_ns >= port->reset_until)
             fail(port, -ETIMEDOUT);
         else
-            wait_until(port, PORT_RESET, RESET_POLL_MS);
+            port_wait(port, PORT_RESET, RESET_POLL_MS);
         return;
     }
     guest_port_feature(port->guest, port->number, false, FEATURE_C_RESET);
@@ -117,22 +127,27 @@ static void poll_reset(struct guest_port *port)
     port->device.speed = s.status & STATUS_HIGH  ? USBIF_SPEED_HIGH
                          : s.status & STATUS_LOW ? USBIF_SPEED_LOW
                                                  : USBIF_SPEED_FULL;
-    wait_until(port, PORT_WAIT, RESET_RECOVERY_MS);
+    port_wait(port, PORT_WAIT, RESET_RECOVERY_MS);
 }
 
 /* One device at a time answers to address 0. */
-static void start(struct guest_port *port)
+void port_enumerate(struct guest_port *port)
 {
     struct guest *guest = port->guest;
     if (guest->address0) {
-        wait_until(port, PORT_DEBOUNCE, RESET_POLL_MS);
+        port_wait(port, PORT_DEBOUNCE, RESET_POLL_MS);
         return;
     }
     guest->address0 = port->number;
     struct guest_device *device = &port->device;
-    memset(device, 0, sizeof(*device));
-    device->guest = guest;
-    device->port = port->number;
+    if (port->aim == AIM_RESET) {
+        port->kept = device->address;
+        device->address = 0;
+    } else {
+        memset(device, 0, sizeof(*device));
+        device->guest = guest;
+        device->port = port->number;
+    }
     start_reset(port, STEP_PACKET0);
 }
 
@@ -141,14 +156,22 @@ void port_run(struct guest_port *port)
     port->due = UINT64_MAX;
     switch (port->state) {
     case PORT_DEBOUNCE:
-        start(port);
+        port_enumerate(port);
         break;
     case PORT_RESET:
         poll_reset(port);
         break;
     case PORT_WAIT:
-        next_request(port);
+        if (port->aim == AIM_RESUME)
+            port_power_run(port);
+        else
+            next_request(port);
         break;
+    case PORT_QUIESCE:
+    case PORT_RESUMING:
+        port_power_run(port);
+        break;
+    case PORT_SUSPENDED:
     case PORT_EMPTY:
     case PORT_REQUEST:
     case PORT_READY:
@@ -173,7 +196,7 @@ static uint8_t take_address(struct guest *guest)
 
 static int reply_address(struct guest_port *port)
 {
-    uint8_t address = port->guest->last_address;
+    uint8_t address = port->kept ? port->kept : port->guest->last_address;
     port->device.address = address;
     port->guest->address_used[address] = true;
     port->guest->address0 = 0;
@@ -193,6 +216,11 @@ static int reply_config(struct guest_port *port, uint32_t n)
     struct guest_device *device = &port->device;
     if (n != port->total) /* it had promised more */
         return -EPROTO;
+    /* Drivers have pointers into what is known of it. */
+    if (port->aim == AIM_RESET)
+        return n == device->raw_configuration_length && memcmp(device->raw_configuration, port->buffer, n) == 0
+                   ? 0
+                   : -ENODEV;
     memcpy(device->raw_configuration, port->buffer, n);
     device->raw_configuration_length = (uint16_t)n;
     return guest_parse_configuration(device->raw_configuration, n, &device->configuration);
@@ -202,6 +230,8 @@ static int reply_device(struct guest_port *port, uint32_t n)
 {
     if (n != sizeof(port->device.raw_device))
         return -EPROTO;
+    if (port->aim == AIM_RESET)
+        return memcmp(port->device.raw_device, port->buffer, n) == 0 ? 0 : -ENODEV;
     memcpy(port->device.raw_device, port->buffer, n);
     return guest_parse_device(port->device.raw_device, n, &port->device.descriptor);
 }
@@ -253,7 +283,7 @@ static void on_reply(struct guest_xfer *xfer)
     if (step == STEP_PACKET0)
         start_reset(port, STEP_ADDRESS);
     else if (step == STEP_ADDRESS)
-        wait_until(port, PORT_WAIT, ADDRESS_SETTLE_MS);
+        port_wait(port, PORT_WAIT, ADDRESS_SETTLE_MS);
     else
         next_request(port);
 }
@@ -267,7 +297,7 @@ static bool request(struct guest_port *port, uint8_t setup[8])
         guest_setup(setup, 0x80, 6, 0x0100, 0, 64);
         return true;
     case STEP_ADDRESS:
-        guest_setup(setup, 0x00, 5, take_address(port->guest), 0, 0);
+        guest_setup(setup, 0x00, 5, port->kept ? port->kept : take_address(port->guest), 0, 0);
         return true;
     case STEP_DEVICE:
         guest_setup(setup, 0x80, 6, 0x0100, 0, 18);
@@ -280,13 +310,13 @@ static bool request(struct guest_port *port, uint8_t setup[8])
         return true;
     case STEP_LANGUAGE:
         guest_setup(setup, 0x80, 6, 0x0300, 0, 255);
-        return strings[0] || strings[1] || strings[2];
+        return port->aim == AIM_NEW && (strings[0] || strings[1] || strings[2]);
     case STEP_STRING_0:
     case STEP_STRING_1:
     case STEP_STRING_2:
         guest_setup(setup, 0x80, 6, (uint16_t)(0x0300 | strings[port->step - STEP_STRING_0]), port->language,
                     255);
-        return strings[port->step - STEP_STRING_0] && port->language;
+        return port->aim == AIM_NEW && strings[port->step - STEP_STRING_0] && port->language;
     case STEP_CONFIGURE:
         guest_setup(setup, 0x00, 9, port->device.configuration.value, 0, 0);
         return true;
@@ -296,12 +326,27 @@ static bool request(struct guest_port *port, uint8_t setup[8])
     return false;
 }
 
+void port_usable(struct guest_port *port, enum guest_event event)
+{
+    struct guest *guest = port->guest;
+    port->state = PORT_READY;
+    port->aim = AIM_NEW;
+    port->kept = 0;
+    port->device.frozen = false;
+    if (guest->listener.event)
+        guest->listener.event(guest->listener.context, &port->device, event);
+}
+
 static void next_request(struct guest_port *port)
 {
     struct guest *guest = port->guest;
     uint8_t setup[8];
     while (port->step != STEP_DONE && !request(port, setup))
         port->step++;
+    if (port->step == STEP_DONE && port->aim == AIM_RESET) {
+        port_usable(port, GUEST_RESET);
+        return;
+    }
     if (port->step == STEP_DONE) {
         port->state = PORT_READY;
         port->announced = true;

@@ -63,7 +63,7 @@ static void on_complete(struct hcd_urb *urb)
         xfer->actual = 0;
     }
     xfer->done(xfer);
-    if (device->gone && !device->in_flight)
+    if ((device->gone || device->frozen) && !device->in_flight)
         port_drained(&device->guest->ports[device->port - 1]);
 }
 
@@ -73,6 +73,8 @@ static int submit(struct guest_xfer *xfer, struct guest_device *device)
     uint64_t timeout = xfer->timeout_ns ? xfer->timeout_ns : GUEST_TIMEOUT_NS;
     if (device->gone)
         return -ENODEV;
+    if (device->frozen && xfer != &guest->ports[device->port - 1].xfer)
+        return -EHOSTUNREACH;
     xfer->device = device;
     xfer->reason = 0;
     xfer->deadline = timeout == GUEST_NO_TIMEOUT ? UINT64_MAX : guest->now_ns + timeout;
@@ -162,9 +164,9 @@ static bool unlink_one(struct guest_device *device, uint64_t until, int reason)
     return false;
 }
 
-void guest_unlink_all(struct guest_device *device)
+void guest_unlink_all(struct guest_device *device, int reason)
 {
-    while (unlink_one(device, UINT64_MAX, -ENODEV))
+    while (unlink_one(device, UINT64_MAX, reason))
         continue;
 }
 

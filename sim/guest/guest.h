@@ -2,7 +2,7 @@
 /*
  * A guest's USB core: finds devices on the root ports of an hcd, enumerates them as USB 2.0 section 9.1.2 and
  * Linux do (reset, descriptor, reset, address, descriptors, configuration), and gives class drivers an
- * asynchronous way to run transfers. The storage driver (storage.h) is one.
+ * asynchronous way to run transfers. Drivers bind to interfaces: storage.h, hid.h, serial.h.
  *
  * Trusts no device: a descriptor that contradicts itself, or a transfer longer than its buffer, ends in a
  * failed enumeration or transfer. Three attempts, then the port is left alone until it is replugged.
@@ -11,7 +11,12 @@
  * of the device has been given back. Memory is taken in guest_create(); nothing is allocated per device or
  * transfer.
  *
- * Not modelled: hubs below the root, suspend, choosing among configurations (the first one is used),
+ * A device in use can be reset, suspended and resumed. Its transfers then return with -EHOSTUNREACH, new ones
+ * are refused with that, until event() says that it can be used again. After a reset it has the address it had
+ * (as in Linux), and is configured; if it does not come back, or as another device, it is gone and perhaps
+ * found anew. A resume that the device does not answer becomes a reset (Linux: reset-resume).
+ *
+ * Not modelled: hubs below the root, remote wakeup, choosing among configurations (the first one is used),
  * bandwidth.
  *
  * Threads: one. Nothing here sleeps: waits are deadlines of guest_step().
@@ -45,7 +50,15 @@ struct guest_device {
 
     /* The core's own. */
     bool gone;
+    bool frozen; /* being reset or suspended: drivers' transfers are refused */
     struct guest_xfer *in_flight;
+    const void *owners[GUEST_INTERFACES_MAX]; /* of configuration.interfaces */
+};
+
+enum guest_event {
+    GUEST_RESET,     /* what drivers had set is forgotten */
+    GUEST_SUSPENDED, /* still not to be used */
+    GUEST_RESUMED,   /* as it was left */
 };
 
 struct guest_listener {
@@ -56,6 +69,8 @@ struct guest_listener {
     /* Given up, with the errno of the last attempt. May be NULL. */
     void (*failed)(void *context, unsigned int port, int error);
     void *context;
+    /* What guest_reset_device(), guest_suspend() or guest_resume() began is done. May be NULL. */
+    void (*event)(void *context, struct guest_device *device, enum guest_event event);
 };
 
 /* One transfer. The storage is the caller's, and must stay while it is under way. */
@@ -64,7 +79,8 @@ struct guest_xfer {
     void (*done)(struct guest_xfer *xfer);
     void *context;
     /*
-     * Valid in done(): 0, or as in hcd.h; -ETIMEDOUT no answer in time; -ENODEV gone; -ECONNRESET unlinked.
+     * Valid in done(): 0, or as in hcd.h; -ETIMEDOUT no answer in time; -ENODEV gone; -ECONNRESET unlinked;
+     * -EHOSTUNREACH taken back for a reset or suspend.
      */
     int status;
     uint32_t actual;
@@ -107,6 +123,31 @@ int guest_transfer(struct guest_xfer *xfer, struct guest_device *device, uint8_t
 void guest_unlink(struct guest_xfer *xfer);
 /* The endpoint with that address in any alternate setting, NULL for none. */
 const struct guest_endpoint *guest_find_endpoint(const struct guest_device *device, uint8_t address);
+
+/* ---- binding: one driver per interface ---- */
+
+/* The first with these (-1: any) that nobody has claimed, in alternate setting 0; NULL for none. */
+const struct guest_interface *guest_find_interface(const struct guest_device *device, int interface_class,
+                                                   int subclass, int protocol);
+/* The first endpoint of that type and direction (0x80 or 0), NULL for none. interface may be NULL. */
+const struct guest_endpoint *guest_endpoint_of(const struct guest_interface *interface, uint8_t type,
+                                               uint8_t direction);
+/* All alternate settings of the interface. -EBUSY it is somebody else's; -ENOENT there is none. */
+int guest_claim(struct guest_device *device, uint8_t number, const void *driver);
+/* All that the driver has claimed. */
+void guest_release(struct guest_device *device, const void *driver);
+
+/* ---- power ---- */
+
+/*
+ * All three only start; event() or gone() comes later, never from inside, but transfers may return from
+ * inside. -ENODEV gone; -EBUSY another one of the three is under way, or the state is not one to do it in: a
+ * reset needs a device that is ready or suspended, a suspend one that is ready, a resume one that is
+ * suspended.
+ */
+int guest_reset_device(struct guest_device *device);
+int guest_suspend(struct guest_device *device);
+int guest_resume(struct guest_device *device);
 
 /* A setup packet. */
 void guest_setup(uint8_t setup[8], uint8_t type, uint8_t request, uint16_t value, uint16_t index,

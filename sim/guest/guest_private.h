@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Between guest.c (transfers, root hub) and enumerate.c (what happens to a port). */
+/* Between guest.c (transfers, root hub), enumerate.c (what happens to a port) and power.c. */
 #ifndef SIM_GUEST_GUEST_PRIVATE_H
 #define SIM_GUEST_GUEST_PRIVATE_H
 
@@ -16,6 +16,17 @@ enum port_state {
     PORT_READY,
     PORT_FAILED,
     PORT_LEAVING, /* until the last transfer is back */
+    PORT_QUIESCE, /* the same, then the aim */
+    PORT_SUSPENDED,
+    PORT_RESUMING,
+};
+
+/* What a port that is not ready is on its way to. */
+enum port_aim {
+    AIM_NEW,
+    AIM_RESET,
+    AIM_SUSPEND,
+    AIM_RESUME,
 };
 
 enum enum_step {
@@ -37,6 +48,8 @@ struct guest_port {
     uint8_t number;
     enum port_state state;
     enum enum_step step;
+    enum port_aim aim;
+    uint8_t kept; /* the address of a device being reset, 0 for none */
     bool connected; /* as last seen */
     bool announced; /* the listener knows the device */
     unsigned int attempts;
@@ -70,13 +83,21 @@ struct port_status {
 
 int guest_port_status(struct guest *guest, unsigned int port, struct port_status *out);
 void guest_port_feature(struct guest *guest, unsigned int port, bool set, uint16_t feature);
-void guest_unlink_all(struct guest_device *device);
+void guest_unlink_all(struct guest_device *device, int reason);
 
 /* What the root hub says about the port. */
 void port_connection(struct guest_port *port, bool connected);
 /* Something is due. */
 void port_run(struct guest_port *port);
-/* The last transfer of a device that is leaving is back. */
+/* The last transfer of a device that is leaving or being quiesced is back. */
 void port_drained(struct guest_port *port);
+/* In ms from now. */
+void port_wait(struct guest_port *port, enum port_state state, uint64_t ms);
+/* Enumerates, from the reset on, as soon as address 0 is free. */
+void port_enumerate(struct guest_port *port);
+/* The device can be used, again. */
+void port_usable(struct guest_port *port, enum guest_event event);
+/* What is due in PORT_QUIESCE, PORT_RESUMING and, on the way back from a suspend, PORT_WAIT. */
+void port_power_run(struct guest_port *port);
 
 #endif

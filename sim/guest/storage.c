@@ -46,23 +46,14 @@ static void put_be32(uint8_t *p, uint32_t value)
 
 static const struct guest_interface *find_interface(const struct guest_device *device)
 {
-    for (unsigned int i = 0; i < device->configuration.nr_interfaces; i++) {
-        const struct guest_interface *f = &device->configuration.interfaces[i];
-        if (f->interface_class == 0x08 && f->subclass == 0x06 && f->protocol == 0x50 && f->alternate == 0)
-            return f;
-    }
-    return NULL;
+    return guest_find_interface(device, 0x08, 0x06, 0x50);
 }
 
-/* The first bulk endpoint of that direction, 0 for none. */
+/* The address of the first bulk endpoint of that direction, 0 for none. */
 static uint8_t find_bulk(const struct guest_interface *interface, uint8_t direction)
 {
-    for (unsigned int i = 0; interface && i < interface->nr_endpoints; i++) {
-        const struct guest_endpoint *ep = &interface->endpoints[i];
-        if (ep->type == USBIF_PIPE_TYPE_BULK && (ep->address & 0x80u) == direction)
-            return ep->address;
-    }
-    return 0;
+    const struct guest_endpoint *ep = guest_endpoint_of(interface, USBIF_PIPE_TYPE_BULK, direction);
+    return ep ? ep->address : 0;
 }
 
 bool storage_matches(const struct guest_device *device)
@@ -305,7 +296,7 @@ int storage_create(struct guest_device *device,
 {
     const struct guest_interface *interface = find_interface(device);
     struct storage *storage = NULL;
-    void *page;
+    void *page = NULL;
     int rc;
 
     if (!storage_matches(device))
@@ -314,7 +305,11 @@ int storage_create(struct guest_device *device,
     if (!storage)
         return -ENOMEM;
     rc = guest_buffer_alloc(device->guest, PAGE_BYTES, &page);
+    if (!rc)
+        rc = guest_claim(device, interface->number, storage);
     if (rc) {
+        if (page)
+            guest_buffer_free(device->guest, page, PAGE_BYTES);
         free(storage);
         return rc;
     }
@@ -348,6 +343,7 @@ void storage_destroy(struct storage *storage)
         r->status = -ENODEV;
         r->done(r);
     }
+    guest_release(storage->bot.device, storage);
     guest_buffer_free(storage->bot.device->guest, storage->bot.page, PAGE_BYTES);
     free(storage);
 }

@@ -10,6 +10,8 @@
  * else that is no valid status means reset recovery (BOT 5.3.4) and the command again, three times in all. A
  * failed command is explained by REQUEST SENSE: unit attention is retried, the rest becomes an errno.
  *
+ * A reset or suspend of the device in the middle fails requests with -EIO; later ones work.
+ *
  * Threads: one. No allocation after storage_create().
  */
 #ifndef SIM_GUEST_STORAGE_H
@@ -51,7 +53,7 @@ struct storage_stats {
     uint64_t recoveries; /* reset recoveries */
 };
 
-/* Whether the device is one for this driver. */
+/* Whether the device has an interface for this driver that no other driver has. */
 bool storage_matches(const struct guest_device *device);
 /*
  * Takes a device of storage_matches(), else -ENODEV. started() is called once, when the disk is known or has

@@ -45,7 +45,7 @@ static void on_failed(void *context, unsigned int port, int error)
 
 void world_open(struct world *w)
 {
-    struct guest_listener listener = {on_ready, on_gone, on_failed, w};
+    struct guest_listener listener = {.ready = on_ready, .gone = on_gone, .failed = on_failed, .context = w};
     *w = (struct world){0};
     assert_int_equal(sim_host_create(&w->sim), 0);
     w->loop = loop_hcd_create(sim_host_host(w->sim), 4);
