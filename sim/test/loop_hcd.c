@@ -4,11 +4,12 @@
 
 #include "test/loop_hcd.h"
 
-#define SLOTS 16u /* like the URB ring */
+#define SLOTS 64u /* no ring, and so none of its scarcity: more than any test has pending */
 
-enum { CONNECTION = 0x0001, ENABLE = 0x0002, RESET = 0x0010, POWER = 0x0100, LOW = 0x0200, HIGH = 0x0400 };
-enum { C_CONNECTION = 0x0001, C_RESET = 0x0010 };
-enum { FEATURE_RESET = 4, FEATURE_POWER = 8 };
+enum { CONNECTION = 0x0001, ENABLE = 0x0002, SUSPEND = 0x0004 };
+enum { RESET = 0x0010, POWER = 0x0100, LOW = 0x0200, HIGH = 0x0400 };
+enum { C_CONNECTION = 0x0001, C_SUSPEND = 0x0004, C_RESET = 0x0010 };
+enum { FEATURE_SUSPEND = 2, FEATURE_RESET = 4, FEATURE_POWER = 8 };
 
 struct slot {
     struct loop_hcd *loop;
@@ -25,6 +26,7 @@ struct port {
     struct host_device *device;
     uint16_t status, change;
     uint64_t reset_since;
+    uint64_t resume_since; /* 0: no resume */
 };
 
 struct loop_hcd {
@@ -169,8 +171,13 @@ static int port_feature(struct loop_hcd *loop, struct port *port, bool set, uint
             port->change |= C_CONNECTION;
         }
     } else if (set && feature == FEATURE_RESET) {
-        port->status = (uint16_t)((port->status & ~(ENABLE | LOW | HIGH)) | RESET);
+        port->status = (uint16_t)((port->status & ~(ENABLE | SUSPEND | LOW | HIGH)) | RESET);
         port->reset_since = now_ns;
+    } else if (feature == FEATURE_SUSPEND) {
+        if (set && port->status & ENABLE)
+            port->status |= SUSPEND;
+        else if (!set && port->status & SUSPEND)
+            port->resume_since = now_ns;
     } else {
         return -EPIPE;
     }
@@ -192,6 +199,11 @@ static int port_status(struct loop_hcd *loop, struct port *port, uint8_t *data, 
             port->status |= HIGH;
         else if (speed == USBIF_SPEED_LOW)
             port->status |= LOW;
+    }
+    if (port->resume_since && now_ns >= port->resume_since + UINT64_C(20000000)) {
+        port->resume_since = 0;
+        port->status = (uint16_t)(port->status & ~SUSPEND);
+        port->change |= C_SUSPEND;
     }
     data[0] = (uint8_t)port->status;
     data[1] = (uint8_t)(port->status >> 8);
@@ -284,7 +296,7 @@ static void on_unplugged(void *context, const char *busid)
         }
         loop->host->ops->close(loop->host, port->device);
         port->device = NULL;
-        port->status = (uint16_t)(port->status & ~(CONNECTION | ENABLE | LOW | HIGH));
+        port->status = (uint16_t)(port->status & ~(CONNECTION | ENABLE | SUSPEND | LOW | HIGH));
         port->change |= C_CONNECTION;
     }
 }

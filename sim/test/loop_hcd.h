@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An hcd that hands transfers straight to a usb_host, with no Xen in between: for tests of guests and
- * devices. Its root hub behaves like PVUSB's (section 15 of the protocol): power, reset of 10 ms, connection
- * changes. Completions are given back from loop_hcd_step(), and SET_ADDRESS stops here (rule CTL-04).
+ * devices. Its root hub behaves like PVUSB's (section 15 of the protocol): power, reset of 10 ms, resume of
+ * 20 ms, connection changes. Completions are given back from loop_hcd_step(), and SET_ADDRESS stops here
+ * (rule CTL-04).
  */
 #ifndef SIM_TEST_LOOP_HCD_H
 #define SIM_TEST_LOOP_HCD_H
