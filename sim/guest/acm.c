@@ -335,7 +335,8 @@ static void start(struct acm *acm, struct guest_xfer *xfer, const struct guest_e
 
 static void start_writes(struct acm *acm)
 {
-    for (unsigned int i = 0; clear(acm, WANT_CLEAR_OUT) && i < acm->count; i++) {
+    unsigned int most = acm->count < ACM_WRITES_PENDING ? acm->count : ACM_WRITES_PENDING;
+    for (unsigned int i = 0; i < most && clear(acm, WANT_CLEAR_OUT); i++) {
         struct acm_write *w = write_at(acm, i);
         if (!w->xfer.busy && w->sent < w->length)
             start(acm, &w->xfer, &acm->out_ep, on_write, w->bytes + w->sent, w->length - w->sent);

@@ -8,7 +8,8 @@
  * start again; of what was written, from where the device stopped taking it. Ten failures without a byte in
  * between, and the port is given up.
  *
- * Unlike Linux: writes are not lost by a halt, there is no cool-down time, no ECHO or BREAK through the tty.
+ * Unlike Linux: writes are not lost by a halt, at most 4 of them are in flight, there is no cool-down time,
+ * no ECHO or BREAK through the tty.
  *
  * Threads: one. No allocation after acm_create().
  */
@@ -19,6 +20,11 @@
 
 #define ACM_READS  16u /* Linux: ACM_NR */
 #define ACM_WRITES 16u /* Linux: ACM_NW */
+/*
+ * Of those, what is in flight at a time. A device that takes nothing keeps them for as long as it likes, and
+ * on a ring of 16 slots 16 of them would leave no slot for what it waits for.
+ */
+#define ACM_WRITES_PENDING 4u
 
 /* PSTN 1.2 sections 6.5.4 and 6.3.12. */
 enum { ACM_DCD = 0x01, ACM_DSR = 0x02, ACM_BREAK = 0x04, ACM_RING = 0x08 };

@@ -141,8 +141,8 @@ static void open_spine(struct bed *bed, unsigned int usb_ver)
     struct xen_machine *machine = fakexen_local_machine(bed->local);
     assert_int_equal(machine->ops->domain_create(machine, 1), 0);
     assert_int_equal(machine->ops->open(machine, 0, &bed->dom0), 0);
-    bed->controller = (struct vusb_controller){
-        .kind = "qusb", .frontend = 1, .usb_ver = usb_ver, .num_ports = BED_PORTS};
+    bed->controller =
+        (struct vusb_controller){.kind = "qusb", .frontend = 1, .usb_ver = usb_ver, .num_ports = BED_PORTS};
     assert_int_equal(vusb_create(bed->dom0, &bed->controller), 0);
     assert_int_equal(back_driver_create(machine, 0, &config, &bed->driver), 0);
     assert_int_equal(machine->ops->open(machine, 1, &xen), 0);

@@ -53,12 +53,8 @@ static void test_class_hid_keys(void **state)
         unsigned int down;
         const char *typed;
     } rows[] = {
-        {0, {4, 5}, 2, "ab"},
-        {0, {5, 6, 4}, 3, "abc"},
-        {0, {1, 1, 1, 1, 1, 1}, 3, "abc"},
-        {0xff, {5, 6, 4}, 11, "abc"},
-        {0x20, {7, 7, 7}, 2, "abcD"},
-        {0, {0, 0, 0, 0, 0, 7}, 1, "abcD"},
+        {0, {4, 5}, 2, "ab"},         {0, {5, 6, 4}, 3, "abc"},     {0, {1, 1, 1, 1, 1, 1}, 3, "abc"},
+        {0xff, {5, 6, 4}, 11, "abc"}, {0x20, {7, 7, 7}, 2, "abcD"}, {0, {0, 0, 0, 0, 0, 7}, 1, "abcD"},
         {0, {2, 3, 0xff}, 1, "abcD"}, /* 2 and 3 are errors; 0xff is a key without a character */
         {0, {0}, 0, "abcD"},
     };
@@ -206,8 +202,8 @@ static void test_class_hid_unplug_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_class_hid_types), cmocka_unit_test(test_class_hid_keys),
-        cmocka_unit_test(test_class_hid_stall), cmocka_unit_test(test_class_hid_odd),
+        cmocka_unit_test(test_class_hid_types),           cmocka_unit_test(test_class_hid_keys),
+        cmocka_unit_test(test_class_hid_stall),           cmocka_unit_test(test_class_hid_odd),
         cmocka_unit_test(test_class_hid_unplug_anywhere),
     };
     return cmocka_run_group_tests_name("guest: hid", tests, NULL, NULL);
