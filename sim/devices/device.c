@@ -43,7 +43,7 @@ static bool dequeue(struct device_endpoint *ep, struct host_urb *urb)
         if (ep->tail == u)
             ep->tail = before;
         if (!before)
-            ep->moved = 0; /* what was moved belonged to the transfer that leaves */
+            ep->moved = ep->served = 0; /* what was moved belonged to the transfer that leaves */
         return true;
     }
     return false;
@@ -94,34 +94,6 @@ static void finish_head(struct device_endpoint *ep, int32_t status)
     complete_doomed(ep);
 }
 
-static int run_iso(struct usb_device *device, struct device_endpoint *ep)
-{
-    struct host_urb *urb = ep->head;
-    if (!device->ops->iso)
-        return -EPIPE;
-    for (unsigned int i = 0; i < urb->nr_packets; i++) {
-        const struct pvusb_iso_desc *packet = &urb->packets[i];
-        if (packet->offset > urb->length || packet->length > urb->length - packet->offset)
-            return -EPROTO;
-    }
-    int rc = device->ops->iso(device, ep);
-    if (rc != DEVICE_DONE)
-        return rc;
-    uint32_t actual = 0;
-    urb->error_count = 0;
-    for (unsigned int i = 0; i < urb->nr_packets; i++) {
-        const struct pvusb_iso_desc *packet = &urb->packets[i];
-        assert(packet->actual_length <= packet->length);
-        actual += packet->actual_length;
-        if (packet->status)
-            urb->error_count++;
-    }
-    /* Packets may overlap in the buffer; the sum is then no number of bytes of it. */
-    ep->moved = actual < urb->length ? actual : urb->length;
-    ep->ended = true;
-    return DEVICE_DONE;
-}
-
 static int run_data(struct usb_device *device, struct device_endpoint *ep)
 {
     const struct host_urb *urb = ep->head;
@@ -130,7 +102,7 @@ static int run_data(struct usb_device *device, struct device_endpoint *ep)
     if (!ep->exists || ep->halted || iso != (ep->type == USBIF_PIPE_TYPE_ISOC))
         return -EPIPE;
     if (iso)
-        return run_iso(device, ep);
+        return iso_run(device, ep);
     int (*op)(struct usb_device *, struct device_endpoint *) = urb->in ? device->ops->in : device->ops->out;
     if (!op)
         return DEVICE_WAIT;
@@ -220,6 +192,10 @@ void device_submit(struct usb_device *device, struct host_urb *urb)
         host_urb_complete(urb, device->dead ? -ENODEV : -EPIPE, 0);
         return;
     }
+    if (urb->type == USBIF_PIPE_TYPE_ISOC && !iso_accept(urb)) {
+        host_urb_complete(urb, -EPROTO, 0);
+        return;
+    }
     enqueue(ep, urb);
     ep->kicked = true;
     run(device);
@@ -231,6 +207,8 @@ void device_cancel(struct usb_device *device, struct host_urb *urb)
     uint32_t moved = ep->head == urb ? ep->moved : 0;
     if (!dequeue(ep, urb))
         return;
+    if (!ep->head)
+        iso_end(ep);
     enter(device);
     host_urb_complete(urb, -ECONNRESET, moved);
     /* The next one in the queue has become the first (rule XFR-09). */
@@ -247,7 +225,8 @@ void device_abort(struct usb_device *device, int32_t status)
         doom(ep, ep->head, status, ep->moved);
         ep->head = NULL;
         ep->tail = NULL;
-        ep->moved = 0;
+        ep->moved = ep->served = 0;
+        iso_end(ep);
     }
     for (unsigned int i = 0; i < 32; i++)
         complete_doomed(i < 16 ? &device->in[i] : &device->out[i - 16]);
@@ -277,9 +256,31 @@ void device_destroy(struct usb_device *device)
 void device_step(struct usb_device *device, uint64_t now_ns)
 {
     enter(device);
-    if (device->ops->step)
+    device->now_ns = now_ns;
+    for (unsigned int i = 1; i < 16; i++) {
+        iso_begin(device, &device->in[i]);
+        iso_begin(device, &device->out[i]);
+    }
+    run(device);
+    for (unsigned int i = 1; i < 16 && !device->dead; i++) {
+        iso_idle(device, &device->in[i]);
+        iso_idle(device, &device->out[i]);
+    }
+    if (device->ops->step && !device->dead)
         device->ops->step(device, now_ns);
     leave(device);
+}
+
+uint64_t device_deadline(const struct usb_device *device)
+{
+    uint64_t first = device->ops->deadline ? device->ops->deadline(device) : UINT64_MAX;
+    for (unsigned int i = 1; i < 16; i++) {
+        uint64_t in = iso_deadline(device, &device->in[i]);
+        uint64_t out = iso_deadline(device, &device->out[i]);
+        first = in < first ? in : first;
+        first = out < first ? out : first;
+    }
+    return first;
 }
 
 struct device_run device_in(struct device_endpoint *ep, uint32_t available)

@@ -22,7 +22,11 @@
  * completed with -ECONNRESET without having been started (rules SNO-02, XFR-08): the stream has moved on, and
  * a follower would take what was not meant for it, for example a disk's status.
  *
- * Not modelled: data toggles, NAK limits, bandwidth and the duration of transfers, SET_ADDRESS
+ * Isochronous endpoints have time: iso.c gives every packet its frame, and iso() is called for each when the
+ * frame has passed. A stream begins with the frame after the first step() that finds an URB, and ends when the
+ * last URB is cancelled or the endpoint goes; a frame in between that finds no URB is lost and counted.
+ *
+ * Not modelled: data toggles, NAK limits, bandwidth, the duration of other transfers, SET_ADDRESS
  * (the host does it; the request stalls), remote wakeup (only its feature bit), test modes.
  *
  * Threads: one. Nothing here allocates.
@@ -63,6 +67,13 @@ struct device_endpoint {
     bool ended;            /* the transfer of head is over */
     int32_t status;        /* with which head ends */
     uint32_t moved;        /* bytes of head moved so far */
+    /* Isochronous only. A frame is 1 ms, at high speed a microframe of 125 us, counted from time 0. */
+    uint16_t capacity; /* bytes per frame: wMaxPacketSize with the high-bandwidth bits */
+    uint16_t interval; /* frames from one packet to the next */
+    bool streaming;
+    uint16_t served; /* packets of head that are done */
+    uint64_t frame;  /* of the next packet */
+    uint64_t missed; /* frames without URB, ever */
     struct host_urb *head; /* the transfer being served */
     struct host_urb *tail;
     struct host_urb *doomed; /* out of the queue, still to be completed */
@@ -78,10 +89,12 @@ struct usb_device_ops {
     int (*in)(struct usb_device *device, struct device_endpoint *ep);
     int (*out)(struct usb_device *device, struct device_endpoint *ep);
     /*
-     * Isochronous transfers: fills actual_length and status of ep->head->packets, whose bounds have been
-     * checked, and returns DEVICE_DONE. NULL: they stall.
+     * One packet of ep->head, whose frame has passed: moves the data at packet->offset (device_iso_in(),
+     * device_iso_out()), or sets packet->status and moves none. NULL: isochronous transfers stall.
      */
-    int (*iso)(struct usb_device *device, struct device_endpoint *ep);
+    void (*iso)(struct usb_device *device, struct device_endpoint *ep, struct pvusb_iso_desc *packet);
+    /* The frames of that many packets passed without an URB. Optional. */
+    void (*iso_missed)(struct usb_device *device, struct device_endpoint *ep, uint64_t packets);
     /* Sees every control request before chapter 9 does: for devices that misbehave on purpose. Optional. */
     int (*intercept)(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup);
     /* The bus was reset. Optional. */
@@ -94,7 +107,7 @@ struct usb_device_ops {
     void (*configured)(struct usb_device *device);
     /* Runs what is due; when that is next, UINT64_MAX for never. Optional, both or none. */
     void (*step)(struct usb_device *device, uint64_t now_ns);
-    uint64_t (*deadline)(struct usb_device *device);
+    uint64_t (*deadline)(const struct usb_device *device);
     /* Frees the device. No URB is held any more. */
     void (*destroy)(struct usb_device *device);
 };
@@ -121,6 +134,7 @@ struct usb_device {
     uint8_t configuration; /* bConfigurationValue, 0 when not configured */
     uint8_t alternate[DEVICE_INTERFACES_MAX];
     bool remote_wakeup;
+    uint64_t now_ns; /* of the last step */
     bool running;
     bool dead;
     unsigned int depth;
@@ -161,6 +175,13 @@ uint32_t device_out_packet(const struct device_endpoint *ep);
  * transfer.
  */
 void device_out_take(struct device_endpoint *ep, uint32_t n);
+/*
+ * Sends a packet: n bytes, of which no more than packet->length arrive; the packet is then a babble. Stores
+ * actual_length and status.
+ */
+void device_iso_in(struct device_endpoint *ep, struct pvusb_iso_desc *packet, const void *src, uint32_t n);
+/* Takes a packet of at most n bytes and stores actual_length; returns the bytes copied. */
+uint32_t device_iso_out(struct device_endpoint *ep, struct pvusb_iso_desc *packet, void *dst, uint32_t n);
 /* Answers a control request with n bytes, at most wLength. Returns DEVICE_DONE. */
 int device_control_in(struct device_endpoint *ep, const struct usb_setup *setup, const void *src, uint32_t n);
 /* Copies the data stage, which is wLength bytes long, to dst; returns the bytes copied. */
@@ -176,10 +197,12 @@ void device_abort(struct usb_device *device, int32_t status);
 /* Back to the default state: not configured, no halts. */
 void device_reset(struct usb_device *device);
 void device_step(struct usb_device *device, uint64_t now_ns);
+/* When device_step() is due, UINT64_MAX for never. */
+uint64_t device_deadline(const struct usb_device *device);
 /* Frees the device, when the last function of this layer has returned. No URB may be held. */
 void device_destroy(struct usb_device *device);
 
-/* ---- between device.c and ep0.c ---- */
+/* ---- between device.c, ep0.c and iso.c ---- */
 
 /* Serves the head of the control endpoint: DEVICE_WAIT, DEVICE_DONE or -errno. */
 int ep0_run(struct usb_device *device);
@@ -188,5 +211,15 @@ void ep0_find_endpoints(struct usb_device *device);
 /* The configuration with that bConfigurationValue, or NULL. */
 const uint8_t *ep0_configuration(const struct usb_device *device, uint8_t value);
 struct device_endpoint *device_endpoint(struct usb_device *device, uint8_t address);
+/* Makes an URB ready to be queued: bounds checked, no packet done. */
+bool iso_accept(struct host_urb *urb);
+/* Begins streams, at the new time. */
+void iso_begin(struct usb_device *device, struct device_endpoint *ep);
+/* Serves the packets of the head whose frames have passed: DEVICE_WAIT, DEVICE_DONE or -errno. */
+int iso_run(struct usb_device *device, struct device_endpoint *ep);
+/* Counts the frames that found no URB. */
+void iso_idle(struct usb_device *device, struct device_endpoint *ep);
+uint64_t iso_deadline(const struct usb_device *device, const struct device_endpoint *ep);
+void iso_end(struct device_endpoint *ep);
 
 #endif

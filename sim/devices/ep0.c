@@ -72,6 +72,9 @@ void ep0_find_endpoints(struct usb_device *device)
         ep->exists = true;
         ep->type = ep_types[d[3] & 3u];
         ep->packet = le16(d + 4) & 0x7ffu;
+        /* USB 2.0 section 9.6.6: two more packets per microframe at most, and a period of 2^(bInterval-1). */
+        ep->capacity = (uint16_t)(ep->packet * (1u + (d[5] >> 3 & 3u)));
+        ep->interval = (uint16_t)(1u << (d[6] == 0 ? 0u : d[6] > 16 ? 15u : d[6] - 1u));
     }
 }
 
@@ -205,6 +208,10 @@ static int set_configuration(struct usb_device *device, const struct usb_setup *
     device->configuration = value;
     memset(device->alternate, 0, sizeof(device->alternate));
     ep0_find_endpoints(device);
+    for (unsigned int i = 1; i < 16; i++) {
+        iso_end(&device->in[i]);
+        iso_end(&device->out[i]);
+    }
     if (device->ops->configured)
         device->ops->configured(device);
     for (unsigned int i = 1; i < 16; i++) {
@@ -242,6 +249,8 @@ static int set_interface(struct usb_device *device, const struct usb_setup *setu
             interface = d[2];
         else if (d[1] == DT_ENDPOINT && interface != setup->index)
             device_endpoint(device, d[2])->halted = halted[(d[2] & 15u) + (d[2] & 0x80u ? 0u : 16u)];
+        else if (d[1] == DT_ENDPOINT)
+            iso_end(device_endpoint(device, d[2]));
     }
     if (device->ops->configured)
         device->ops->configured(device);

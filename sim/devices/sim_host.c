@@ -191,9 +191,7 @@ static uint64_t op_deadline(struct usb_host *host)
 {
     uint64_t first = UINT64_MAX;
     for (struct host_device *d = sim(host)->devices; d; d = d->next) {
-        if (!d->device || !d->device->ops->deadline)
-            continue;
-        uint64_t due = d->device->ops->deadline(d->device);
+        uint64_t due = d->device ? device_deadline(d->device) : UINT64_MAX;
         if (due < first)
             first = due;
     }
