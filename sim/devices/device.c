@@ -36,6 +36,8 @@ static bool dequeue(struct device_endpoint *ep, struct host_urb *urb)
     for (struct host_urb *u = ep->head; u; before = u, u = u->host_next) {
         if (u != urb)
             continue;
+        if (urb->type == USBIF_PIPE_TYPE_ISOC && urb->host_next)
+            iso_leave_hole(ep, urb);
         if (before)
             before->host_next = u->host_next;
         else

@@ -24,7 +24,8 @@
  *
  * Isochronous endpoints have time: iso.c gives every packet its frame, and iso() is called for each when the
  * frame has passed. A stream begins with the frame after the first step() that finds an URB, and ends when the
- * last URB is cancelled or the endpoint goes; a frame in between that finds no URB is lost and counted.
+ * last URB is cancelled or the endpoint goes; a frame in between that finds no URB is lost and counted. URBs
+ * behind one that is cancelled keep the frames they have.
  *
  * Not modelled: data toggles, NAK limits, bandwidth, the duration of other transfers, SET_ADDRESS
  * (the host does it; the request stalls), remote wakeup (only its feature bit), test modes.
@@ -213,6 +214,8 @@ const uint8_t *ep0_configuration(const struct usb_device *device, uint8_t value)
 struct device_endpoint *device_endpoint(struct usb_device *device, uint8_t address);
 /* Makes an URB ready to be queued: bounds checked, no packet done. */
 bool iso_accept(struct host_urb *urb);
+/* An URB leaves the queue, and its followers keep their frames. */
+void iso_leave_hole(struct device_endpoint *ep, struct host_urb *urb);
 /* Begins streams, at the new time. */
 void iso_begin(struct usb_device *device, struct device_endpoint *ep);
 /* Serves the packets of the head whose frames have passed: DEVICE_WAIT, DEVICE_DONE or -errno. */

@@ -23,6 +23,37 @@ static uint64_t frames_passed(const struct usb_device *device)
     return device->now_ns / frame_ns(device);
 }
 
+/* Packets' frames that pass before those of the URB: kept where a host keeps what it likes. */
+static uintptr_t hole(const struct host_urb *urb)
+{
+    return (uintptr_t)urb->host_private;
+}
+
+static void set_hole(struct host_urb *urb, uintptr_t packets)
+{
+    urb->host_private = (void *)packets;
+}
+
+void iso_leave_hole(struct device_endpoint *ep, struct host_urb *urb)
+{
+    unsigned int served = urb == ep->head ? ep->served : 0;
+    set_hole(urb->host_next, hole(urb->host_next) + hole(urb) + urb->nr_packets - served);
+}
+
+static void miss(struct usb_device *device, struct device_endpoint *ep, uint64_t packets)
+{
+    ep->frame += packets * ep->interval;
+    ep->missed += packets;
+    if (packets > 0 && device->ops->iso_missed)
+        device->ops->iso_missed(device, ep, packets);
+}
+
+static uint64_t packets_passed(const struct usb_device *device, const struct device_endpoint *ep)
+{
+    uint64_t passed = frames_passed(device);
+    return ep->frame < passed ? (passed - ep->frame + ep->interval - 1) / ep->interval : 0;
+}
+
 bool iso_accept(struct host_urb *urb)
 {
     for (unsigned int i = 0; i < urb->nr_packets; i++) {
@@ -34,6 +65,7 @@ bool iso_accept(struct host_urb *urb)
     }
     urb->error_count = 0;
     urb->start_frame = 0;
+    set_hole(urb, 0);
     return true;
 }
 
@@ -76,14 +108,17 @@ static void serve(struct usb_device *device, struct device_endpoint *ep)
 
 int iso_run(struct usb_device *device, struct device_endpoint *ep)
 {
-    uint64_t passed = frames_passed(device);
     if (!device->ops->iso)
         return -EPIPE;
     if (ep->head->nr_packets == 0)
         return -EPROTO;
     if (!ep->streaming)
         return DEVICE_WAIT;
-    while (ep->frame < passed && ep->served < ep->head->nr_packets)
+    uint64_t due = packets_passed(device, ep);
+    uint64_t skipped = due < hole(ep->head) ? due : hole(ep->head);
+    set_hole(ep->head, hole(ep->head) - skipped);
+    miss(device, ep, skipped);
+    for (due -= skipped; due > 0 && ep->served < ep->head->nr_packets; due--)
         serve(device, ep);
     ep->ended = ep->served == ep->head->nr_packets;
     return ep->ended ? DEVICE_DONE : DEVICE_WAIT;
@@ -91,14 +126,8 @@ int iso_run(struct usb_device *device, struct device_endpoint *ep)
 
 void iso_idle(struct usb_device *device, struct device_endpoint *ep)
 {
-    uint64_t passed = frames_passed(device);
-    if (!ep->streaming || ep->head || ep->frame >= passed)
-        return;
-    uint64_t packets = (passed - ep->frame + ep->interval - 1) / ep->interval;
-    ep->frame += packets * ep->interval;
-    ep->missed += packets;
-    if (device->ops->iso_missed)
-        device->ops->iso_missed(device, ep, packets);
+    if (ep->streaming && !ep->head)
+        miss(device, ep, packets_passed(device, ep));
 }
 
 uint64_t iso_deadline(const struct usb_device *device, const struct device_endpoint *ep)
@@ -107,7 +136,7 @@ uint64_t iso_deadline(const struct usb_device *device, const struct device_endpo
         return UINT64_MAX;
     if (!ep->streaming)
         return device->now_ns;
-    uint64_t left = ep->head->nr_packets - ep->served;
+    uint64_t left = hole(ep->head) + ep->head->nr_packets - ep->served;
     return (ep->frame + (left - 1) * ep->interval + 1) * frame_ns(device);
 }
 

@@ -138,6 +138,28 @@ int guest_transfer(struct guest_xfer *xfer, struct guest_device *device, uint8_t
     return submit(xfer, device);
 }
 
+int guest_isochronous(struct guest_xfer *xfer, struct guest_device *device, uint8_t address, void *buffer,
+                      uint32_t length, struct pvusb_iso_desc *packets, uint16_t nr_packets)
+{
+    const struct guest_endpoint *ep = guest_find_endpoint(device, address);
+    if (xfer->busy)
+        return -EBUSY;
+    if (!ep || ep->type != USBIF_PIPE_TYPE_ISOC)
+        return -ENOENT;
+    uint8_t exponent = ep->interval == 0 ? 1 : ep->interval > 16 ? 16 : ep->interval;
+    xfer->urb = (struct hcd_urb){
+        .endpoint = address & 0x0fu,
+        .type = USBIF_PIPE_TYPE_ISOC,
+        .in = (address & 0x80u) != 0,
+        .interval = (uint16_t)(1u << (exponent - 1)), /* in frames, as Linux has it (rule ISO-05) */
+        .length = length,
+        .buffer = length ? buffer : NULL,
+        .packets = packets,
+        .nr_packets = nr_packets,
+    };
+    return submit(xfer, device);
+}
+
 static void unlink_for(struct guest_xfer *xfer, int reason)
 {
     struct hcd *hcd = xfer->device->guest->hcd;

@@ -119,6 +119,12 @@ void guest_buffer_free(struct guest *guest, void *buffer, size_t size);
 int guest_control(struct guest_xfer *xfer, struct guest_device *device, const uint8_t setup[8], void *buffer);
 int guest_transfer(struct guest_xfer *xfer, struct guest_device *device, uint8_t address, void *buffer,
                    uint32_t length, bool short_not_ok);
+/*
+ * Isochronous: packets lie where their offset says, and come back with actual_length and status (-EXDEV: not
+ * done); xfer->urb has start_frame and error_count. Status 0 even when packets failed (rule ISO-06).
+ */
+int guest_isochronous(struct guest_xfer *xfer, struct guest_device *device, uint8_t address, void *buffer,
+                      uint32_t length, struct pvusb_iso_desc *packets, uint16_t nr_packets);
 /* Wants it back; done() comes, perhaps from inside. */
 void guest_unlink(struct guest_xfer *xfer);
 /* The endpoint with that address in any alternate setting, NULL for none. */

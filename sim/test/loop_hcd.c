@@ -70,6 +70,9 @@ static void pass_on(struct loop_hcd *loop, struct slot *slot)
                            .in = urb->in,
                            .length = urb->length,
                            .short_not_ok = urb->short_not_ok,
+                           .interval = urb->interval,
+                           .packets = urb->packets,
+                           .nr_packets = urb->nr_packets,
                            .complete = on_complete,
                            .context = slot};
     memcpy(h->setup, urb->setup, 8);
@@ -345,9 +348,12 @@ static void give_back(struct slot *slot)
     struct hcd_urb *urb = slot->urb;
     urb->actual = slot->host.actual;
     urb->status = slot->host.status;
+    urb->error_count = slot->host.error_count;
+    urb->start_frame = slot->host.start_frame;
+    bool iso = urb->type == USBIF_PIPE_TYPE_ISOC;
     if (slot->unlinked)
         urb->status = urb->hcd_unlinked; /* rule STA-07 */
-    else if (urb->status == 0 && urb->in && urb->short_not_ok && urb->actual < urb->length)
+    else if (urb->status == 0 && urb->in && !iso && urb->short_not_ok && urb->actual < urb->length)
         urb->status = -EREMOTEIO; /* rule SNO-03 */
     else if (urb->status == -ECONNRESET)
         urb->status = -EPROTO; /* only we cancel; this is a follower that was not started */

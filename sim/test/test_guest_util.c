@@ -65,6 +65,9 @@ bool world_step(struct world *w)
     if (loop_hcd_due(w->loop))
         return true;
     uint64_t due = guest_deadline(w->guest);
+    struct usb_host *host = sim_host_host(w->sim);
+    uint64_t device = host->ops->deadline(host);
+    due = device < due ? device : due;
     if (due == UINT64_MAX)
         return false;
     if (due > w->now_ns)
