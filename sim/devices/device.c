@@ -23,6 +23,7 @@ static struct device_endpoint *endpoint_of(struct usb_device *device, const stru
 static void enqueue(struct device_endpoint *ep, struct host_urb *urb)
 {
     urb->host_next = NULL;
+    urb->host_private = NULL;
     if (ep->head)
         ep->tail->host_next = urb;
     else

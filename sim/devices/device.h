@@ -24,8 +24,8 @@
  *
  * Isochronous endpoints have time: iso.c gives every packet its frame, and iso() is called for each when the
  * frame has passed. A stream begins with the frame after the first step() that finds an URB, and ends when the
- * last URB is cancelled or the endpoint goes; a frame in between that finds no URB is lost and counted. URBs
- * behind one that is cancelled keep the frames they have.
+ * last URB is cancelled or the endpoint goes; a frame in between that finds no URB is lost and counted.
+ * URBs behind one that is cancelled keep the frames they have.
  *
  * Not modelled: data toggles, NAK limits, bandwidth, the duration of other transfers, SET_ADDRESS
  * (the host does it; the request stalls), remote wakeup (only its feature bit), test modes.
@@ -39,6 +39,8 @@
 
 #define DEVICE_INTERFACES_MAX 16u
 #define DEVICE_HUB_CLASS      9u
+/* A speed that usbif.h cannot name; the host presents such a device as a high-speed one (rule CONN-13). */
+#define DEVICE_SPEED_SUPER 4u
 
 enum device_result {
     DEVICE_WAIT = 0, /* nothing more now */
@@ -122,7 +124,7 @@ struct usb_descriptors {
     unsigned int nr_strings;
     const uint8_t *qualifier;          /* 10 bytes; NULL for a device that is not high-speed capable */
     const uint8_t *const *other_speed; /* like configurations, of type 7; NULL without qualifier */
-    uint8_t speed;                     /* USBIF_SPEED_* */
+    uint8_t speed;                     /* USBIF_SPEED_* or DEVICE_SPEED_SUPER */
 };
 
 struct usb_device {

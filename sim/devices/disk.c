@@ -233,8 +233,16 @@ static const struct usb_device_ops disk_ops = {
 #define DISK_ENDPOINTS(size) 7, 5, DISK_EP_IN, 2, (size) & 0xff, (size) >> 8, 0, \
                              7, 5, DISK_EP_OUT, 2, (size) & 0xff, (size) >> 8, 0
 #define DISK_CONFIG(type, size) {9, type, 32, 0, 1, 1, 0, 0x80, 50, DISK_INTERFACE, DISK_ENDPOINTS(size)}
+#define DISK_COMPANION 6, 0x30, 0, 0, 0, 0
+#define DISK_CONFIG_SUPER {9, 2, 44, 0, 1, 1, 0, 0x80, 18, DISK_INTERFACE, \
+                           7, 5, DISK_EP_IN, 2, 0, 4, 0, DISK_COMPANION, \
+                           7, 5, DISK_EP_OUT, 2, 0, 4, 0, DISK_COMPANION}
 /* clang-format on */
 
+static const uint8_t device_super[18] = {18,   1,    0x00, 3, 0, 0, 0, 9, 0x09,
+                                         0x12, 0x01, 0x00, 0, 1, 1, 2, 3, 1};
+static const uint8_t config_super[44] = DISK_CONFIG_SUPER;
+static const uint8_t *const configs_super[] = {config_super};
 static const uint8_t device_desc[18] = {18,   1,    0x00, 2, 0, 0, 0, 64, 0x09,
                                         0x12, 0x01, 0x00, 0, 1, 1, 2, 3,  1};
 static const uint8_t qualifier[10] = {10, 6, 0x00, 2, 0, 0, 0, 64, 1, 0};
@@ -252,7 +260,8 @@ int disk_create(const struct disk_config *config, struct usb_device **out)
     bool full = config->speed == USBIF_SPEED_FULL;
     int rc;
 
-    if (!full && config->speed != 0 && config->speed != USBIF_SPEED_HIGH)
+    bool super = config->speed == DEVICE_SPEED_SUPER;
+    if (!full && !super && config->speed != 0 && config->speed != USBIF_SPEED_HIGH)
         return -EINVAL;
     if (strlen(serial) < 12 || strlen(serial) >= sizeof(disk->serial))
         return -EINVAL;
@@ -272,6 +281,13 @@ int disk_create(const struct disk_config *config, struct usb_device **out)
         .other_speed = full ? NULL : others_full,
         .speed = full ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH,
     };
+    if (super) {
+        descriptors.device = device_super;
+        descriptors.configurations = configs_super;
+        descriptors.qualifier = NULL;
+        descriptors.other_speed = NULL;
+        descriptors.speed = DEVICE_SPEED_SUPER;
+    }
     rc = disk_store_open(disk, config);
     if (rc)
         goto out;

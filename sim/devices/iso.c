@@ -65,7 +65,6 @@ bool iso_accept(struct host_urb *urb)
     }
     urb->error_count = 0;
     urb->start_frame = 0;
-    set_hole(urb, 0);
     return true;
 }
 

@@ -9,7 +9,9 @@ struct host_device {
     char busid[SIM_HOST_BUSID_SIZE];
     struct usb_device *device; /* NULL once unplugged */
     bool open;
+    bool unusable; /* super-speed, and nothing else will do */
     uint8_t speed;
+    uint8_t shown[18]; /* the device descriptor of one that is super-speed */
     struct host_device *next;
 };
 
@@ -106,6 +108,8 @@ static int op_open(struct usb_host *host, const char *busid, struct host_device 
         return -ENODEV;
     if (d->device->descriptors.device[4] == DEVICE_HUB_CLASS)
         return -EACCES; /* rule CONN-14 */
+    if (d->unusable)
+        return -EOPNOTSUPP;
     if (d->open)
         return -EBUSY;
     d->open = true;
@@ -237,6 +241,40 @@ void sim_host_destroy(struct sim_host *host)
     free(host);
 }
 
+/* ---- super-speed ---- */
+
+/* The same checks as QEMU's: what high speed does not have, or the guest would not know how to ask for. */
+static bool fits_high_speed(const uint8_t *config)
+{
+    enum { ISOCHRONOUS = 1, BULK = 2, INTERRUPT = 3, DT_ENDPOINT = 5, DT_COMPANION = 0x30 };
+    unsigned int total = config[2] | (unsigned int)config[3] << 8, type = 0;
+    for (unsigned int at = 0; at < total; at += config[at]) {
+        const uint8_t *d = config + at;
+        if (d[1] == DT_ENDPOINT)
+            type = d[3] & 3u;
+        if (d[1] == DT_ENDPOINT && type == ISOCHRONOUS)
+            return false;
+        if (d[1] == DT_ENDPOINT && type == INTERRUPT && (d[4] | (unsigned int)d[5] << 8) > 1024)
+            return false;
+        /* USB 3.2 section 9.6.7: the low bits of a bulk endpoint's bmAttributes are its streams. */
+        if (d[1] == DT_COMPANION && d[0] >= 6 && type == BULK && d[3] & 0x1fu)
+            return false;
+    }
+    return true;
+}
+
+static void present_super(struct host_device *d, struct usb_device *device)
+{
+    struct usb_descriptors *descriptors = &device->descriptors;
+    d->speed = USBIF_SPEED_HIGH;
+    for (unsigned int i = 0; i < descriptors->device[17]; i++)
+        d->unusable = d->unusable || !fits_high_speed(descriptors->configurations[i]);
+    memcpy(d->shown, descriptors->device, sizeof(d->shown));
+    if (d->shown[7] == 9)
+        d->shown[7] = 64;
+    descriptors->device = d->shown;
+}
+
 int sim_host_plug(struct sim_host *host, const char *busid, struct usb_device *device)
 {
     struct host_device *d = NULL;
@@ -255,6 +293,8 @@ int sim_host_plug(struct sim_host *host, const char *busid, struct usb_device *d
     memcpy(d->busid, busid, strlen(busid));
     d->device = device;
     d->speed = device->descriptors.speed;
+    if (d->speed == DEVICE_SPEED_SUPER)
+        present_super(d, device);
     d->next = host->devices;
     host->devices = d;
     host->held++;

@@ -5,6 +5,10 @@
  * Takes the place of the driver domain's own USB stack below the backend. Not modelled: bus time (what a
  * device can answer at once completes inside submit()), bandwidth, speeds other than the one a device says.
  *
+ * A super-speed device is presented as QEMU does (rule CONN-13): at high speed, if it has no isochronous
+ * endpoint, no streams and no interrupt packets beyond 1024 bytes; the device descriptor then says 64 bytes
+ * for endpoint 0 instead of 2^9. bcdUSB and the endpoints' descriptors stay as they are.
+ *
  * Threads: one. Completions and listeners may call any function here except sim_host_destroy().
  */
 #ifndef SIM_DEVICES_SIM_HOST_H

@@ -40,7 +40,12 @@ struct guest_audio_stats {
     uint64_t jumps;   /* URBs that did not start with the frame after the last one's end */
 };
 
-enum guest_audio_state { GUEST_AUDIO_IDLE, GUEST_AUDIO_STARTING, GUEST_AUDIO_RUNNING, GUEST_AUDIO_STOPPING };
+enum guest_audio_state {
+    GUEST_AUDIO_IDLE,
+    GUEST_AUDIO_STARTING,
+    GUEST_AUDIO_RUNNING,
+    GUEST_AUDIO_STOPPING,
+};
 
 struct guest_audio;
 

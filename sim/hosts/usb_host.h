@@ -81,7 +81,10 @@ struct usb_host_ops {
     /* Listeners stay until removed; the struct belongs to the caller. */
     int (*listen)(struct usb_host *host, const struct usb_host_listener *listener);
     void (*unlisten)(struct usb_host *host, const struct usb_host_listener *listener);
-    /* Takes a device for one user. -ENODEV not there; -EBUSY taken; -EACCES not allowed (a hub, rule CONN-14). */
+    /*
+     * Takes a device for one user. -ENODEV not there; -EBUSY taken; -EACCES not allowed (a hub, rule CONN-14);
+     * -EOPNOTSUPP a super-speed device that cannot pass for a high-speed one (rule CONN-13).
+     */
     int (*open)(struct usb_host *host, const char *busid, struct host_device **out);
     /* Gives it back. Transfers still held are cancelled and completed first. */
     void (*close)(struct usb_host *host, struct host_device *device);

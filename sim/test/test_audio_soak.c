@@ -36,7 +36,7 @@ static void let_go(struct lab *lab, struct guest_device *device)
 }
 
 static uint64_t hours = 24;
-static uint8_t packets = 32;
+static uint8_t packets = 64;
 
 static void check(const struct usb_device *card, unsigned int direction, uint64_t seconds)
 {
