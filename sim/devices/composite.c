@@ -111,9 +111,9 @@ static void composite_step(struct usb_device *device, uint64_t now_ns)
     }
 }
 
-static uint64_t composite_deadline(struct usb_device *device)
+static uint64_t composite_deadline(const struct usb_device *device)
 {
-    struct composite *composite = (struct composite *)device;
+    const struct composite *composite = (const struct composite *)device;
     uint64_t first = UINT64_MAX;
     for (unsigned int i = 0; i < composite->nr_functions; i++) {
         struct function *f = composite->functions[i];

@@ -323,9 +323,11 @@ static bool power_of_two_from_8(unsigned int packet, unsigned int most)
     return packet >= 8 && packet <= most && (packet & (packet - 1)) == 0;
 }
 
-/* Packet sizes by type and speed: USB 2.0 sections 5.5.3, 5.6.3, 5.7.3, 5.8.3. */
+/* Packet sizes by type and speed: USB 2.0 sections 5.5.3, 5.6.3, 5.7.3, 5.8.3 for all but super speed. */
 static bool packet_good(uint8_t attributes, unsigned int packet, uint8_t speed)
 {
+    if (speed == DEVICE_SPEED_SUPER)
+        return packet > 0; /* what of it fits high speed is for the host to say */
     bool low = speed == USBIF_SPEED_LOW, high = speed == USBIF_SPEED_HIGH;
     switch (attributes & 3u) {
     case 1: /* isochronous */
@@ -343,6 +345,8 @@ static bool packet0_good(uint8_t packet, uint8_t speed)
 {
     if (speed == USBIF_SPEED_LOW)
         return packet == 8;
+    if (speed == DEVICE_SPEED_SUPER)
+        return packet == 9; /* an exponent, USB 3.2 section 9.6.1 */
     return speed == USBIF_SPEED_HIGH ? packet == 64 : power_of_two_from_8(packet, 64);
 }
 

@@ -109,7 +109,7 @@ static void open_spine(struct lab *lab)
 
 void lab_open(struct lab *lab, enum lab_way way)
 {
-    struct guest_listener listener = {on_ready, on_gone, on_failed, lab};
+    struct guest_listener listener = {.ready = on_ready, .gone = on_gone, .failed = on_failed, .context = lab};
     *lab = (struct lab){.way = way, .limit_ns = UINT64_MAX};
     assert_int_equal(sim_host_create(&lab->sim), 0);
     lab->host = sim_host_host(lab->sim);

@@ -77,7 +77,8 @@ static struct usb_device *new_plain(uint8_t speed, uint8_t type, uint16_t packet
 {
     struct plain *plain = calloc(1, sizeof(*plain));
     assert_non_null(plain);
-    const uint8_t device_desc[18] = {18, 1, 0, 3, 0xff, 0, 0, 9, 0x09, 0x12, 9, 0, 0, 1, 0, 0, 0, 1};
+    const uint8_t packet0 = speed == DEVICE_SPEED_SUPER ? 9 : 64;
+    const uint8_t device_desc[18] = {18, 1, 0, 3, 0xff, 0, 0, packet0, 0x09, 0x12, 9, 0, 0, 1, 0, 0, 0, 1};
     const uint8_t config[31] = {9, 2, 31, 0, 1, 1, 0, 0x80, 0, 9, 4, 0, 0, 1, 0xff, 0, 0, 0,
                                 7, 5, 0x81, type, (uint8_t)packet, (uint8_t)(packet >> 8), 1,
                                 6, 0x30, 0, companion, 0, 0};
