@@ -14,7 +14,7 @@ fail() {
   failed=1
 }
 
-for script in deps test demo style fuzz; do
+for script in deps test demo style fuzz soak; do
   "ci/$script" --help | grep -q "usage: ci/$script" || fail "ci/$script --help prints no usage"
   [ $script = demo ] && continue # passes its arguments on
   rc=0
