@@ -9,7 +9,7 @@
 
 #include "backend/private.h"
 
-static void log_line(struct back *back, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_line(struct back *back, const char *format, va_list args)
 {
     char line[256];
     if (!back->config.log)
