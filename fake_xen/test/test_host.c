@@ -218,7 +218,8 @@ static void doomed(const char *dir, grant_ref_t ref, evtchn_port_t port, int rea
     if (fakexen_client_machine_create(dir, &machine) || machine->ops->open(machine, OTHER, &xen) ||
         CALL(xen, grant_map, 0, 1, &ref, true, &map) || CALL(xen, evtchn_bind, 0, port, &bound) ||
         CALL(xen, pages_alloc, 1, &page) || CALL(xen, grant, 0, page, false, &granted) ||
-        CALL(xen, xs_watch, "data", "t") || CALL(xen, xs_begin, &t))
+        CALL(xen, xs_watch, "data", "t") || CALL(xen, xs_write, 0, "data/left", "x", 1) || CALL(xen, xs_begin, &t) ||
+        CALL(xen, xs_write, t, "data/open", "x", 1))
         _exit(1);
     *(uint8_t *)page = 99;
     if (write(ready, &granted, sizeof(granted)) != sizeof(granted))
@@ -259,6 +260,15 @@ static void test_client_killed(void **state)
 
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
+    /* The other end of its port sees it. */
+    struct pollfd end = {.fd = test->dom0->ops->fd(test->dom0), .events = POLLIN};
+    evtchn_port_t pending = 0;
+    bool bound = true;
+    assert_int_equal(poll(&end, 1, 20000), 1);
+    assert_int_equal(CALL(test->dom0, evtchn_pending, &pending), 0);
+    assert_int_equal(pending, port);
+    assert_int_equal(CALL(test->dom0, evtchn_status, port, &bound), 0);
+    assert_false(bound);
     /* The host hears of the end on a socket of its own: ask until it has. */
     struct fakexen_balance after;
     do {
@@ -272,6 +282,10 @@ static void test_client_killed(void **state)
     assert_int_equal(CALL(test->dom0, evtchn_notify, port), 0);
     assert_int_equal(CALL(test->dom0, grant_end, ref), 0);
     assert_int_equal(*(uint8_t *)map, 99);
+    /* Its domain lives on, so its nodes stay; what it had begun has never been. */
+    char value[8];
+    assert_int_equal(CALL(test->dom0, xs_read, 0, "/local/domain/7/data/left", value, sizeof(value)), 1);
+    assert_int_equal(CALL(test->dom0, xs_read, 0, "/local/domain/7/data/open", value, sizeof(value)), -ENOENT);
     assert_int_equal(CALL(test->dom0, grant_unmap, map, 1), 0);
     assert_int_equal(machine_balance(test).grants, 0);
     CALL(test->dom0, pages_free, page, 1);
