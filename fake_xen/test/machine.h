@@ -26,6 +26,8 @@ struct test_machine {
 void machine_begin(struct test_machine *test);
 struct fakexen_balance machine_balance(struct test_machine *test);
 void machine_finish(struct test_machine *test);
+/* Whether a handle of this form has something waiting; NULL where its fd says that. */
+extern bool (*const machine_waiting)(const struct xen *xen);
 
 /* cmocka's set-up and tear-down: the latter fails unless everything was given back. */
 int machine_setup(void **state);

@@ -72,6 +72,8 @@ int host_process_stop(struct host_process *process)
     return status;
 }
 
+bool (*const machine_waiting)(const struct xen *xen) = NULL;
+
 void machine_begin(struct test_machine *test)
 {
     struct host_form *form = calloc(1, sizeof(*form));

@@ -3,6 +3,8 @@
 
 #include "machine.h"
 
+bool (*const machine_waiting)(const struct xen *xen) = fakexen_local_handle_pending;
+
 void machine_begin(struct test_machine *test)
 {
     struct fakexen_local *local;
