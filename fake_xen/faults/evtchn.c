@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Events that come late, merged, or not at all. An event is taken from the inner handle, which masks the port
- * there: while it is delayed that stays, and the inner machine merges what comes. While it is dropped the port is
- * unmasked there, as the next one must be noticed.
+ * there: while it is delayed that stays, and the inner machine merges what comes. While it is dropped the
+ * port is unmasked there, as the next one must be noticed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,7 +116,8 @@ static bool caught(struct fault_handle *handle, struct fault_port *port)
     domid_t domid = handle->xen.domid;
     bool lose = fault_plan_ask(plan, FAULT_EVENT_LOSE, OP_ANY, domid) != NULL;
     bool drop = !lose && fault_plan_ask(plan, FAULT_EVENT_DROP, OP_ANY, domid);
-    const struct fault_item *delay = lose || drop ? NULL : fault_plan_ask(plan, FAULT_EVENT_DELAY, OP_ANY, domid);
+    const struct fault_item *delay =
+        lose || drop ? NULL : fault_plan_ask(plan, FAULT_EVENT_DELAY, OP_ANY, domid);
     if (lose)
         handle->faults->stats.lost++;
     else if (drop)
@@ -124,7 +125,8 @@ static bool caught(struct fault_handle *handle, struct fault_port *port)
     else if (delay)
         withhold(handle, port, delay->polls);
     if (lose || drop)
-        (void)inner->ops->evtchn_unmask(inner, port->port); /* it was masked by us; -EPIPE shows at the next call */
+        (void)inner->ops->evtchn_unmask(inner,
+                                        port->port); /* it was masked by us; -EPIPE shows at the next call */
     return lose || drop || delay;
 }
 

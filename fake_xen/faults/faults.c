@@ -136,12 +136,14 @@ static bool readable(int fd)
 
 bool fakexen_faults_pending(const struct xen_machine *machine, bool (*waiting)(const struct xen *inner))
 {
-    for (const struct fault_handle *handle = faults_of_const(machine)->handles; handle; handle = handle->next) {
+    for (const struct fault_handle *handle = faults_of_const(machine)->handles; handle;
+         handle = handle->next) {
         if (fault_frozen(handle))
             continue;
         if (own_news(handle))
             return true;
-        if (!handle->gone && (waiting ? waiting(handle->inner) : readable(handle->inner->ops->fd(handle->inner))))
+        if (!handle->gone &&
+            (waiting ? waiting(handle->inner) : readable(handle->inner->ops->fd(handle->inner))))
             return true;
     }
     return false;

@@ -65,11 +65,11 @@ struct fault_item {
         WHEN_FROM,
         WHEN_CHANCE,
     } when;
-    uint64_t n;       /* NTH, FROM; pages; the call at which to freeze or thaw */
-    uint64_t chance;  /* of 2^32 */
-    uint64_t seen;    /* occasions so far */
-    int error;        /* positive */
-    uint32_t domid;   /* or DOMID_ALL */
+    uint64_t n;      /* NTH, FROM; pages; the call at which to freeze or thaw */
+    uint64_t chance; /* of 2^32 */
+    uint64_t seen;   /* occasions so far */
+    int error;       /* positive */
+    uint32_t domid;  /* or DOMID_ALL */
     unsigned int polls;
 };
 
@@ -86,7 +86,8 @@ extern const struct fakexen_faults_op fault_ops[FAULT_OPS];
 int fault_plan_parse(struct fault_plan *plan, const char *text, char error[FAKEXEN_FAULTS_ERROR_MAX]);
 void fault_plan_init(struct fault_plan *plan);
 /* An occasion for faults of a kind: the item that makes use of it, or NULL. */
-const struct fault_item *fault_plan_ask(struct fault_plan *plan, enum fault_kind kind, enum fault_op op, domid_t domid);
+const struct fault_item *fault_plan_ask(struct fault_plan *plan, enum fault_kind kind, enum fault_op op,
+                                        domid_t domid);
 
 /* A port with what is kept from its owner. */
 struct fault_port {
@@ -105,11 +106,11 @@ struct fault_handle {
     struct fault_handle *next;
     struct fault_port *ports;
     unsigned int pages;
-    bool watch_late;          /* a delay is going on; while it is the inner handle shows that something waits */
+    bool watch_late; /* a delay is going on; while it is the inner handle shows that something waits */
     unsigned int watch_polls; /* calls of xs_watch_read() that still find nothing */
     bool gone;                /* EPIPE was given */
     bool gone_seen;           /* by a call that looks for news */
-    int wait;                 /* what fd() gives: an epoll of the inner fd and of wake; -1 without an inner one */
+    int wait; /* what fd() gives: an epoll of the inner fd and of wake; -1 without an inner one */
     int wake;
 };
 

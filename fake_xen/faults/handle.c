@@ -88,8 +88,8 @@ static void revoke(struct faults *faults, domid_t from, unsigned int count, cons
     }
 }
 
-static int fault_grant_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[], bool writable,
-                           void **out)
+static int fault_grant_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[],
+                           bool writable, void **out)
 {
     struct faults *faults = fault_handle_of(xen)->faults;
     int rc = fault_enter(xen, OP_GRANT_MAP);
@@ -141,7 +141,8 @@ static ssize_t fault_xs_read(struct xen *xen, xen_transaction t, const char *pat
     return rc ? rc : inner_of(xen)->ops->xs_read(inner_of(xen), t, path, buf, size);
 }
 
-static int fault_xs_write(struct xen *xen, xen_transaction t, const char *path, const char *value, size_t length)
+static int fault_xs_write(struct xen *xen, xen_transaction t, const char *path, const char *value,
+                          size_t length)
 {
     int rc = fault_enter(xen, OP_XS_WRITE);
     return rc ? rc : inner_of(xen)->ops->xs_write(inner_of(xen), t, path, value, length);
@@ -159,7 +160,8 @@ static int fault_xs_rm(struct xen *xen, xen_transaction t, const char *path)
     return rc ? rc : inner_of(xen)->ops->xs_rm(inner_of(xen), t, path);
 }
 
-static ssize_t fault_xs_directory(struct xen *xen, xen_transaction t, const char *path, char *buf, size_t size)
+static ssize_t fault_xs_directory(struct xen *xen, xen_transaction t, const char *path, char *buf,
+                                  size_t size)
 {
     int rc = fault_enter(xen, OP_XS_DIRECTORY);
     return rc ? rc : inner_of(xen)->ops->xs_directory(inner_of(xen), t, path, buf, size);
@@ -172,8 +174,8 @@ static int fault_xs_get_perms(struct xen *xen, xen_transaction t, const char *pa
     return rc ? rc : inner_of(xen)->ops->xs_get_perms(inner_of(xen), t, path, perms, count);
 }
 
-static int fault_xs_set_perms(struct xen *xen, xen_transaction t, const char *path, const struct xen_xs_perm *perms,
-                              unsigned int count)
+static int fault_xs_set_perms(struct xen *xen, xen_transaction t, const char *path,
+                              const struct xen_xs_perm *perms, unsigned int count)
 {
     int rc = fault_enter(xen, OP_XS_SET_PERMS);
     return rc ? rc : inner_of(xen)->ops->xs_set_perms(inner_of(xen), t, path, perms, count);
@@ -201,7 +203,8 @@ static int fault_xs_watch_read(struct xen *xen, char *path, char *token)
     if (fault_frozen(handle))
         return -EAGAIN;
     if (!handle->watch_late) {
-        const struct fault_item *item = fault_plan_ask(&handle->faults->plan, FAULT_WATCH_DELAY, OP_ANY, xen->domid);
+        const struct fault_item *item =
+            fault_plan_ask(&handle->faults->plan, FAULT_WATCH_DELAY, OP_ANY, xen->domid);
         handle->watch_late = item != NULL;
         handle->watch_polls = item ? item->polls : 0;
         handle->faults->stats.withheld += item != NULL;

@@ -51,11 +51,9 @@ static const struct knob {
     const char *name;
     enum fault_kind kind;
 } knobs[] = {
-    {"xs-conflict", FAULT_CONFLICT},    {"memory", FAULT_MEMORY},
-    {"event-delay", FAULT_EVENT_DELAY}, {"event-drop", FAULT_EVENT_DROP},
-    {"event-lose", FAULT_EVENT_LOSE},   {"watch-delay", FAULT_WATCH_DELAY},
-    {"revoke", FAULT_REVOKE},           {"freeze", FAULT_FREEZE},
-    {"thaw", FAULT_THAW},
+    {"xs-conflict", FAULT_CONFLICT},  {"memory", FAULT_MEMORY},         {"event-delay", FAULT_EVENT_DELAY},
+    {"event-drop", FAULT_EVENT_DROP}, {"event-lose", FAULT_EVENT_LOSE}, {"watch-delay", FAULT_WATCH_DELAY},
+    {"revoke", FAULT_REVOKE},         {"freeze", FAULT_FREEZE},         {"thaw", FAULT_THAW},
 };
 
 /* ---- whose turn ---- */
@@ -63,7 +61,8 @@ static const struct knob {
 static void sow(struct fault_plan *plan, uint64_t seed)
 {
     plan->seed = seed;
-    plan->random = (seed + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u | 1; /* neighbours must not resemble each other */
+    plan->random =
+        (seed + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u | 1; /* neighbours must not resemble each other */
 }
 
 void fault_plan_init(struct fault_plan *plan)
@@ -95,7 +94,8 @@ static bool hits(struct fault_plan *plan, struct fault_item *item)
     return false;
 }
 
-const struct fault_item *fault_plan_ask(struct fault_plan *plan, enum fault_kind kind, enum fault_op op, domid_t domid)
+const struct fault_item *fault_plan_ask(struct fault_plan *plan, enum fault_kind kind, enum fault_op op,
+                                        domid_t domid)
 {
     const struct fault_item *chosen = NULL;
     for (unsigned int i = 0; i < plan->count; i++) {
@@ -211,7 +211,9 @@ static int parse_knob(struct fault_item *item, const char *name, char *rest, cha
     bool polls = item->kind == FAULT_EVENT_DELAY || item->kind == FAULT_WATCH_DELAY;
     char *at = freezing || polls ? cut(rest, '@') : NULL;
     if (item->kind == FAULT_MEMORY)
-        return parse_number(rest, UINT32_MAX, &item->n) ? 0 : complain(error, "memory: no number of pages: %s", rest);
+        return parse_number(rest, UINT32_MAX, &item->n)
+                   ? 0
+                   : complain(error, "memory: no number of pages: %s", rest);
     if (freezing) {
         if (strncmp(rest, "domid=", 6) != 0 || !parse_number(rest + 6, DOMID_FIRST_RESERVED - 1, &number) ||
             !parse_number(at, UINT64_MAX, &item->n))

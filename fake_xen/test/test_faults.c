@@ -122,7 +122,9 @@ static void test_faults_no_effect(void **state)
     grant_ref_t ref = 4711;
     void *page, *map = NULL;
     struct fakexen_balance before = machine_balance(&lab->test);
-    faults_plan(lab, "xs_write:1=ENOSPC,evtchn_alloc:1=ENOSPC,xs_watch:1=ENOMEM,evtchn_notify:1=EINVAL,xs_rm:1=EACCES");
+    faults_plan(
+        lab,
+        "xs_write:1=ENOSPC,evtchn_alloc:1=ENOSPC,xs_watch:1=ENOMEM,evtchn_notify:1=EINVAL,xs_rm:1=EACCES");
     assert_int_equal(CALL(lab->guest, xs_write, 0, "data/x", "1", 1), -ENOSPC);
     assert_int_equal(CALL(lab->guest, xs_read, 0, "data/x", value, sizeof(value)), -ENOENT);
     assert_int_equal(CALL(lab->guest, xs_write, 0, "data/x", "1", 1), 0);
@@ -266,7 +268,8 @@ static const struct {
     {"grant_map:p=-0.1=ENOMEM", "grant_map: no number, every, from=N or p=X: p=-0.1"},
     {"grant_map:p=nan=ENOMEM", "grant_map: no number, every, from=N or p=X: p=nan"},
     {"grant_map:p==ENOMEM", "grant_map: no number, every, from=N or p=X: p="},
-    {"grant_map:99999999999999999999=ENOMEM", "grant_map: no number, every, from=N or p=X: 99999999999999999999"},
+    {"grant_map:99999999999999999999=ENOMEM",
+     "grant_map: no number, every, from=N or p=X: 99999999999999999999"},
     {"grant_map:1=ENOMEM@x", "grant_map: no domain: x"},
     {"grant_map:1=ENOMEM@40000", "grant_map: no domain: 40000"},
     {"pages_free:1=ENOMEM", "pages_free cannot fail"},
@@ -282,7 +285,8 @@ static const struct {
     {",", "an item is empty or longer than 63 bytes"},
     {"seed=1,", "an item is empty or longer than 63 bytes"},
     {"seed=0000000000000000000000000000000000000000000000000000000007", NULL},
-    {"seed=00000000000000000000000000000000000000000000000000000000001", "an item is empty or longer than 63 bytes"},
+    {"seed=00000000000000000000000000000000000000000000000000000000001",
+     "an item is empty or longer than 63 bytes"},
 };
 
 static void test_faults_bad_plans(void **state)
@@ -311,16 +315,11 @@ static void test_faults_bad_plans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FAULTS_TEST(test_faults_when),
-        FAULTS_TEST(test_faults_seed),
-        FAULTS_TEST(test_faults_counts),
-        FAULTS_TEST(test_faults_machine),
-        FAULTS_TEST(test_faults_no_effect),
-        FAULTS_TEST(test_faults_transaction),
-        FAULTS_TEST(test_faults_epipe),
-        FAULTS_TEST(test_faults_memory),
-        FAULTS_TEST(test_faults_revoke),
-        FAULTS_TEST(test_faults_bad_plans),
+        FAULTS_TEST(test_faults_when),      FAULTS_TEST(test_faults_seed),
+        FAULTS_TEST(test_faults_counts),    FAULTS_TEST(test_faults_machine),
+        FAULTS_TEST(test_faults_no_effect), FAULTS_TEST(test_faults_transaction),
+        FAULTS_TEST(test_faults_epipe),     FAULTS_TEST(test_faults_memory),
+        FAULTS_TEST(test_faults_revoke),    FAULTS_TEST(test_faults_bad_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

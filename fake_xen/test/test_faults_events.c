@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Goal: events and watches come late, merged or not at all as fakexen/faults.h says, and nobody else is disturbed. */
+/* Goal: events and watches come late, merged or not at all as fakexen/faults.h says, and nobody else is
+ * disturbed. */
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -181,15 +182,16 @@ static void test_faults_freeze_by_plan(void **state)
     struct xen *second;
     char text[64];
     uint64_t calls = fakexen_faults_stats(lab->faults).calls;
-    snprintf(text, sizeof(text), "freeze:domid=%d@%d,thaw:domid=%d@%d", GUEST, (int)calls + 2, GUEST, (int)calls + 5);
+    snprintf(text, sizeof(text), "freeze:domid=%d@%d,thaw:domid=%d@%d", GUEST, (int)calls + 2, GUEST,
+             (int)calls + 5);
     faults_plan(lab, text);
     faults_notify(lab); /* +1 */
     assert_false(fakexen_faults_frozen(lab->faults, GUEST));
     assert_int_equal(faults_poll(lab->guest), 0); /* +2 */
     assert_true(fakexen_faults_frozen(lab->faults, GUEST));
     assert_int_equal(lab->faults->ops->open(lab->faults, GUEST, &second), 0); /* +3 */
-    assert_int_equal(faults_poll(lab->guest), 0);                               /* +4 */
-    assert_int_equal(faults_poll(lab->guest), lab->gport);                      /* +5 */
+    assert_int_equal(faults_poll(lab->guest), 0);                             /* +4 */
+    assert_int_equal(faults_poll(lab->guest), lab->gport);                    /* +5 */
     xen_close(second);
     for (domid_t i = 0; i < FAKEXEN_FAULTS_FROZEN_MAX; i++)
         assert_int_equal(fakexen_faults_freeze(lab->faults, (domid_t)(100 + i)), 0);
@@ -229,14 +231,10 @@ static void test_faults_fd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FAULTS_TEST(test_faults_delay),
-        FAULTS_TEST(test_faults_drop),
-        FAULTS_TEST(test_faults_drop_ends),
-        FAULTS_TEST(test_faults_lose),
-        FAULTS_TEST(test_faults_other_port),
-        FAULTS_TEST(test_faults_watch_delay),
-        FAULTS_TEST(test_faults_freeze),
-        FAULTS_TEST(test_faults_freeze_by_plan),
+        FAULTS_TEST(test_faults_delay),      FAULTS_TEST(test_faults_drop),
+        FAULTS_TEST(test_faults_drop_ends),  FAULTS_TEST(test_faults_lose),
+        FAULTS_TEST(test_faults_other_port), FAULTS_TEST(test_faults_watch_delay),
+        FAULTS_TEST(test_faults_freeze),     FAULTS_TEST(test_faults_freeze_by_plan),
         FAULTS_TEST(test_faults_fd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

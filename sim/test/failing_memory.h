@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory that runs out when told to: the linker has malloc(), calloc(), realloc(), strdup(), strndup(),
- * mmap(), memfd_create(), dup() and free() of our own objects come here first (--wrap, see CMakeLists.txt), in every
- * library of ours and in none of others. So it works under sanitizers and valgrind as well.
+ * mmap(), memfd_create(), dup() and free() of our own objects come here first (--wrap, see CMakeLists.txt),
+ * in every library of ours and in none of others. So it works under sanitizers and valgrind as well.
  */
 #ifndef SIM_TEST_FAILING_MEMORY_H
 #define SIM_TEST_FAILING_MEMORY_H

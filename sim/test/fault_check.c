@@ -13,7 +13,8 @@
 
 #include "failing_memory.h"
 
-/* A session without faults takes some 40 steps; three tries of everything and a step a second of waiting, not more. */
+/* A session without faults takes some 40 steps; three tries of everything and a step a second of waiting, not
+ * more. */
 #define STEPS_SANE 5000u
 
 /* The lowest descriptor that is free: a leak raises it. */
@@ -30,7 +31,8 @@ static void check_balance(const struct fakexen_balance *left, const char *what)
     const struct fakexen_balance none = {0};
     if (memcmp(left, &none, sizeof(none)) != 0)
         fail_msg("%s: left: %u handles %u pages %u grants %u maps %u ports %u watches %u transactions", what,
-                 left->handles, left->pages, left->grants, left->maps, left->ports, left->watches, left->transactions);
+                 left->handles, left->pages, left->grants, left->maps, left->ports, left->watches,
+                 left->transactions);
 }
 
 static void check_end(const struct fault_result *result, const char *what, enum fault_mercy mercy)
@@ -47,8 +49,8 @@ static void check_end(const struct fault_result *result, const char *what, enum 
         fail_msg("%s: wrong data was reported good", what);
 }
 
-void fault_run(const struct fault_session_config *config, const char *what, enum fault_mercy mercy, uint64_t memory,
-               bool for_ever, struct fault_result *result, struct fault_tally *tally)
+void fault_run(const struct fault_session_config *config, const char *what, enum fault_mercy mercy,
+               uint64_t memory, bool for_ever, struct fault_result *result, struct fault_tally *tally)
 {
     int64_t live = failing_memory_live();
     int fd = lowest_fd();
@@ -61,7 +63,8 @@ void fault_run(const struct fault_session_config *config, const char *what, enum
     tally->unhurt += !result->failure[0];
     tally->late += result->late;
     if (getenv("FAULTS_VERBOSE") && result->failure[0])
-        printf("%s: %s (%u steps, %" PRIu64 " ms)\n", what, result->failure, result->steps, result->ended_ns / 1000000);
+        printf("%s: %s (%u steps, %" PRIu64 " ms)\n", what, result->failure, result->steps,
+               result->ended_ns / 1000000);
     check_end(result, what, mercy);
     check_balance(&result->left, what);
     if (failing_memory_live() != live)

@@ -23,16 +23,16 @@ enum fault_mercy {
  * for_ever all later ones. Asserts that it ends within bounds, that no byte reported good is wrong, and that
  * nothing is left: not on the machine, not of memory, no descriptor.
  */
-void fault_run(const struct fault_session_config *config, const char *what, enum fault_mercy mercy, uint64_t memory,
-               bool for_ever, struct fault_result *result, struct fault_tally *tally);
+void fault_run(const struct fault_session_config *config, const char *what, enum fault_mercy mercy,
+               uint64_t memory, bool for_ever, struct fault_result *result, struct fault_tally *tally);
 /* The session without a fault. Asserts that it is whole. */
 struct fault_result fault_run_plain(void);
 /* How many allocations it makes. */
 uint64_t fault_count_allocations(void);
 
 /*
- * From the program's arguments: every how manyth of the runs of a loop to make, for slow machines (valgrind). Prints
- * that it does so. 1 without arguments.
+ * From the program's arguments: every how manyth of the runs of a loop to make, for slow machines (valgrind).
+ * Prints that it does so. 1 without arguments.
  */
 unsigned int fault_stride(int argc, char **argv);
 

@@ -21,8 +21,8 @@
 #define READ_BYTES  (512u << 10)
 
 /* More than any recovery takes: three tries of a command with a timeout of 5 s for each of its transfers. */
-#define CHAPTER_NS  (200 * UINT64_C(1000000000))
-#define STEPS_MAX   100000u
+#define CHAPTER_NS (200 * UINT64_C(1000000000))
+#define STEPS_MAX  100000u
 
 enum chapter { CONNECTING, WAITING, STARTING, WRITING, READING, PULLING, DRAINING, CLOSING, REMOVING, ENDED };
 
@@ -78,8 +78,12 @@ static void request_done(struct storage_request *request);
 static void ask(struct session *s, uint64_t lba, uint32_t bytes, bool write)
 {
     s->request_ended = false;
-    s->request = (struct storage_request){.lba = lba, .blocks = bytes / BLOCK, .write = write, .buffer = s->buffer,
-                                          .done = request_done, .context = s};
+    s->request = (struct storage_request){.lba = lba,
+                                          .blocks = bytes / BLOCK,
+                                          .write = write,
+                                          .buffer = s->buffer,
+                                          .done = request_done,
+                                          .context = s};
     int rc = storage_submit(s->storage, &s->request);
     if (rc)
         fail(s, "the disk takes no request", rc);
@@ -168,7 +172,8 @@ static void not_enumerated(void *context, unsigned int port, int error)
 
 static void connected(struct session *s)
 {
-    const struct guest_listener listener = {.ready = ready, .gone = gone, .failed = not_enumerated, .context = s};
+    const struct guest_listener listener = {
+        .ready = ready, .gone = gone, .failed = not_enumerated, .context = s};
     void *buffer;
     enter(s, WAITING);
     int rc = guest_create(front_hcd(s->front), &listener, &s->guest);
@@ -289,8 +294,11 @@ static bool idle(const struct session *s)
 
 static void out_of_time(struct session *s)
 {
-    static const char *const names[] = {"connecting", "waiting for the disk", "starting the disk", "writing", "reading",
-                                        "pulling", "draining", "closing", "removing", "ended"};
+    static const char *const names[] = {"connecting",        "waiting for the disk",
+                                        "starting the disk", "writing",
+                                        "reading",           "pulling",
+                                        "draining",          "closing",
+                                        "removing",          "ended"};
     char text[128];
     s->result->endless = true;
     s->result->late = s->result->steps < STEPS_MAX;
@@ -349,7 +357,8 @@ static int make_machine(struct session *s, const char *plan)
 static int make_drivers(struct session *s)
 {
     struct xen *xen;
-    int rc = back_driver_create(s->machine, 0, &(struct back_config){.host = sim_host_host(s->sim)}, &s->driver);
+    int rc =
+        back_driver_create(s->machine, 0, &(struct back_config){.host = sim_host_host(s->sim)}, &s->driver);
     if (!rc)
         rc = s->machine->ops->open(s->machine, GUEST, &xen);
     if (rc)
@@ -383,7 +392,8 @@ static int make_all(struct session *s, const char *plan)
     return rc;
 }
 
-/* As a guest's kernel that goes down: its controller returns everything, at its deadline if nobody answers. */
+/* As a guest's kernel that goes down: its controller returns everything, at its deadline if nobody answers.
+ */
 static void abandon_guest(struct session *s)
 {
     if (!s->guest)

@@ -13,25 +13,26 @@
 #include <fakexen/faults.h>
 
 struct fault_session_config {
-    const char *plan;      /* of fakexen/faults.h; NULL for none */
-    bool front_first;      /* the frontend is destroyed before the backend */
+    const char *plan; /* of fakexen/faults.h; NULL for none */
+    bool front_first; /* the frontend is destroyed before the backend */
     /* Called after every step; optional. */
     void (*stepped)(void *context, struct xen_machine *machine, uint64_t now_ns, bool reading);
     void *context;
 };
 
 struct fault_result {
-    char failure[160];    /* the first thing that went wrong and its errno; "" for a session like one without faults */
-    bool endless;         /* it did not end by itself: steps or, if late is set, virtual time ran out */
+    char failure[160]; /* the first thing that went wrong and its errno; "" for a session like one without
+                          faults */
+    bool endless;      /* it did not end by itself: steps or, if late is set, virtual time ran out */
     bool late;
-    bool wrong_data;      /* bytes that were reported good are not what was written */
+    bool wrong_data; /* bytes that were reported good are not what was written */
     bool plan_refused;
     unsigned int steps;
     uint64_t ended_ns;
-    uint64_t requests;    /* on the ring */
+    uint64_t requests;           /* on the ring */
     struct fakexen_balance left; /* after all was destroyed */
     struct fakexen_faults_stats faults;
-    uint64_t calls[64];   /* by index of fakexen_faults_op() */
+    uint64_t calls[64]; /* by index of fakexen_faults_op() */
 };
 
 void fault_session_run(const struct fault_session_config *config, struct fault_result *result);

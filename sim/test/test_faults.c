@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Goal: whatever single call of Xen or single allocation fails in a whole session, the session ends,
- * as without the fault or with a failure that has a name; no byte that was reported good is wrong, and nothing leaks.
+ * as without the fault or with a failure that has a name; no byte that was reported good is wrong, and
+ * nothing leaks.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,8 +21,8 @@ static void test_faults_none(void **state)
 {
     struct fault_result result = fault_run_plain();
     (void)state;
-    printf("a session: %" PRIu64 " calls of Xen, %" PRIu64 " requests, %u steps\n", result.faults.calls, result.requests,
-           result.steps);
+    printf("a session: %" PRIu64 " calls of Xen, %" PRIu64 " requests, %u steps\n", result.faults.calls,
+           result.requests, result.steps);
     for (unsigned int i = 0; fakexen_faults_op(i); i++)
         printf("  %-16s %" PRIu64 "\n", fakexen_faults_op(i)->name, result.calls[i]);
     assert_true(result.requests > 30);
@@ -39,26 +40,21 @@ static const struct {
     int error; /* 0: all but EPIPE */
     uint64_t from;
 } unhurt[] = {
-    {"evtchn_pending", EAGAIN, 1}, /* a poll that came too early */
-    {"xs_watch_read", 0, 1},
-    {"xs_end", EAGAIN, 1},  /* a conflict: again */
-    {"xs_read", ENOMEM, 1}, /* it passes */
-    {"xs_write", ENOMEM, 1},
-    {"xs_directory", ENOMEM, 1},
-    {"grant", 0, 3},
-    {"grant_map", 0, 3},
+    {"evtchn_pending", EAGAIN, 1},                        /* a poll that came too early */
+    {"xs_watch_read", 0, 1},       {"xs_end", EAGAIN, 1}, /* a conflict: again */
+    {"xs_read", ENOMEM, 1},                               /* it passes */
+    {"xs_write", ENOMEM, 1},       {"xs_directory", ENOMEM, 1},    {"grant", 0, 3}, {"grant_map", 0, 3},
     {"open", ENOMEM, 4}, /* the backend's handle for the connector; earlier ones are the programs' own */
-    {"open", EMFILE, 4},
-    {"xs_watch", ENOMEM, 6}, /* likewise; and the frontend's on the backend */
-    {"xs_watch", ENOSPC, 6},
-    {"grant_map_limit", ENOMEM, 1},
+    {"open", EMFILE, 4},           {"xs_watch", ENOMEM, 6}, /* likewise; and the frontend's on the backend */
+    {"xs_watch", ENOSPC, 6},       {"grant_map_limit", ENOMEM, 1},
 };
 
 /* Answers that deny what is there; who believes them waits in vain, and cannot know better. */
 static bool denies(const char *call, int error)
 {
     bool store = strncmp(call, "xs_", 3) == 0;
-    return (store && (error == ENOENT || error == EACCES || error == E2BIG || error == EEXIST || error == ENOSPC)) ||
+    return (store &&
+            (error == ENOENT || error == EACCES || error == E2BIG || error == EEXIST || error == ENOSPC)) ||
            error == ENXIO;
 }
 
@@ -77,8 +73,8 @@ static void fail_call(const char *name, uint64_t k, int error, struct fault_tall
     char plan[96];
     struct fault_result result;
     snprintf(plan, sizeof(plan), "%s:%" PRIu64 "=%s", name, k, strerrorname_np(error));
-    fault_run(&(struct fault_session_config){.plan = plan, .front_first = k & 1}, plan, mercy_for(name, k, error), 0,
-              false, &result, tally);
+    fault_run(&(struct fault_session_config){.plan = plan, .front_first = k & 1}, plan,
+              mercy_for(name, k, error), 0, false, &result, tally);
     if (result.faults.failed != 1)
         fail_msg("%s: %" PRIu64 " calls failed", plan, result.faults.failed);
 }
@@ -99,11 +95,13 @@ static void test_faults_every_call(void **state)
                 fail_call(op->name, k, op->errors[e], &tally);
         }
     }
-    printf("%" PRIu64 " calls failed once each with every errno: %u sessions, %u unhurt, %u given up by patience\n",
+    printf("%" PRIu64
+           " calls failed once each with every errno: %u sessions, %u unhurt, %u given up by patience\n",
            calls / stride, tally.runs, tally.unhurt, tally.late);
 }
 
-/* A poll that never says what is there, though it is: whoever waits for it turns in a loop, by its own choice. */
+/* A poll that never says what is there, though it is: whoever waits for it turns in a loop, by its own
+ * choice. */
 static bool is_poll(const char *call)
 {
     return strcmp(call, "evtchn_pending") == 0 || strcmp(call, "xs_watch_read") == 0;
@@ -119,14 +117,16 @@ static void test_faults_for_ever(void **state)
     (void)state;
     for (unsigned int i = 0; fakexen_faults_op(i); i++) {
         const struct fakexen_faults_op *op = fakexen_faults_op(i);
-        for (uint64_t k = 1; op->errors[0] && !is_poll(op->name) && k <= plain.calls[i]; k += 1 + (k / 4) * stride) {
-            snprintf(plan, sizeof(plan), "%s:from=%" PRIu64 "=%s", op->name, k, strerrorname_np(op->errors[0]));
-            fault_run(&(struct fault_session_config){.plan = plan, .front_first = k & 1}, plan, FAULT_LATE, 0, false,
-                      &result, &tally);
+        for (uint64_t k = 1; op->errors[0] && !is_poll(op->name) && k <= plain.calls[i];
+             k += 1 + (k / 4) * stride) {
+            snprintf(plan, sizeof(plan), "%s:from=%" PRIu64 "=%s", op->name, k,
+                     strerrorname_np(op->errors[0]));
+            fault_run(&(struct fault_session_config){.plan = plan, .front_first = k & 1}, plan, FAULT_LATE, 0,
+                      false, &result, &tally);
         }
     }
-    printf("calls that fail for ever: %u sessions, %u unhurt, %u given up by patience\n", tally.runs, tally.unhurt,
-           tally.late);
+    printf("calls that fail for ever: %u sessions, %u unhurt, %u given up by patience\n", tally.runs,
+           tally.unhurt, tally.late);
 }
 
 /* ---- memory ---- */
@@ -139,8 +139,8 @@ static void fail_allocations(bool for_ever)
     uint64_t n = fault_count_allocations();
     for (uint64_t k = 1; k <= n; k += stride) {
         snprintf(what, sizeof(what), "allocation %" PRIu64 "%s", k, for_ever ? " and all after it" : "");
-        fault_run(&(struct fault_session_config){.front_first = k & 1}, what, for_ever ? FAULT_LATE : FAULT_NAMED, k,
-                  for_ever, &result, &tally);
+        fault_run(&(struct fault_session_config){.front_first = k & 1}, what,
+                  for_ever ? FAULT_LATE : FAULT_NAMED, k, for_ever, &result, &tally);
     }
     printf("%" PRIu64 " allocations failed %s: %u sessions, %u unhurt, %u given up by patience\n", n / stride,
            for_ever ? "with all after them" : "once each", tally.runs, tally.unhurt, tally.late);
@@ -161,10 +161,8 @@ static void test_faults_no_memory_left(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faults_none),
-        cmocka_unit_test(test_faults_every_call),
-        cmocka_unit_test(test_faults_for_ever),
-        cmocka_unit_test(test_faults_every_allocation),
+        cmocka_unit_test(test_faults_none),           cmocka_unit_test(test_faults_every_call),
+        cmocka_unit_test(test_faults_for_ever),       cmocka_unit_test(test_faults_every_allocation),
         cmocka_unit_test(test_faults_no_memory_left),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);

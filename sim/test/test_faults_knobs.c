@@ -20,14 +20,16 @@
 
 static unsigned int stride;
 
-static void run_plan(const char *plan, enum fault_mercy mercy, struct fault_result *result, struct fault_tally *tally)
+static void run_plan(const char *plan, enum fault_mercy mercy, struct fault_result *result,
+                     struct fault_tally *tally)
 {
     fault_run(&(struct fault_session_config){.plan = plan}, plan, mercy, 0, false, result, tally);
 }
 
 static void report(const char *what, const struct fault_tally *tally)
 {
-    printf("%s: %u sessions, %u unhurt, %u given up by patience\n", what, tally->runs, tally->unhurt, tally->late);
+    printf("%s: %u sessions, %u unhurt, %u given up by patience\n", what, tally->runs, tally->unhurt,
+           tally->late);
 }
 
 /* Each event, each watch event and each commit of the session once; and all of them. */
@@ -37,15 +39,11 @@ static const struct {
     enum fault_mercy mercy;
     bool all_too; /* also for every occasion at once */
 } knobs[] = {
-    {"event-delay", "@0", FAULT_UNHURT, true},
-    {"event-delay", "@1", FAULT_UNHURT, true},
-    {"event-delay", "@20", FAULT_UNHURT, true},
-    {"event-drop", "", FAULT_UNHURT, true},
+    {"event-delay", "@0", FAULT_UNHURT, true},  {"event-delay", "@1", FAULT_UNHURT, true},
+    {"event-delay", "@20", FAULT_UNHURT, true}, {"event-drop", "", FAULT_UNHURT, true},
     {"event-lose", "", FAULT_LATE, true}, /* what Xen never does */
-    {"watch-delay", "@1", FAULT_UNHURT, true},
-    {"watch-delay", "@9", FAULT_UNHURT, true},
-    {"xs-conflict", "", FAULT_UNHURT, false},
-    {"revoke", "", FAULT_UNHURT, false},
+    {"watch-delay", "@1", FAULT_UNHURT, true},  {"watch-delay", "@9", FAULT_UNHURT, true},
+    {"xs-conflict", "", FAULT_UNHURT, false},   {"revoke", "", FAULT_UNHURT, false},
 };
 
 static bool had_effect(const struct fault_result *result)
@@ -187,7 +185,8 @@ static void test_faults_knobs_freeze_by_plan(void **state)
         struct fault_result result;
         char plan[96];
         unsigned int domid = at % 2;
-        snprintf(plan, sizeof(plan), "freeze:domid=%u@%" PRIu64 ",thaw:domid=%u@%" PRIu64, domid, at, domid, at + 40);
+        snprintf(plan, sizeof(plan), "freeze:domid=%u@%" PRIu64 ",thaw:domid=%u@%" PRIu64, domid, at, domid,
+                 at + 40);
         run_plan(plan, FAULT_LATE, &result, &tally);
     }
     report("frozen for 40 calls", &tally);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: any mixture of faults leaves nothing behind. A seed makes a plan of a few faults, each with a probability, and
- * the plan makes the session: the seed repeats it. `test_faults_seeds FIRST COUNT` runs others than the usual ones.
+ * Goal: any mixture of faults leaves nothing behind. A seed makes a plan of a few faults, each with a
+ * probability, and the plan makes the session: the seed repeats it. `test_faults_seeds FIRST COUNT` runs
+ * others than the usual ones.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -100,8 +101,8 @@ static void test_faults_seeds(void **state)
         struct fault_result result;
         char plan[PLAN_MAX];
         make_plan(plan, seed);
-        fault_run(&(struct fault_session_config){.plan = plan, .front_first = seed & 1}, plan, FAULT_LATE, 0, false,
-                  &result, &tally);
+        fault_run(&(struct fault_session_config){.plan = plan, .front_first = seed & 1}, plan, FAULT_LATE, 0,
+                  false, &result, &tally);
         failed += result.faults.failed;
     }
     printf("%u sessions, %" PRIu64 " calls failed, %u unhurt, %u given up by patience\n", tally.runs, failed,
