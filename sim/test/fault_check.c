@@ -13,8 +13,7 @@
 
 #include "failing_memory.h"
 
-/* A session without faults takes some 40 steps; three tries of everything and a step a second of waiting, not
- * more. */
+/* A session without faults takes some 40 steps; three tries of everything, and a step a second of waiting. */
 #define STEPS_SANE 5000u
 
 /* The lowest descriptor that is free: a leak raises it. */

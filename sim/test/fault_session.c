@@ -392,8 +392,7 @@ static int make_all(struct session *s, const char *plan)
     return rc;
 }
 
-/* As a guest's kernel that goes down: its controller returns everything, at its deadline if nobody answers.
- */
+/* As a guest's kernel that goes down: its controller returns everything, at its deadline at the latest. */
 static void abandon_guest(struct session *s)
 {
     if (!s->guest)

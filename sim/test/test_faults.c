@@ -40,13 +40,19 @@ static const struct {
     int error; /* 0: all but EPIPE */
     uint64_t from;
 } unhurt[] = {
-    {"evtchn_pending", EAGAIN, 1},                        /* a poll that came too early */
-    {"xs_watch_read", 0, 1},       {"xs_end", EAGAIN, 1}, /* a conflict: again */
-    {"xs_read", ENOMEM, 1},                               /* it passes */
-    {"xs_write", ENOMEM, 1},       {"xs_directory", ENOMEM, 1},    {"grant", 0, 3}, {"grant_map", 0, 3},
+    {"evtchn_pending", EAGAIN, 1}, /* a poll that came too early */
+    {"xs_watch_read", 0, 1},
+    {"xs_end", EAGAIN, 1}, /* a conflict: again */
+    {"xs_read", ENOMEM, 1}, /* it passes */
+    {"xs_write", ENOMEM, 1},
+    {"xs_directory", ENOMEM, 1},
+    {"grant", 0, 3},
+    {"grant_map", 0, 3},
     {"open", ENOMEM, 4}, /* the backend's handle for the connector; earlier ones are the programs' own */
-    {"open", EMFILE, 4},           {"xs_watch", ENOMEM, 6}, /* likewise; and the frontend's on the backend */
-    {"xs_watch", ENOSPC, 6},       {"grant_map_limit", ENOMEM, 1},
+    {"open", EMFILE, 4},
+    {"xs_watch", ENOMEM, 6}, /* likewise; and the frontend's on the backend */
+    {"xs_watch", ENOSPC, 6},
+    {"grant_map_limit", ENOMEM, 1},
 };
 
 /* Answers that deny what is there; who believes them waits in vain, and cannot know better. */
@@ -100,8 +106,7 @@ static void test_faults_every_call(void **state)
            calls / stride, tally.runs, tally.unhurt, tally.late);
 }
 
-/* A poll that never says what is there, though it is: whoever waits for it turns in a loop, by its own
- * choice. */
+/* A poll that never says what is there, though it is, keeps whoever waits for it in a loop. */
 static bool is_poll(const char *call)
 {
     return strcmp(call, "evtchn_pending") == 0 || strcmp(call, "xs_watch_read") == 0;

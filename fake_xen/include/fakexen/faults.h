@@ -13,27 +13,46 @@
  *            fakexen_faults_stats(machine).failed);
  *     fakexen_faults_destroy(machine);
  *
- * A plan is items with commas between them, without blanks:
+ * A plan is items with commas between them, without blanks. "Xen may": a driver must live with it.
  *
- *   CALL:WHEN=ERRNO[@DOMID]   That call of xen_ops.h (by its name there), `open`, `domain_create`,
- *         `domain_destroy`, or `any` of them, fails, of all domains or of one. It has had no effect, as
- * xen_ops.h promises; only xs_end ends its transaction nevertheless (nothing of it is done), and after EPIPE
- * the handle answers nothing else any more. Xen may do this with the errnos that fakexen_faults_op() lists;
- *         with others, or a call that has none but EPIPE in the list, it is more than Xen does.
- *   xs-conflict:WHEN          A commit of xenstore fails with EAGAIN, as after a write of somebody else. Xen
- * may do that to any commit, any number of times. memory:PAGES              No domain gets more pages of
- * pages_alloc() than that: ENOMEM. Xen may. event-delay:WHEN[@POLLS]  An event is reported POLLS (default 4)
- * empty polls of its handle late: calls of evtchn_pending() that find nothing else. Those that come for the
- * port meanwhile are merged into it. Xen may. event-drop:WHEN           An event is withheld until the next
- * of the same port, both then are one. Xen may merge events, it never loses one: without a next one it is
- * reported after FAKEXEN_FAULTS_DROP_POLLS empty polls. event-lose:WHEN           An event is lost. XEN NEVER
- * DOES THIS: for tests of timeouts. watch-delay:WHEN[@POLLS]  Watch events of a handle stay unread for that
- * many calls of xs_watch_read(). Xen may. revoke:WHEN               After a grant_map() that succeeded, what
- * it mapped is revoked, as a guest may. Only grants of handles opened on this machine, that is, of this
- * process. freeze:domid=DOMID@CALL   Freezes a domain at the CALL-th call of the machine;
- * thaw:domid=DOMID@CALL ends it. Like a paused domain it learns of no event and no watch, and its fd is
- * quiet; nothing is lost. Xen may. seed=N                    Of the probabilities; the default is 1. The same
- * plan, seed and calls are the same run.
+ * CALL:WHEN=ERRNO[@DOMID]
+ *     That call of xen_ops.h (by its name there), or `open`, `domain_create`, `domain_destroy`, or `any`
+ *     of them, fails, for all domains or for one. It has had no effect, as xen_ops.h promises; only xs_end
+ *     ends its transaction nevertheless (nothing of it is done), and after EPIPE the handle answers nothing
+ *     else any more. Xen may, with the errnos that fakexen_faults_op() lists; others are more than Xen does.
+ *
+ * xs-conflict:WHEN
+ *     A commit of xenstore fails with EAGAIN, as after a write of somebody else. Xen may, any number of
+ *     times.
+ *
+ * memory:PAGES
+ *     No domain gets more pages of pages_alloc() than that: ENOMEM. Xen may.
+ *
+ * event-delay:WHEN[@POLLS]
+ *     An event is reported POLLS (default 4) empty polls of its handle late: calls of evtchn_pending() that
+ *     find nothing else. Those that come for the port meanwhile are merged into it. Xen may.
+ *
+ * event-drop:WHEN
+ *     An event is withheld until the next of the same port; both then are one. Xen may merge events, it never
+ *     loses one: without a next one it is reported after FAKEXEN_FAULTS_DROP_POLLS empty polls.
+ *
+ * event-lose:WHEN
+ *     An event is lost. XEN NEVER DOES THIS: it is for tests of timeouts.
+ *
+ * watch-delay:WHEN[@POLLS]
+ *     The handle's watch events stay unread for that many calls of xs_watch_read(). Xen may.
+ *
+ * revoke:WHEN
+ *     After a grant_map() that succeeded, what it mapped is revoked, as a guest may (MAL-14). Only grants of
+ *     handles opened on this machine, that is, of this process.
+ *
+ * freeze:domid=DOMID@CALL, thaw:domid=DOMID@CALL
+ *     Freezes a domain at the CALL-th call of the machine, and ends it. Like a paused domain it learns of no
+ *     event and no watch, and its fd is quiet; nothing is lost. Who steps its driver should not, meanwhile:
+ *     its own clock stands still too. Xen may.
+ *
+ * seed=N
+ *     Of the probabilities; the default is 1. The same plan, seed and calls are the same run.
  *
  * WHEN is N or nth=N (the N-th occasion after the plan was given, from 1), from=N (that and all later ones),
  * every, or p=X (each with probability X, 0 to 1).
