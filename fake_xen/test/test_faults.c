@@ -69,7 +69,11 @@ static void test_faults_seed(void **state)
     assert_int_equal(pattern(lab, "grant_map_limit:p=0.5=ENOMEM,seed=1"), one);
     assert_int_not_equal(pattern(lab, "seed=2,grant_map_limit:p=0.5=ENOMEM"), one);
     assert_true(one != 0 && one != UINT32_MAX);
-    faults_plan(lab, "seed=77");
+    unsigned int failed = 0;
+    faults_plan(lab, "seed=77,grant_map_limit:p=0.25=ENOMEM");
+    for (unsigned int k = 0; k < 4000; k++)
+        failed += CALL(lab->guest, grant_map_limit, 100) != 0;
+    assert_true(failed > 850 && failed < 1150);
     assert_int_equal(fakexen_faults_seed(lab->faults), 77);
 }
 

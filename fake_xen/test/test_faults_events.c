@@ -38,7 +38,7 @@ static void test_faults_delay(void **state)
 static void test_faults_drop(void **state)
 {
     struct lab *lab = *state;
-    faults_plan(lab, "event-drop:1");
+    faults_plan(lab, "event-drop:every");
     faults_notify(lab);
     assert_int_equal(faults_poll(lab->guest), 0);
     assert_int_equal(faults_poll(lab->guest), 0);

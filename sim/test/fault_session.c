@@ -27,6 +27,7 @@
 enum chapter { CONNECTING, WAITING, STARTING, WRITING, READING, PULLING, DRAINING, CLOSING, REMOVING, ENDED };
 
 struct session {
+    const struct fault_session_config *config;
     struct fault_result *result;
     struct fakexen_local *local;
     struct xen_machine *machine;
@@ -288,7 +289,9 @@ static uint64_t next_time(const struct session *s)
 /* Nobody that runs can do anything now. */
 static bool idle(const struct session *s)
 {
-    return !fakexen_faults_pending(s->machine, fakexen_local_handle_pending) &&
+    if (s->config->settle)
+        s->config->settle(s->config->context);
+    return !fakexen_faults_pending(s->machine, s->local ? fakexen_local_handle_pending : NULL) &&
            !(runs(s, 0) && back_driver_busy(s->driver));
 }
 
@@ -339,10 +342,11 @@ static int make_disk(struct session *s)
 
 static int make_machine(struct session *s, const char *plan)
 {
-    int rc = fakexen_local_create(&s->local);
+    struct xen_machine *inner = s->config->inner;
+    int rc = inner ? 0 : fakexen_local_create(&s->local);
     if (rc)
         return rc;
-    rc = fakexen_faults_create(fakexen_local_machine(s->local), &s->machine);
+    rc = fakexen_faults_create(inner ? inner : fakexen_local_machine(s->local), &s->machine);
     if (!rc && plan && fakexen_faults_parse(s->machine, plan, s->result->failure)) {
         s->result->plan_refused = true;
         return -EINVAL;
@@ -428,13 +432,15 @@ static void destroy_all(struct session *s, bool front_first)
     }
     if (s->local)
         result->left = fakexen_local_balance(s->local);
+    else if (s->config->inner && s->config->balance(s->config->inner, &result->left))
+        result->left.handles = UINT32_MAX; /* it does not answer any more */
     fakexen_faults_destroy(s->machine);
     fakexen_local_destroy(s->local);
 }
 
 void fault_session_run(const struct fault_session_config *config, struct fault_result *result)
 {
-    struct session s = {.result = result};
+    struct session s = {.config = config, .result = result};
     memset(result, 0, sizeof(*result));
     if (!make_all(&s, config->plan))
         play(&s, config);

@@ -18,6 +18,12 @@ struct fault_session_config {
     /* Called after every step; optional. */
     void (*stepped)(void *context, struct xen_machine *machine, uint64_t now_ns, bool reading);
     void *context;
+    /* The machine, with nothing on it; NULL for a local one of the session's own. */
+    struct xen_machine *inner;
+    /* For the former: what is open on it; and optional, before time passes: lets its other processes catch
+     * up. */
+    int (*balance)(struct xen_machine *inner, struct fakexen_balance *out);
+    void (*settle)(void *context);
 };
 
 struct fault_result {
