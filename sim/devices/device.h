@@ -4,7 +4,8 @@
  *
  * Embed struct usb_device as the first member of your own struct, fill in struct usb_device_ops and
  * struct usb_descriptors, call device_init(), and plug the result into a host (sim_host.h). The smallest
- * example is the loopback device in sim/test/test_device.c, the largest is disk.c.
+ * example is the loopback device in sim/test/test_device.c, the largest is disk.c. What is to be a part of
+ * composite devices too is a function: see composite.h.
  *
  * The common layer answers the standard requests of USB 2.0 chapter 9 from the descriptors, knows which
  * endpoints exist in the current configuration, keeps halts, queues URBs per endpoint and completes them in

@@ -5,11 +5,12 @@
  * RING-12), and up to 16 writes.
  *
  * Recovery: when a transfer fails, the others of its endpoint are taken back, the halt is cleared, and all
- * start again; of what was written, from where the device stopped taking it. Ten failures without a byte in
- * between, and the port is given up.
+ * start again; of what was written, from where the device stopped taking it. No byte is lost or doubled by a
+ * halt. After other errors (-EPROTO) a device may have taken writes queued behind the one that failed; their
+ * order is then not kept, as in Linux. Ten failures without a byte in between, and the port is given up.
  *
  * Unlike Linux: writes are not lost by a halt, at most 4 of them are in flight, there is no cool-down time,
- * no ECHO or BREAK through the tty.
+ * no tty above.
  *
  * Threads: one. No allocation after acm_create().
  */

@@ -2,7 +2,7 @@
 /*
  * A guest's USB core: finds devices on the root ports of an hcd, enumerates them as USB 2.0 section 9.1.2 and
  * Linux do (reset, descriptor, reset, address, descriptors, configuration), and gives class drivers an
- * asynchronous way to run transfers. Drivers bind to interfaces: storage.h, hid.h, serial.h.
+ * asynchronous way to run transfers. Drivers bind to interfaces: storage.h, hid.h, acm.h.
  *
  * Trusts no device: a descriptor that contradicts itself, or a transfer longer than its buffer, ends in a
  * failed enumeration or transfer. Three attempts, then the port is left alone until it is replugged.
