@@ -81,6 +81,55 @@ static void test_class_composite_both(void **state)
     }
 }
 
+struct disk_job {
+    struct storage_request request;
+    struct storage *storage;
+    unsigned int rounds;
+};
+
+static void next_round(struct storage_request *request)
+{
+    struct disk_job *job = request->context;
+    assert_int_equal(request->status, 0);
+    if (++job->rounds < 20)
+        assert_int_equal(storage_submit(job->storage, request), 0);
+}
+
+/* Rule RING-12: four ports, 19 receivers that may be idle, a disk that is read all the time; everybody gets
+ * on. */
+static void test_class_composite_four_ports(void **state)
+{
+    (void)state;
+    static uint8_t bytes[1 << 20];
+    struct bed bed;
+    struct usb_device *disk;
+    struct disk_job job = {0};
+    bed_open(&bed, BED_SPINE, 2);
+    assert_int_equal(disk_create(&(struct disk_config){.bytes = 1 << 20}, &disk), 0);
+    bed_plug_ready(&bed, 1, make(USBIF_SPEED_HIGH, false));
+    bed_plug_ready(&bed, 2, bed_serial(USBIF_SPEED_FULL));
+    bed_plug_ready(&bed, 3, disk);
+    bed_plug_ready(&bed, 4, bed_keyboard(USBIF_SPEED_LOW));
+    void *buffer;
+    assert_int_equal(guest_buffer_alloc(bed.guest, 1 << 19, &buffer), 0);
+    job = (struct disk_job){
+        .request = {.blocks = 1024, .write = true, .buffer = buffer, .done = next_round, .context = &job},
+        .storage = bed.ports[3].storage};
+    assert_int_equal(acm_open(bed.ports[1].acm), 0);
+    bed_run(&bed, SECOND, NULL);
+    assert_int_equal(storage_submit(job.storage, &job.request), 0);
+    bed_write(&bed, 1, bytes, sizeof(bytes));
+    assert_int_equal(keyboard_type(bed_device(&bed, 1), "one"), 0);
+    assert_int_equal(keyboard_type(bed_device(&bed, 4), "four"), 0);
+    bed_run(&bed, 60 * SECOND, NULL);
+    assert_int_equal(bed.ports[1].nr_received, sizeof(bytes));
+    assert_string_equal(bed.ports[1].typed, "one");
+    assert_string_equal(bed.ports[4].typed, "four");
+    assert_int_equal(job.rounds, 20);
+    guest_buffer_free(bed.guest, buffer, 1 << 19);
+    bed_close(&bed);
+}
+
 /* guest.h: claims are by interface, and each is one driver's. */
 static void test_class_composite_claims(void **state)
 {
@@ -234,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_class_composite_both),
+        cmocka_unit_test(test_class_composite_four_ports),
         cmocka_unit_test(test_class_composite_claims),
         cmocka_unit_test(test_class_composite_union),
         cmocka_unit_test(test_class_composite_notifications),
