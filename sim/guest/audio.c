@@ -355,7 +355,6 @@ static int prepare(struct guest_audio *audio, struct stream *stream)
         return -EINVAL;
     stream->part = stream->next = stream->excused = 0;
     stream->started = false;
-    stream->stats = (struct guest_audio_stats){0};
     return 0;
 }
 
@@ -373,6 +372,7 @@ int guest_audio_start(struct guest_audio *audio, const struct guest_audio_settin
     for (unsigned int d = 0; d < 2; d++) {
         struct stream *stream = &audio->streams[d];
         stream->used = s->use[d] || !(s->use[0] || s->use[1]);
+        stream->stats = (struct guest_audio_stats){0};
         int rc = stream->used ? prepare(audio, stream) : 0;
         if (rc)
             return rc;

@@ -4,6 +4,7 @@
  * no error announced. The same over loop_hcd.h, which shows whose fault a failure is.
  */
 #include "devices/audio.h"
+#include "devices/faulty.h"
 #include "guest/audio.h"
 #include "test/lab.h"
 
@@ -126,8 +127,8 @@ static void test_audio_full_duplex(void **state)
             assert_in_range(all, 60 * runs[r].packets_per_second - 200, 60 * runs[r].packets_per_second + 200);
             assert_true(guest.errors >= all / 998 && guest.errors <= all / 997 + 1);
             assert_true(device.faults - guest.errors <= 1); /* one may be in the URB that is under way */
-            uint64_t samples = guest.samples + guest.errors * runs[r].samples_per_second /
-                                                   runs[r].packets_per_second;
+            uint64_t per_packet = runs[r].samples_per_second / runs[r].packets_per_second;
+            uint64_t samples = guest.samples + guest.errors * per_packet;
             assert_in_range(samples, 59 * runs[r].samples_per_second, 61 * runs[r].samples_per_second);
             if (runs[r].samples_per_second == 48000 && d == GUEST_AUDIO_RECORD)
                 assert_in_range(guest.lost, (guest.errors - 1) * (48000 / runs[r].packets_per_second),
@@ -140,10 +141,162 @@ static void test_audio_full_duplex(void **state)
     }
 }
 
+/* Starts and stops at odd moments, one direction alone, and again: every session begins with sample 0. */
+static void test_audio_sessions(void **state)
+{
+    (void)state;
+    for (enum lab_way way = LAB_LOOP; way < LAB_WAYS; way++) {
+        struct lab lab;
+        struct usb_device *card = open_card(&lab, way, (struct audio_config){.speed = USBIF_SPEED_HIGH});
+        for (unsigned int i = 0; i < 60; i++) {
+            struct guest_audio_settings settings = {
+                .use = {i % 3 != 1, i % 3 != 2}, .urbs = (uint8_t)(1 + i % 6),
+                .packets = (uint8_t)(1 + i * 7 % 64)};
+            settings.volume = i % 2 ? INT16_MIN : -256;
+            start(&lab, settings);
+            assert_int_equal(guest_audio_start(session.audio, &settings), -EBUSY);
+            lab_run_for(&lab, SECOND / 7 + i * UINT64_C(3333333));
+            assert_int_equal(guest_audio_state(session.audio), GUEST_AUDIO_RUNNING);
+            stop(&lab);
+            check_clean(card, 0);
+            check_clean(card, 1);
+            uint64_t heard = guest_audio_stats(session.audio, GUEST_AUDIO_RECORD).samples;
+            assert_int_equal(guest_audio_stats(session.audio, GUEST_AUDIO_RECORD).lost, 0);
+            assert_true(settings.use[1] ? heard > 48000 / 10 : heard == 0);
+            assert_false(audio_muted(card, AUDIO_EP_IN) && settings.use[1]);
+            if (settings.use[0])
+                assert_int_equal(audio_volume(card, AUDIO_EP_OUT), i % 2 ? -60 * 256 : -256);
+            lab_run_for(&lab, SECOND);
+        }
+        lab_close(&lab);
+    }
+}
+
+/* Stopped while it is starting, before each of its steps. */
+static void test_audio_stop_early(void **state)
+{
+    (void)state;
+    for (unsigned int steps = 0; steps < 60; steps++) {
+        struct lab lab;
+        struct usb_device *card =
+            open_card(&lab, steps % 2 ? LAB_SPINE : LAB_LOOP, (struct audio_config){.speed = USBIF_SPEED_FULL});
+        struct guest_audio_settings settings = {0};
+        assert_int_equal(guest_audio_start(session.audio, &settings), 0);
+        for (unsigned int i = 0; i < steps / 2; i++)
+            lab_step(&lab);
+        stop(&lab);
+        assert_int_equal(card->alternate[1], 0);
+        assert_int_equal(card->alternate[2], 0);
+        guest_audio_stop(session.audio); /* nothing */
+        lab_close(&lab);
+    }
+}
+
+static const struct {
+    const char *script; /* from the driver's start on */
+    struct guest_audio_settings settings;
+    int status;   /* with which the session ends; 1: it goes on */
+    uint64_t errors; /* of the recording */
+} faults[] = {
+    {"ep 0: stall", {.rate = 0}, -EPIPE, 0},
+    {"ep 0 after 1: stall", {.rate = 0}, -EPIPE, 0},
+    {"ep 0 after 2: short 2", {.rate = 0}, -EPROTO, 0},
+    {"ep 0 after 2: short 3", {.rate = 0}, -EPROTO, 0}, /* a rate of 0 */
+    {"ep 0 after 1: nak", {.rate = 0}, -ETIMEDOUT, 0},
+    {"ep 0 after 3 times 4: stall", {.rate = 0}, 1, 0}, /* no volume, no mute: it can do without */
+    {"ep 0 after 9: stall", {.rate = 0}, -EPIPE, 0},
+    {"ep 0 after 2: disconnect", {.rate = 0}, -ENODEV, 0},
+    {"ep 0x82 after 100: disconnect", {.rate = 0}, -ENODEV, 0},
+    {"ep 0x01 after 100: disconnect", {.rate = 0}, -ENODEV, 0},
+    {"ep 0x82 after 100 times 5: error", {.rate = 0}, 1, 5},
+    {"ep 0x82 after 100 times 50: stall", {.rate = 0}, 1, 50},
+    {"ep 0x82 after 100: babble", {.rate = 0}, 1, 1},
+    {"", {.rate = 44100}, 1, 0},
+    {"", {.rate = 32000}, -EPIPE, 0}, /* the card has no such rate */
+};
+
+static void test_audio_faults(void **state)
+{
+    (void)state;
+    for (unsigned int i = 0; i < 2 * sizeof(faults) / sizeof(faults[0]); i++) {
+        struct lab lab;
+        const char *script = faults[i / 2].script;
+        struct usb_device *card =
+            open_card(&lab, i % 2 ? LAB_SPINE : LAB_LOOP, (struct audio_config){.speed = USBIF_SPEED_FULL});
+        struct faulty_config config = {.script = script, .host = lab.sim, .busid = "1-1"};
+        assert_int_equal(faulty_wrap(card, &config), 0);
+        assert_int_equal(guest_audio_start(session.audio, &faults[i / 2].settings), 0);
+        lab_run_for(&lab, 20 * SECOND);
+        bool goes_on = session.audio && guest_audio_state(session.audio) == GUEST_AUDIO_RUNNING;
+        int status = goes_on ? 1 : session.status;
+        if (status != faults[i / 2].status)
+            fail_msg("%s, way %u: status %d", script, i % 2, status);
+        assert_int_equal(session.changes, goes_on || !strstr(script, "0x") ? 1 : 2);
+        if (goes_on) {
+            struct guest_audio_stats stats = guest_audio_stats(session.audio, GUEST_AUDIO_RECORD);
+            assert_int_equal(stats.errors, faults[i / 2].errors);
+            assert_int_equal(stats.gaps, 0);
+            assert_int_equal(stats.lost, faults[i / 2].errors * 48);
+            stop(&lab);
+        } else if (session.audio) {
+            /* The card is as good as new, but for the alternate setting that it did not want to leave. */
+            start(&lab, (struct guest_audio_settings){0});
+            lab_run_for(&lab, SECOND);
+            check_clean(card, GUEST_AUDIO_RECORD);
+            stop(&lab);
+        }
+        lab_close(&lab);
+    }
+}
+
+/* What the recording driver must notice, and an error must not excuse: each on its own. */
+static void test_audio_notices(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script;
+        uint64_t gaps, odd;
+    } cases[] = {
+        {"ep 0x82 after 100: nak", 1, 0},       /* a packet without data */
+        {"ep 0x82 after 100: short 100", 1, 0}, /* samples missing at the end of one */
+        {"ep 0x82 after 100: short 101", 1, 1}, /* and a cut one */
+        {"ep 0x82 after 100: error; ep 0x82 after 101: nak", 1, 0},
+        {"ep 0x82 after 100: error; ep 0x82 after 102: nak", 1, 0},
+        {"ep 0x82 after 100 times 2: error", 0, 0},
+    };
+    for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lab lab;
+        struct usb_device *card = open_card(&lab, LAB_SPINE, (struct audio_config){.speed = USBIF_SPEED_FULL});
+        struct faulty_config config = {.script = cases[i].script};
+        assert_int_equal(faulty_wrap(card, &config), 0);
+        start(&lab, (struct guest_audio_settings){0});
+        lab_run_for(&lab, SECOND);
+        struct guest_audio_stats stats = guest_audio_stats(session.audio, GUEST_AUDIO_RECORD);
+        if (stats.gaps != cases[i].gaps || stats.odd != cases[i].odd || stats.doubled)
+            fail_msg("%s: gaps %u odd %u", cases[i].script, (unsigned int)stats.gaps, (unsigned int)stats.odd);
+        stop(&lab);
+        lab_close(&lab);
+    }
+}
+
+static void test_audio_limits(void **state)
+{
+    (void)state;
+    struct lab lab;
+    open_card(&lab, LAB_LOOP, (struct audio_config){.speed = USBIF_SPEED_HIGH});
+    static const struct guest_audio_settings wrong[] = {
+        {.urbs = 7}, {.packets = 65}, {.rate = 48001}, {.rate = 0xffffffff}};
+    for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(guest_audio_start(session.audio, &wrong[i]), -EINVAL);
+    lab_close(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_audio_full_duplex),
+        cmocka_unit_test(test_audio_full_duplex), cmocka_unit_test(test_audio_sessions),
+        cmocka_unit_test(test_audio_stop_early),  cmocka_unit_test(test_audio_faults),
+        cmocka_unit_test(test_audio_notices),     cmocka_unit_test(test_audio_limits),
     };
     return cmocka_run_group_tests_name("audio through both halves", tests, NULL, NULL);
 }

@@ -42,8 +42,8 @@ static void check(const struct usb_device *card, unsigned int direction, uint64_
 {
     struct guest_audio_stats guest = guest_audio_stats(audio, direction);
     struct audio_stats device = audio_stats(card, direction ? AUDIO_EP_IN : AUDIO_EP_OUT);
-    printf("%s: %" PRIu64 " packets, %" PRIu64 " samples; errors %" PRIu64 ", gaps %" PRIu64 ", doubled %" PRIu64
-           "; device: missed %" PRIu64 ", lost %" PRIu64 ", doubled %" PRIu64 "\n",
+    printf("%s: %" PRIu64 " packets, %" PRIu64 " samples; errors %" PRIu64 ", gaps %" PRIu64
+           ", doubled %" PRIu64 "; device: missed %" PRIu64 ", lost %" PRIu64 ", doubled %" PRIu64 "\n",
            direction ? "record" : "play", guest.packets, guest.samples, guest.errors, guest.gaps, guest.doubled,
            device.missed, device.lost, device.doubled);
     assert_in_range(guest.packets, seconds * 1000 - 1000, seconds * 1000 + 1000);
