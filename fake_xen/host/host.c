@@ -303,6 +303,14 @@ struct fakexen_balance fakexen_host_balance(const struct fakexen_host *host)
     return balance;
 }
 
+unsigned int fakexen_host_domains(const struct fakexen_host *host)
+{
+    unsigned int n = 0;
+    for (const struct host_domain *domain = host->domains; domain; domain = domain->next)
+        n += domain->alive;
+    return n;
+}
+
 /* ---- closing ---- */
 
 static void remove_files(struct fakexen_host *host)

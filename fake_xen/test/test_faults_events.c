@@ -101,6 +101,7 @@ static void test_faults_other_port(void **state)
     faults_unmask(lab->guest, lab->gport);
     assert_true(faults_pending(lab));
     assert_int_equal(CALL(lab->guest, evtchn_close, gport), 0);
+    assert_int_equal(faults_poll(lab->back), bport); /* the end that closed raised an event at the other */
     assert_false(faults_pending(lab));
     for (unsigned int i = 0; i < 20; i++)
         assert_int_equal(faults_poll(lab->guest), 0);
