@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../xenstore/store.h"
+#include "../xenstore/store_private.h"
 #include "failing_alloc.h"
 
 struct stage {
@@ -35,6 +35,9 @@ static void stage_set(struct stage *s)
     assert_int_equal(store_watch(s->watcher, "@introduceDomain", "i"), 0);
     assert_int_equal(store_watch(s->watcher, "@releaseDomain", "r"), 0);
     assert_int_equal(store_introduce(s->store, 8), 0);
+    /* Goes with domain 8. */
+    assert_int_equal(store_mkdir(s->conn, 0, "/owned/by"), 0);
+    assert_int_equal(store_set_perms(s->conn, 0, "/owned/by", &(struct xen_xs_perm){8, XEN_XS_NONE}, 1), 0);
     assert_int_equal(store_begin(s->conn, &s->t), 0);
     assert_int_equal(store_write(s->conn, s->t, "/a/t", "1", 1), 0);
     while (!store_event_take(s->watcher, path, token))
@@ -46,6 +49,21 @@ static void stage_clear(struct stage *s)
     store_disconnect(s->conn);
     store_disconnect(s->watcher);
     store_destroy(s->store);
+}
+
+static uint32_t owned(const struct xs_node *node, domid_t domid)
+{
+    uint32_t count = node->perms[0].domid == domid;
+    for (unsigned int i = 0; i < node->child_count; i++)
+        count += owned(node->children[i], domid);
+    return count;
+}
+
+/* What quotas are about, whether the call has failed or not. */
+static void expect_counted(struct stage *s)
+{
+    for (domid_t domid = 0; domid < 10; domid++)
+        assert_int_equal(s->store->domains[domid].entries, owned(s->store->root, domid));
 }
 
 static void expect_untouched(struct stage *s)
@@ -120,12 +138,17 @@ static int call_release(struct stage *s)
     return store_release(s->store, 8);
 }
 
+static int call_mark_released(struct stage *s)
+{
+    return store_mark_introduced(s->store, 8, false);
+}
+
 static void test_store_runs_out_of_memory(void **state)
 {
     (void)state;
-    int (*const calls[])(struct stage *) = {call_write, call_create,         call_mkdir,     call_rm,
-                                            call_watch, call_in_transaction, call_set_perms, call_commit,
-                                            call_begin, call_introduce,      call_release};
+    int (*const calls[])(struct stage *) = {
+        call_write,     call_create, call_mkdir, call_rm,        call_watch,   call_in_transaction,
+        call_set_perms, call_commit, call_begin, call_introduce, call_release, call_mark_released};
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         unsigned int n = 1;
         for (bool failed = true; failed; n++) {
@@ -136,6 +159,7 @@ static void test_store_runs_out_of_memory(void **state)
             failed = failing_alloc_fired();
             failing_alloc_arm(0);
             assert_int_equal(rc, failed ? -ENOMEM : 0);
+            expect_counted(&stage);
             if (failed)
                 expect_untouched(&stage);
             stage_clear(&stage);

@@ -3,6 +3,11 @@
  * The wire protocol of xenstore, message by message: what each type answers to what it should not be sent, as
  * Xen's C xenstored 4.17 does (process_message() in xenstored_core.c and the functions it calls), and
  * that it does not matter how the bytes arrive.
+ *
+ * The rows of domain 0 were compared with the daemon of Debian 12 (4.17.7, its libraries to Xen replaced). It
+ * differs where its error is that of whatever went wrong before: in ENOENT or ENOMEM for a payload that is
+ * not the one path it should be. It knows the domains that there are, so that a permission for one that is
+ * not is ENOENT; it has paths for domains with larger numbers; and it knows live-update.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -502,6 +507,75 @@ static void test_wire_small_directory_part(void **state)
     assert_int_equal(got, strlen(answer) + 2);
     ask(lab, &lab->dom0, XS_DIRECTORY_PART, 0, TEXT("/none\0000"), answer);
     assert_string_equal(answer, "ENOENT");
+    /* Where the names would fit but not their end, the last one is for the next part. */
+    uint64_t generation;
+    memset(answer, 'x', 9);
+    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 0, answer, 7, &generation), 4);
+    assert_memory_equal(answer, "abc\0xxxxx", 9);
+    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 4, answer, 7, &generation), 4);
+    assert_memory_equal(answer, "de\0\0xxxxx", 9);
+    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 0, answer, 8, &generation), 8);
+}
+
+/* A guest's watch of its data whose token is of some length. Its first event is taken. */
+static void watch_data(struct lab *lab, size_t token)
+{
+    char payload[XENSTORE_PAYLOAD_MAX];
+    char answer[XENSTORE_PAYLOAD_MAX + 1];
+    memset(payload, 't', sizeof(payload));
+    memcpy(payload, "data", 5);
+    payload[5 + token] = '\0';
+    ask(lab, &lab->guest, XS_WATCH, 0, payload, 5 + token + 1, answer);
+    assert_string_equal(answer, "OK");
+    assert_int_equal(lab->out.length, 0);
+}
+
+/* send_event() of xenstored: what does not fit into a message is not told; what just fits is. */
+static void test_wire_event_too_long(void **state)
+{
+    struct lab *lab = *state;
+    char payload[XENSTORE_PAYLOAD_MAX + 1];
+    char path[XENSTORE_PAYLOAD_MAX];
+    size_t home = strlen("/local/domain/5/");
+    watch_data(lab, XEN_XS_TOKEN_MAX);
+    memset(path, 'p', sizeof(path));
+    memcpy(path, "/local/domain/5/data/", home + 5);
+    path[home + XENSTORE_PAYLOAD_MAX - XEN_XS_TOKEN_MAX - 1] = '\0';
+    assert_int_equal(store_mkdir(lab->dom0.conn, 0, path), 0);
+    assert_int_equal(wire_events(&lab->guest, &lab->out), 0);
+    assert_int_equal(lab->out.length, 0);
+    path[home + XENSTORE_PAYLOAD_MAX - XEN_XS_TOKEN_MAX - 2] = '\0';
+    assert_int_equal(store_mkdir(lab->dom0.conn, 0, path), 0);
+    assert_int_equal(wire_events(&lab->guest, &lab->out), 0);
+    assert_int_equal(take(lab, payload).len, XENSTORE_PAYLOAD_MAX);
+    assert_string_equal(payload, path + home);
+}
+
+/* store.h STORE_EVENTS_MAX: a guest that does not take its events loses them all, and with them the
+ * connection. */
+static void test_wire_events_lost(void **state)
+{
+    struct lab *lab = *state;
+    unsigned int i = 0;
+    watch_data(lab, 1000);
+    assert_int_equal(store_watch(lab->dom0.conn, "/", "all"), 0);
+    for (; i < STORE_EVENTS_MAX / 1000 - 100; i++)
+        assert_int_equal(store_write(lab->dom0.conn, 0, "/local/domain/5/data/x", "1", 1), 0);
+    assert_int_equal(wire_events(&lab->guest, &lab->out), 0);
+    wire_out_consume(&lab->out, lab->out.length);
+    /* Those that were taken count no more. */
+    for (i = 0; i < STORE_EVENTS_MAX / 1000 - 100; i++)
+        assert_int_equal(store_write(lab->dom0.conn, 0, "/local/domain/5/data/x", "1", 1), 0);
+    assert_int_equal(wire_events(&lab->guest, &lab->out), 0);
+    wire_out_consume(&lab->out, lab->out.length);
+    for (i = 0; i < STORE_EVENTS_MAX / 1000; i++)
+        assert_int_equal(store_write(lab->dom0.conn, 0, "/local/domain/5/data/x", "1", 1), 0);
+    assert_true(store_event_waiting(lab->guest.conn));
+    assert_int_equal(wire_events(&lab->guest, &lab->out), -EPIPE);
+    assert_int_equal(lab->out.length, 0);
+    /* Domain 0 has no such limit. */
+    assert_int_equal(wire_events(&lab->dom0, &lab->out), 0);
+    assert_true(lab->out.length > 3 * i);
 }
 
 int main(void)
@@ -519,6 +593,8 @@ int main(void)
         WIRE_TEST(test_wire_cut_anywhere),
         WIRE_TEST(test_wire_large_directory),
         WIRE_TEST(test_wire_small_directory_part),
+        WIRE_TEST(test_wire_event_too_long),
+        WIRE_TEST(test_wire_events_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

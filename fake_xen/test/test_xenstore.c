@@ -337,6 +337,41 @@ static void test_watch_permissions(void **state)
     expect_no_event(test->other);
 }
 
+/* The same where some of what goes may be known and some not; to read the parent is enough. */
+static void test_watch_permissions_of_parts(void **state)
+{
+    struct test_machine *test = *state;
+    const struct xen_xs_perm seen[] = {{0, XEN_XS_NONE}, {GUEST, XEN_XS_READ}};
+    const struct xen_xs_perm hidden = {0, XEN_XS_NONE};
+    assert_int_equal(put(test->dom0, 0, "/r/s/t", "1"), 0);
+    assert_int_equal(CALL(test->dom0, xs_set_perms, 0, "/r", seen, 2), 0);
+    assert_int_equal(CALL(test->dom0, xs_set_perms, 0, "/r/s", &hidden, 1), 0);
+    assert_int_equal(CALL(test->dom0, xs_set_perms, 0, "/r/s/t", &hidden, 1), 0);
+    const char *const paths[] = {"/r/s/t", "/r/s", "/r"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(CALL(test->guest, xs_watch, paths[i], "w"), 0);
+        expect_event(test->guest, paths[i], "w");
+    }
+    assert_int_equal(put(test->dom0, 0, "/r/s/t", "2"), 0);
+    expect_no_event(test->guest);
+    /* Once for each of its watches, but as they have one token it is one event. */
+    assert_int_equal(put(test->dom0, 0, "/r/s", "2"), 0);
+    expect_event(test->guest, "/r/s", "w");
+    assert_int_equal(CALL(test->dom0, xs_rm, 0, "/r"), 0);
+    expect_event(test->guest, "/r/s", "w");
+    expect_event(test->guest, "/r", "w");
+    expect_no_event(test->guest);
+    /* Whoever loses sight of a node is told of that. */
+    assert_int_equal(put(test->dom0, 0, "/q/r", "1"), 0);
+    assert_int_equal(CALL(test->dom0, xs_set_perms, 0, "/q", &hidden, 1), 0);
+    assert_int_equal(CALL(test->guest, xs_watch, "/q/r", "w"), 0);
+    expect_event(test->guest, "/q/r", "w");
+    assert_int_equal(CALL(test->dom0, xs_set_perms, 0, "/q/r", &hidden, 1), 0);
+    expect_event(test->guest, "/q/r", "w");
+    assert_int_equal(put(test->dom0, 0, "/q/r", "2"), 0);
+    expect_no_event(test->guest);
+}
+
 /* xs.h XS_WATCH: @introduceDomain and @releaseDomain, for domain 0. */
 static void test_watch_domains(void **state)
 {
@@ -497,6 +532,7 @@ int main(void)
         XS_TEST(test_watch_relative),
         XS_TEST(test_watch_removal_of_ancestor),
         XS_TEST(test_watch_permissions),
+        XS_TEST(test_watch_permissions_of_parts),
         XS_TEST(test_watch_domains),
         XS_TEST(test_watch_token_limit),
         XS_TEST(test_transaction_snapshot),

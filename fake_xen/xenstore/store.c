@@ -350,7 +350,7 @@ static int change_nodes(struct store_conn *conn, domid_t domid, bool make)
 static void forget_targets(struct store *store, domid_t domid)
 {
     store->domains[domid].has_target = false;
-    for (unsigned int i = 0; i < DOMID_FIRST_RESERVED; i++) {
+    for (unsigned int i = 0; store->targets && i < DOMID_FIRST_RESERVED; i++) {
         if (store->domains[i].has_target && store->domains[i].target == domid)
             store->domains[i].has_target = false;
     }
@@ -425,6 +425,7 @@ int store_set_target(struct store *store, domid_t domid, domid_t target)
         return -ENOENT;
     store->domains[domid].target = target;
     store->domains[domid].has_target = true;
+    store->targets = true;
     return 0;
 }
 

@@ -32,6 +32,7 @@ struct store {
     uint64_t generation;
     struct store_conn *conns;
     struct xs_special specials[XS_SPECIALS];
+    bool targets; /* some domain has, or had, a target */
     struct xs_domain domains[DOMID_FIRST_RESERVED];
 };
 
