@@ -388,6 +388,9 @@ static void test_malformed_packets(void **state)
 static void test_hostile_fields(void **state)
 {
     struct test_machine *test = *state;
+    evtchn_port_t foreign = 0;
+    assert_int_equal(CALL(test->other, evtchn_alloc, 0, &foreign), 0);
+    assert_int_equal(foreign, 1); /* another handle's: among the worst values, too */
     struct fakexen_balance before = machine_balance(test);
     const uint32_t worst[] = {0, 1, 99, 0x7ff0, 0x10005, 0x80000000u, UINT32_MAX};
     struct control_reply reply;

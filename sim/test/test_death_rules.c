@@ -200,6 +200,24 @@ static void test_death_removal_is_none(void **state)
     rig_dispose(&rig);
 }
 
+/* A frontend that begins between the death of a backend that was closing and the next one. */
+static void test_death_of_a_closing_backend(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 2, 2);
+    rig_set_node(&rig, BACK_STATE, "5");
+    rig_start_front(&rig);
+    front_set_reconnect(rig.front, true);
+    rig_run(&rig);
+    assert_int_equal(front_state(rig.front), XenbusStateClosed);
+    rig_start_back(&rig);
+    rig_run(&rig);
+    assert_int_equal(front_state(rig.front), XenbusStateConnected);
+    assert_int_equal(back_state(rig.back), XenbusStateConnected);
+    rig_dispose(&rig);
+}
+
 /* frontend.h: a violation is no death; who violates gets no second chance. */
 static void test_death_violation_is_none(void **state)
 {
@@ -332,6 +350,75 @@ static void test_death_is_said_even_when_quiet(void **state)
     rig_dispose(&rig);
 }
 
+/* ---- orderly ends that look like a death ---- */
+
+static struct {
+    struct rig *rig;
+    const struct xen_ops *real;
+    struct xen_ops ops;
+    void (*meanwhile)(struct rig *rig);
+} between;
+
+/* Between a step's look at xenstore and its look at the channel. */
+static int pending_later(struct xen *xen, evtchn_port_t *out)
+{
+    void (*meanwhile)(struct rig *rig) = between.meanwhile;
+    between.meanwhile = NULL;
+    if (meanwhile)
+        meanwhile(between.rig);
+    return between.real->evtchn_pending(xen, out);
+}
+
+static void do_between(struct rig *rig, struct xen *xen, void (*meanwhile)(struct rig *rig))
+{
+    between.rig = rig;
+    between.real = xen->ops;
+    between.ops = *xen->ops;
+    between.ops.evtchn_pending = pending_later;
+    between.meanwhile = meanwhile;
+    xen->ops = &between.ops;
+}
+
+static void backend_closes(struct rig *rig)
+{
+    assert_int_equal(vusb_close(rig->dom0, &rig->controller), 0);
+    back_step(rig->back, rig->now_ns);
+    assert_int_equal(fakexen_local_balance(rig->local).ports, 1);
+}
+
+static void frontend_closes(struct rig *rig)
+{
+    front_destroy(rig->front);
+    rig->front = NULL;
+    assert_int_equal(fakexen_local_balance(rig->local).ports, 1);
+}
+
+/* The channel's end is seen first, the state that was written before it has to be looked for. */
+static void test_death_order_is_none(void **state)
+{
+    struct rig rig;
+    (void)state;
+    start(&rig, true);
+    do_between(&rig, front_xen(rig.front), backend_closes);
+    front_step(rig.front, rig.now_ns);
+    front_xen(rig.front)->ops = between.real;
+    rig_run(&rig);
+    assert_int_equal(front_state(rig.front), XenbusStateClosed);
+    assert_int_equal(lines(&rig, "without closing"), 0);
+    assert_int_equal(front_stats(rig.front).lost_backends, 0);
+    rig_dispose(&rig);
+
+    start(&rig, true);
+    do_between(&rig, back_xen(rig.back), frontend_closes);
+    back_step(rig.back, rig.now_ns);
+    back_xen(rig.back)->ops = between.real;
+    assert_int_equal(back_state(rig.back), XenbusStateClosed); /* front_destroy() waits for nobody */
+    rig_run(&rig);
+    assert_int_equal(lines(&rig, "without closing"), 0);
+    assert_int_equal(back_stats(rig.back).lost_frontends, 0);
+    rig_dispose(&rig);
+}
+
 /* ---- both die ---- */
 
 /* Whoever is there first, and whoever dies first: the two fresh ones find each other. */
@@ -373,11 +460,13 @@ int main(void)
         cmocka_unit_test(test_death_answers_before_count),
         cmocka_unit_test(test_death_while_closing),
         cmocka_unit_test(test_death_removal_is_none),
+        cmocka_unit_test(test_death_of_a_closing_backend),
         cmocka_unit_test(test_death_violation_is_none),
         cmocka_unit_test(test_death_backend_lets_go),
         cmocka_unit_test(test_death_of_the_domain),
         cmocka_unit_test(test_death_without_an_event),
         cmocka_unit_test(test_death_is_said_even_when_quiet),
+        cmocka_unit_test(test_death_order_is_none),
         cmocka_unit_test(test_death_of_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
