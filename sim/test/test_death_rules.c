@@ -419,6 +419,40 @@ static void test_death_order_is_none(void **state)
     rig_dispose(&rig);
 }
 
+static int write_later(struct xen *xen, xen_transaction t, const char *path, const char *value, size_t length)
+{
+    front_step(between.rig->front, between.rig->now_ns);
+    return between.real->xs_write(xen, t, path, value, length);
+}
+
+/* backend.h: a backend that gives up on its frontend writes its state before the channel closes. */
+static void test_death_state_comes_first(void **state)
+{
+    struct rig rig;
+    void *page;
+    (void)state;
+    start(&rig, true);
+    grant_ref_t ref = (grant_ref_t)strtoul(rig_node(&rig, "/local/domain/1/device/vusb/0/urb-ring-ref"), NULL, 10);
+    assert_int_equal(rig.dom0->ops->grant_map(rig.dom0, 1, 1, &ref, true, &page), 0);
+    ((struct usbif_urb_sring *)page)->req_prod += 1000;
+    assert_int_equal(rig.dom0->ops->grant_unmap(rig.dom0, page, 1), 0);
+    const char *port = rig_node(&rig, "/local/domain/1/device/vusb/0/event-channel");
+    struct xen *xen = front_xen(rig.front);
+    assert_int_equal(xen->ops->evtchn_notify(xen, (evtchn_port_t)strtoul(port, NULL, 10)), 0);
+    between.rig = &rig;
+    between.real = back_xen(rig.back)->ops;
+    between.ops = *between.real;
+    between.ops.xs_write = write_later;
+    back_xen(rig.back)->ops = &between.ops;
+    back_step(rig.back, rig.now_ns);
+    back_xen(rig.back)->ops = between.real;
+    assert_int_equal(back_state(rig.back), XenbusStateClosing);
+    rig_run(&rig);
+    assert_int_equal(lines(&rig, "without closing"), 0);
+    assert_int_equal(front_stats(rig.front).lost_backends, 0);
+    rig_dispose(&rig);
+}
+
 /* ---- both die ---- */
 
 /* Whoever is there first, and whoever dies first: the two fresh ones find each other. */
@@ -467,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_death_without_an_event),
         cmocka_unit_test(test_death_is_said_even_when_quiet),
         cmocka_unit_test(test_death_order_is_none),
+        cmocka_unit_test(test_death_state_comes_first),
         cmocka_unit_test(test_death_of_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
