@@ -15,7 +15,7 @@
 #include "../grant/grant_table.h"
 
 #define CONTROL_MAGIC   0x6e786b66u
-#define CONTROL_VERSION 1u
+#define CONTROL_VERSION 2u
 #define CONTROL_SOCKET  "xen.sock"
 #define CONTROL_LOCK    "lock"
 
