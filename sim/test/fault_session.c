@@ -11,6 +11,7 @@
 #include "frontend/frontend.h"
 #include "guest/storage.h"
 #include "toolstack/vusb.h"
+#include "xenbus/xenbus.h"
 
 #define GUEST       1u
 #define BUSID       "1-1"
@@ -203,7 +204,11 @@ static void drain(struct session *s)
 
 static void remove_controller(struct session *s)
 {
-    int rc = vusb_close(s->dom0, &s->controller);
+    char value[XENBUS_VALUE_MAX];
+    int rc = xenbus_read(s->dom0, XEN_XBT_NIL, "/local/domain/0/device-model/1/backends", "qusb", value);
+    if (rc)
+        fail(s, "the backend announces itself", rc); /* rule XS-16 */
+    rc = vusb_close(s->dom0, &s->controller);
     if (!rc)
         rc = vusb_remove(s->dom0, &s->controller);
     if (rc)

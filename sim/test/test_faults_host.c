@@ -89,7 +89,7 @@ static void test_faults_host_calls(void **state)
     for (unsigned int i = 0; fakexen_faults_op(i); i++) {
         const struct fakexen_faults_op *op = fakexen_faults_op(i);
         for (unsigned int e = 0; op->errors[e]; e++) {
-            for (uint64_t k = 1; k <= plain.calls[i]; k += 1 + k * stride / 2) {
+            for (uint64_t k = 1; k <= plain.calls[i]; k += 3 * k * stride) {
                 snprintf(plan, sizeof(plan), "%s:%" PRIu64 "=%s", op->name, k,
                          strerrorname_np(op->errors[e]));
                 run(plan, plan, 0, &result, &tally);
