@@ -166,11 +166,13 @@ static void test_class_composite_claims(void **state)
 
 static struct usb_device_ops odd_ops;
 static int (*honest_in)(struct usb_device *device, struct device_endpoint *ep);
+static int (*honest_out)(struct usb_device *device, struct device_endpoint *ep);
 static struct {
     uint8_t config[128]; /* instead of the real one, when n is not 0 */
     uint32_t n;
     uint8_t notification[16]; /* instead of the real one, when there are bytes */
     uint32_t notified;
+    uint8_t fails; /* the address of the endpoint whose next transfer fails; 0 for none */
 } odd;
 
 static int odd_intercept(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup)
@@ -181,8 +183,23 @@ static int odd_intercept(struct usb_device *device, struct device_endpoint *ep, 
     return device_control_in(ep, setup, odd.config, odd.n);
 }
 
+static bool fails(const struct device_endpoint *ep)
+{
+    bool now = odd.fails == ep->address;
+    if (now)
+        odd.fails = 0;
+    return now;
+}
+
+static int odd_out(struct usb_device *device, struct device_endpoint *ep)
+{
+    return fails(ep) ? -EPROTO : honest_out(device, ep);
+}
+
 static int odd_in(struct usb_device *device, struct device_endpoint *ep)
 {
+    if (fails(ep))
+        return -EPROTO;
     if (ep->address != 0x81 || !odd.notified)
         return honest_in(device, ep);
     device_in_copy(ep, odd.notification, odd.notified);
@@ -197,7 +214,9 @@ static struct usb_device *odd_serial(void)
     odd_ops = *device->ops;
     honest_in = device->ops->in;
     odd_ops.intercept = odd_intercept;
+    honest_out = device->ops->out;
     odd_ops.in = odd_in;
+    odd_ops.out = odd_out;
     device->ops = &odd_ops;
     return device;
 }
@@ -252,6 +271,7 @@ static void test_class_composite_notifications(void **state)
         {{0xa1, 0x00, 0, 0, 0, 0, 2, 0, 3, 0}, 10, 1},       /* another one: NETWORK_CONNECTION */
         {{0x21, 0x20, 0, 0, 0, 0, 2, 0, 3, 0}, 10, 1},       /* a request, not a notification */
         {{0xa1, 0x20, 0, 0, 0, 0, 56, 0}, 16, 4},            /* as long as there is room */
+        {{0xa1, 0x21, 0, 0, 0, 0, 56, 0}, 15, 5},            /* the last packet has more than that */
         {{0}, 1, 10},                                        /* ten bytes of nothing, one at a time */
     };
     struct bed bed;
@@ -269,6 +289,12 @@ static void test_class_composite_notifications(void **state)
             bed_run(&bed, SECOND, NULL);
         }
         assert_int_equal(port->nr_signals, 0);
+        if (rows[i].n == 1)
+            break;
+        serial_signal(bed_device(&bed, 1), SERIAL_RING); /* the next one is understood */
+        bed_run(&bed, SECOND, NULL);
+        assert_int_equal(port->nr_signals, 1);
+        port->nr_signals = 0;
     }
     /* Two bytes of the last row are still in the way of what follows; a halt starts over. */
     device_halt(bed_device(&bed, 1), 0x81);
@@ -279,6 +305,36 @@ static void test_class_composite_notifications(void **state)
     bed_close(&bed);
 }
 
+/* acm.h: an error that halts nothing; the idle receivers beside it are taken back, or nothing would end. */
+static void test_class_composite_errors(void **state)
+{
+    (void)state;
+    for (unsigned int kind = BED_LOOP; kind <= BED_SPINE; kind++) {
+        static const uint8_t addresses[3] = {0x81, 0x82, 0x02};
+        struct bed bed;
+        bed_open(&bed, kind, 2);
+        bed_plug_ready(&bed, 1, odd_serial());
+        struct bed_port *port = &bed.ports[1];
+        assert_int_equal(acm_open(port->acm), 0);
+        bed_run(&bed, SECOND, NULL);
+        for (unsigned int i = 0; i < 3; i++) {
+            odd.fails = addresses[i];
+            device_kick(bed_device(&bed, 1), addresses[i]);
+            port->nr_received = port->nr_signals = 0;
+            bed_write(&bed, 1, (const uint8_t *)"hello", 5);
+            bed_run(&bed, SECOND, NULL);
+            serial_signal(bed_device(&bed, 1), SERIAL_RING);
+            bed_run(&bed, SECOND, NULL);
+            assert_int_equal(odd.fails, 0);
+            assert_int_equal(acm_stats(port->acm).failures, i + 1);
+            assert_int_equal(port->nr_received, 5);
+            assert_memory_equal(port->received, "hello", 5);
+            assert_int_equal(port->nr_signals, 1);
+        }
+        bed_close(&bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_class_composite_claims),
         cmocka_unit_test(test_class_composite_union),
         cmocka_unit_test(test_class_composite_notifications),
+        cmocka_unit_test(test_class_composite_errors),
     };
     return cmocka_run_group_tests_name("guest: composite devices", tests, NULL, NULL);
 }

@@ -211,6 +211,24 @@ static void test_class_power_suspend(void **state)
         }
         assert_int_equal(bed.ports[1].device->address, address);
         assert_int_equal(bed.ports[1].ready, 1);
+        bed_close(&bed);
+    }
+}
+
+/* guest.h: what else may happen around a suspend. */
+static void test_class_power_suspend_and(void **state)
+{
+    (void)state;
+    for (unsigned int kind = BED_LOOP; kind <= BED_SPINE; kind++) {
+        struct bed bed;
+        open_both(&bed, kind);
+        /* A request that is under way is taken back, and made again. */
+        hid_set_leds(bed.ports[2].hid, 0x1f);
+        assert_int_equal(guest_suspend(bed.ports[2].device), 0);
+        bed_run(&bed, SECOND, NULL);
+        assert_int_equal(guest_resume(bed.ports[2].device), 0);
+        bed_run(&bed, SECOND, NULL);
+        assert_int_equal(keyboard_leds(bed_device(&bed, 2)), 0x1f);
         /* A reset ends a suspend. */
         assert_int_equal(guest_suspend(bed.ports[1].device), 0);
         bed_run(&bed, SECOND, NULL);
@@ -373,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_class_power_reset),
         cmocka_unit_test(test_class_power_reset_other_device),
         cmocka_unit_test(test_class_power_suspend),
+        cmocka_unit_test(test_class_power_suspend_and),
         cmocka_unit_test(test_class_power_suspend_traffic),
         cmocka_unit_test(test_class_power_resume_dead),
         cmocka_unit_test(test_class_power_storage),
