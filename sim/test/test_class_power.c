@@ -165,6 +165,28 @@ static void test_class_power_reset_other_device(void **state)
     }
 }
 
+/* guest.h: however often a device comes back as another one, no address is lost (rule ADR-07: 127 of them).
+ */
+static void test_class_power_reset_addresses(void **state)
+{
+    (void)state;
+    uint8_t other[18] = {18, 1, 0x00, 2, 0, 0, 0, 64, 0x09, 0x12, 0, 0, 0, 0, 0, 0, 0, 1};
+    struct bed bed;
+    bed_open(&bed, BED_LOOP, 2);
+    bed_plug_ready(&bed, 1, odd_keyboard());
+    odd.value = 0x0100;
+    odd.bytes = other;
+    odd.n = 18;
+    for (unsigned int i = 1; i <= 130; i++) {
+        other[10] = (uint8_t)i;
+        assert_int_equal(guest_reset_device(bed.ports[1].device), 0);
+        bed_run(&bed, 5 * SECOND, NULL);
+        assert_int_equal(bed.ports[1].gone, i);
+        assert_int_equal(bed.ports[1].ready, i + 1);
+    }
+    bed_close(&bed);
+}
+
 /* USB 2.0 section 7.1.7.6, 7.1.7.7: nothing goes to a suspended device, and what waits goes afterwards. */
 static void test_class_power_suspend(void **state)
 {
@@ -390,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_class_power_reset),
         cmocka_unit_test(test_class_power_reset_other_device),
+        cmocka_unit_test(test_class_power_reset_addresses),
         cmocka_unit_test(test_class_power_suspend),
         cmocka_unit_test(test_class_power_suspend_and),
         cmocka_unit_test(test_class_power_suspend_traffic),
