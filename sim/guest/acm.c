@@ -48,8 +48,7 @@ struct acm {
     uint16_t signals;
     uint16_t break_ms;
     struct guest_xfer control, notify;
-    uint8_t notification[NOTIFICATION_MAX];
-    uint32_t notified;
+    uint32_t notified; /* bytes of notification */
     struct guest_xfer reads[ACM_READS];
     uint8_t *read_bytes[ACM_READS];
     bool throttled;
@@ -57,6 +56,7 @@ struct acm {
     unsigned int first, count;
     bool wants_room; /* somebody waits for writable() */
     struct acm_stats stats;
+    uint8_t notification[NOTIFICATION_MAX]; /* last: AddressSanitizer knows where it ends */
 };
 
 static void pump(struct acm *acm);

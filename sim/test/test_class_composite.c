@@ -126,6 +126,9 @@ static void test_class_composite_four_ports(void **state)
     assert_string_equal(bed.ports[1].typed, "one");
     assert_string_equal(bed.ports[4].typed, "four");
     assert_int_equal(job.rounds, 20);
+    storage_destroy(bed.ports[3].storage);
+    bed.ports[3].storage = NULL;
+    assert_true(storage_matches(bed.ports[3].device)); /* free for another driver */
     guest_buffer_free(bed.guest, buffer, 1 << 19);
     bed_close(&bed);
 }
@@ -330,6 +333,12 @@ static void test_class_composite_errors(void **state)
             assert_int_equal(port->nr_received, 5);
             assert_memory_equal(port->received, "hello", 5);
             assert_int_equal(port->nr_signals, 1);
+            /* Each of these takes a receiver: all of them are back in service. */
+            for (unsigned int k = 0; k < 2 * ACM_READS; k++) {
+                bed_write(&bed, 1, (const uint8_t *)"x", 1);
+                bed_run(&bed, SECOND / 10, NULL);
+            }
+            assert_int_equal(port->nr_received, 5 + 2 * ACM_READS);
         }
         bed_close(&bed);
     }

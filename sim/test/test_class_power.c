@@ -98,7 +98,7 @@ static void test_class_power_reset(void **state)
 
 static struct usb_device_ops odd_ops;
 static struct {
-    uint16_t value;       /* of the GET_DESCRIPTOR that is answered otherwise; 1: GET_STATUS */
+    uint16_t value; /* of the GET_DESCRIPTOR that is answered otherwise; 1: GET_STATUS; 2: no SET_REPORT */
     const uint8_t *bytes; /* NULL: stalls */
     uint32_t n;
 } odd;
@@ -108,6 +108,8 @@ static int odd_intercept(struct usb_device *device, struct device_endpoint *ep, 
     bool status = odd.value == 1 && setup->type == 0x80 && setup->request == 0;
     bool descriptor = odd.value && setup->type == 0x80 && setup->request == 6 && setup->value == odd.value;
     (void)device;
+    if (odd.value == 2 && setup->type == 0x21 && setup->request == 9)
+        return DEVICE_WAIT;
     if (!status && !descriptor)
         return DEVICE_PASS;
     return odd.bytes ? device_control_in(ep, setup, odd.bytes, odd.n) : -EPIPE;
@@ -174,12 +176,17 @@ static void test_class_power_reset_addresses(void **state)
     struct bed bed;
     bed_open(&bed, BED_LOOP, 2);
     bed_plug_ready(&bed, 1, odd_keyboard());
-    odd.value = 0x0100;
-    odd.bytes = other;
     odd.n = 18;
-    for (unsigned int i = 1; i <= 130; i++) {
+    for (unsigned int i = 1; i <= 260; i++) {
+        /* It fails after it was given its address again, or before. */
         other[10] = (uint8_t)i;
+        odd.value = 0x0100;
+        odd.bytes = i % 2 ? other : NULL;
         assert_int_equal(guest_reset_device(bed.ports[1].device), 0);
+        while (bed.ports[1].gone < i)
+            assert_true(bed_step(&bed));
+        if (i % 2 == 0)
+            odd.value = 0;
         bed_run(&bed, 5 * SECOND, NULL);
         assert_int_equal(bed.ports[1].gone, i);
         assert_int_equal(bed.ports[1].ready, i + 1);
@@ -324,6 +331,17 @@ static void test_class_power_resume_dead(void **state)
         assert_int_equal(bed.ports[1].events[GUEST_RESUMED], 0);
         assert_int_equal(bed.ports[1].events[GUEST_RESET], 1);
         expect_key(&bed, 1, "awake");
+        /* A request that the device sleeps over is made again. */
+        odd.value = 2;
+        hid_set_leds(bed.ports[1].hid, KEYBOARD_CAPS_LOCK);
+        bed_run(&bed, SECOND, NULL);
+        assert_int_equal(guest_suspend(bed.ports[1].device), 0);
+        bed_run(&bed, SECOND, NULL);
+        odd.value = 0;
+        assert_int_equal(keyboard_leds(bed_device(&bed, 1)), 0);
+        assert_int_equal(guest_resume(bed.ports[1].device), 0);
+        bed_run(&bed, SECOND, NULL);
+        assert_int_equal(keyboard_leds(bed_device(&bed, 1)), KEYBOARD_CAPS_LOCK);
         bed_close(&bed);
     }
 }
