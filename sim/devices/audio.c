@@ -324,10 +324,8 @@ int audio_create(const struct audio_config *config, struct usb_device **out)
         .nr_strings = 2,
         .speed = full ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH,
     };
-    audio->out = (struct stream){
-        .interface = 1, .rate = 48000, .mute = true};
-    audio->in = (struct stream){
-        .interface = 2, .rate = 48000, .mute = true};
+    audio->out = (struct stream){.interface = 1, .rate = 48000, .mute = true};
+    audio->in = (struct stream){.interface = 2, .rate = 48000, .mute = true};
     int rc = device_init(&audio->device, &audio_ops, &descriptors);
     if (rc) {
         free(audio);

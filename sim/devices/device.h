@@ -24,8 +24,8 @@
  * a follower would take what was not meant for it, for example a disk's status.
  *
  * Isochronous endpoints have time: iso.c gives every packet its frame, and iso() is called for each when the
- * frame has passed. A stream begins with the frame after the first step() that finds an URB, and ends when the
- * last URB is cancelled or the endpoint goes; a frame in between that finds no URB is lost and counted.
+ * frame has passed. A stream begins with the frame after the first step() that finds an URB, and ends when
+ * the last URB is cancelled or the endpoint goes; a frame in between that finds no URB is lost and counted.
  * URBs behind one that is cancelled keep the frames they have.
  *
  * Not modelled: data toggles, NAK limits, bandwidth, the duration of other transfers, SET_ADDRESS

@@ -5,7 +5,7 @@
 
 #include "devices/faulty_private.h"
 
-#define ANSWER_MAX 4096u
+#define ANSWER_MAX         4096u
 #define REQ_GET_DESCRIPTOR 6u
 
 enum { DT_DEVICE = 1, DT_CONFIGURATION = 2, DT_STRING = 3 };

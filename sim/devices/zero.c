@@ -47,7 +47,8 @@ static void write_pattern(struct zero *zero, struct device_endpoint *ep, uint32_
         host_urb_write(ep->head, offset + at, bytes, n - at < ep->packet ? n - at : ep->packet);
 }
 
-static bool pattern_good(struct zero *zero, const struct device_endpoint *ep, const uint8_t *bytes, uint32_t n)
+static bool pattern_good(struct zero *zero, const struct device_endpoint *ep, const uint8_t *bytes,
+                         uint32_t n)
 {
     uint64_t wrong = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -196,7 +197,8 @@ static const struct usb_device_ops zero_ops = {
 #define LE16(value)             (value) & 0xff, (value) >> 8
 #define BULK_ENDPOINTS          7, 5, ZERO_EP_IN, 2, LE16(512), 0, 7, 5, ZERO_EP_OUT, 2, LE16(512), 0
 /* bInterval 4, the gadget's default: 1 ms at high speed, 8 ms at full speed */
-#define ISO_ENDPOINTS           7, 5, ZERO_EP_ISO_IN, 5, LE16(1024), 4, 7, 5, ZERO_EP_ISO_OUT, 5, LE16(1024), 4
+#define ISO_ENDPOINT(address)   7, 5, address, 5, LE16(1024), 4
+#define ISO_ENDPOINTS           ISO_ENDPOINT(ZERO_EP_ISO_IN), ISO_ENDPOINT(ZERO_EP_ISO_OUT)
 #define INTERFACE(alternate, n) 9, 4, 0, alternate, n, 0xff, 0, 0, 0
 
 static const uint8_t source_sink_high[69] = {9, 2, LE16(69), 1, ZERO_SOURCE_SINK, 4, 0xc0, 1,

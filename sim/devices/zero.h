@@ -2,8 +2,8 @@
 /*
  * Linux's gadget zero, the peer of usbtest: vendor-specific, two configurations.
  *
- *   source and sink (3)  bulk IN 1 gives a pattern for ever, bulk OUT 1 takes it and halts when a byte is wrong;
- *                        alternate setting 1 adds isochronous IN 2 and OUT 2 of the same kind
+ *   source and sink (3)  bulk IN 1 gives a pattern for ever, bulk OUT 1 takes it and halts when a byte is
+ *                        wrong; alternate setting 1 adds isochronous IN 2 and OUT 2 of the same kind
  *   loopback (2)         what bulk OUT 1 takes, in transfers of at most 4096 bytes, bulk IN 1 gives back
  *
  * Vendor request 0x5b stores up to 4096 bytes, 0x5c gives them back (f_sourcesink.c, as of Linux 6.1).
@@ -31,7 +31,7 @@ struct zero_config {
 };
 
 struct zero_stats {
-    uint64_t bytes_in, bytes_out; /* bulk */
+    uint64_t bytes_in, bytes_out;             /* bulk */
     uint64_t packets_in, packets_out, missed; /* isochronous */
     uint64_t wrong;                           /* bytes that were not the pattern */
 };

@@ -279,8 +279,8 @@ static int reply(struct guest_audio *audio, enum step step, int status, uint32_t
         return 0;
     if (status)
         return status;
-    if (step == GET_RATE && (n != 3 || (page[0] | (uint32_t)page[1] << 8 | (uint32_t)page[2] << 16) !=
-                                           audio->settings.rate))
+    if (step == GET_RATE &&
+        (n != 3 || (page[0] | (uint32_t)page[1] << 8 | (uint32_t)page[2] << 16) != audio->settings.rate))
         return -EPROTO;
     if (step == MIN_VOLUME && n == 2)
         audio->volume_min = (int16_t)(page[0] | (unsigned int)page[1] << 8);

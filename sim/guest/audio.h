@@ -21,9 +21,9 @@
 enum guest_audio_direction { GUEST_AUDIO_PLAY = 0, GUEST_AUDIO_RECORD = 1 };
 
 struct guest_audio_settings {
-    bool use[2];   /* which directions; both are false: both */
-    uint32_t rate; /* in Hz, 0 for 48000 */
-    uint8_t urbs;  /* 0 for 4 */
+    bool use[2];     /* which directions; both are false: both */
+    uint32_t rate;   /* in Hz, 0 for 48000 */
+    uint8_t urbs;    /* 0 for 4 */
     uint8_t packets; /* 0 for 8 */
     int16_t volume;  /* in 1/256 dB, brought into the range the device names */
 };
@@ -52,8 +52,8 @@ struct guest_audio;
 /* Whether the device has a streaming interface that this driver can use. */
 bool guest_audio_matches(const struct guest_device *device);
 /*
- * changed() tells of RUNNING, and of IDLE with 0 after guest_audio_stop() or with what ended the session; from
- * inside guest_audio_start() only when the controller takes no transfers. -ENODEV when it does not match.
+ * changed() tells of RUNNING, and of IDLE with 0 after guest_audio_stop() or with what ended the session;
+ * from inside guest_audio_start() only when the controller takes no transfers. -ENODEV: no match.
  */
 int guest_audio_create(struct guest_device *device,
                        void (*changed)(void *context, struct guest_audio *audio, int status), void *context,

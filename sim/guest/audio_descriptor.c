@@ -54,7 +54,9 @@ static void note_endpoint(const struct setting *setting, const uint8_t *d, struc
         .interface = setting->interface[2],
         .alternate = setting->interface[3],
         .endpoint = d[2],
-        .exponent = d[6] == 0 ? 0 : d[6] > 16 ? 15 : (uint8_t)(d[6] - 1),
+        .exponent = d[6] == 0   ? 0
+                    : d[6] > 16 ? 15
+                                : (uint8_t)(d[6] - 1),
         .packet = packet,
     };
 }

@@ -35,8 +35,9 @@ struct guest_zero_params {
 };
 
 struct guest_zero_result {
-    int status; /* 0; what a transfer failed with; -EBADMSG wrong data, -EREMOTEIO wrong length, -EL2HLT a halt
-                 * that should have been and was not */
+    /* 0; what a transfer failed with; -EBADMSG wrong data; -EREMOTEIO wrong length; -EL2HLT no stall where
+     * one should have been; -EXDEV an isochronous packet failed. */
+    int status;
     unsigned int round; /* where it ended */
     uint64_t transfers, bytes, unlinked;
 };

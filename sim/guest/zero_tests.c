@@ -124,7 +124,7 @@ static unsigned int plan_queue(struct guest_zero *zero, unsigned int round, stru
     ops[n++] = expecting(control(0x80, 6, 0x0200, 0, 9), 9, 2);
     ops[n++] = expecting(control(0x81, 10, 0, zero->interface, 1), zero->params.alternate, 0);
     ops[n++] = expecting(control(0x81, 0, 0, zero->interface, 2), 0, 0);
-    ops[n++] = failing(control(0x00, 1, 0, 0, 0), -EPIPE); /* CLEAR_FEATURE of no feature */
+    ops[n++] = failing(control(0x00, 1, 0, 0, 0), -EPIPE);      /* CLEAR_FEATURE of no feature */
     ops[n++] = failing(control(0x80, 6, 0x0a00, 0, 4), -EPIPE); /* the debug descriptor */
     ops[n++] = expecting(control(0x82, 0, 0, zero->bulk_in, 2), 0, 0);
     ops[n++] = failing(control(0x02, 1, 0, 0x8f, 0), -EPIPE); /* halt of an endpoint that is not there */
@@ -160,8 +160,8 @@ static unsigned int plan_control_out(struct guest_zero *zero, unsigned int round
 }
 
 /*
- * 11, 12; and one that is left alone behind it: what is unlinked must not take it along. At once it may not even
- * have left the guest, so every other one is given time.
+ * 11, 12; and one that is left alone behind it: what is unlinked must not take it along. At once it may not
+ * even have left the guest, so every other one is given time.
  */
 static unsigned int plan_unlink(struct guest_zero *zero, unsigned int round, struct zero_op *ops)
 {
@@ -219,28 +219,17 @@ static unsigned int plan_halt(struct guest_zero *zero, unsigned int round, struc
 }
 
 static const struct zero_test tests[] = {
-    {1, plan_bulk, false, false, false, false},
-    {2, plan_bulk, true, false, false, false},
-    {3, plan_bulk, false, true, false, false},
-    {4, plan_bulk, true, true, false, false},
-    {5, plan_bulk, false, false, true, false},
-    {6, plan_bulk, true, false, true, false},
-    {7, plan_bulk, false, true, true, false},
-    {8, plan_bulk, true, true, true, false},
-    {9, plan_chapter9, false, false, false, false},
-    {10, plan_queue, false, false, false, false},
-    {11, plan_unlink, true, false, false, false},
-    {12, plan_unlink, false, false, false, false},
-    {13, plan_halt, false, false, false, false},
-    {14, plan_control_out, false, true, false, false},
-    {15, plan_iso, false, false, true, false},
-    {16, plan_iso, true, false, true, false},
-    {17, plan_bulk, false, false, false, true},
-    {18, plan_bulk, true, false, false, true},
-    {19, plan_bulk, false, false, false, true},
-    {20, plan_bulk, true, false, false, true},
-    {21, plan_control_out, false, true, false, true},
-    {24, plan_unlink_queued, false, false, true, false},
+    {1, plan_bulk, false, false, false, false},       {2, plan_bulk, true, false, false, false},
+    {3, plan_bulk, false, true, false, false},        {4, plan_bulk, true, true, false, false},
+    {5, plan_bulk, false, false, true, false},        {6, plan_bulk, true, false, true, false},
+    {7, plan_bulk, false, true, true, false},         {8, plan_bulk, true, true, true, false},
+    {9, plan_chapter9, false, false, false, false},   {10, plan_queue, false, false, false, false},
+    {11, plan_unlink, true, false, false, false},     {12, plan_unlink, false, false, false, false},
+    {13, plan_halt, false, false, false, false},      {14, plan_control_out, false, true, false, false},
+    {15, plan_iso, false, false, true, false},        {16, plan_iso, true, false, true, false},
+    {17, plan_bulk, false, false, false, true},       {18, plan_bulk, true, false, false, true},
+    {19, plan_bulk, false, false, false, true},       {20, plan_bulk, true, false, false, true},
+    {21, plan_control_out, false, true, false, true}, {24, plan_unlink_queued, false, false, true, false},
 };
 
 const struct zero_test *zero_find_test(unsigned int number)

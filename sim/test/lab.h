@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest, its controller and simulated devices in virtual time, the same for a test two ways: over loop_hcd.h,
- * and over the whole spine (frontend, local machine, backend driver). What is in between must make no
- * difference.
+ * A guest, its controller and simulated devices in virtual time, the same for a test two ways: over
+ * loop_hcd.h, and over the whole spine (frontend, local machine, backend driver). What is in between must
+ * make no difference.
  */
 #ifndef SIM_TEST_LAB_H
 #define SIM_TEST_LAB_H

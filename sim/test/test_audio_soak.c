@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: 24 hours of virtual time of a sound card that plays and records at once, through both halves, without a
- * lost or doubled sample. Arguments: hours, packets per URB.
+ * Goal: 24 hours of virtual time of a sound card that plays and records at once, through both halves, without
+ * a lost or doubled sample. Arguments: hours, packets per URB.
  */
 #include <inttypes.h>
 #include <time.h>
@@ -44,8 +44,8 @@ static void check(const struct usb_device *card, unsigned int direction, uint64_
     struct audio_stats device = audio_stats(card, direction ? AUDIO_EP_IN : AUDIO_EP_OUT);
     printf("%s: %" PRIu64 " packets, %" PRIu64 " samples; errors %" PRIu64 ", gaps %" PRIu64
            ", doubled %" PRIu64 "; device: missed %" PRIu64 ", lost %" PRIu64 ", doubled %" PRIu64 "\n",
-           direction ? "record" : "play", guest.packets, guest.samples, guest.errors, guest.gaps, guest.doubled,
-           device.missed, device.lost, device.doubled);
+           direction ? "record" : "play", guest.packets, guest.samples, guest.errors, guest.gaps,
+           guest.doubled, device.missed, device.lost, device.doubled);
     assert_in_range(guest.packets, seconds * 1000 - 1000, seconds * 1000 + 1000);
     assert_int_equal(guest.samples, guest.packets * 48);
     assert_int_equal(guest.errors + guest.gaps + guest.lost + guest.odd + guest.doubled + guest.jumps, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Goal: whatever a device does wrong on command, the guest's core and its disk driver end in a named outcome
- * after bounded time, leave nothing behind, and another device works. Over loop_hcd.h and over the whole spine.
+ * after bounded time, leave nothing behind, and another device works. Over loop_hcd.h and over the spine.
  */
 #include "devices/disk.h"
 #include "devices/faulty.h"
@@ -238,8 +238,7 @@ static void test_faulty_requests(void **state)
         unsigned int stalls = (unsigned int)(stats.stalls - before.stalls);
         unsigned int recoveries = (unsigned int)(stats.recoveries - before.recoveries);
         if (done != 1 || request.status != requests[i / 2].status || stalls != requests[i / 2].stalls ||
-            recoveries != requests[i / 2].recoveries ||
-            lab.now_ns - began > requests[i / 2].seconds * SECOND)
+            recoveries != requests[i / 2].recoveries || lab.now_ns - began > requests[i / 2].seconds * SECOND)
             fail_msg("%s (%s), way %u: done %u status %d stalls %u recoveries %u after %u ms",
                      requests[i / 2].script, requests[i / 2].write ? "write" : "read", i % 2, done,
                      request.status, stalls, recoveries, (unsigned int)((lab.now_ns - began) / 1000000));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: isochronous transfers of the common layer have time. Every packet has its frame, an URB completes when
- * its last frame has passed and not before, a cancel comes in the middle, a frame without URB is counted. Driven
- * straight over usb_host.h, with a sound card and gadget zero.
+ * Goal: isochronous transfers of the common layer have time. Every packet has its frame, an URB completes
+ * when its last frame has passed and not before, a cancel comes in the middle, a frame without URB is
+ * counted. Driven straight over usb_host.h, with a sound card and gadget zero.
  */
 #include "devices/audio.h"
 #include "devices/faulty.h"
@@ -43,7 +43,8 @@ static void iso_init(struct iso *iso, uint8_t address, unsigned int n, uint32_t 
 static void iso_number(struct iso *iso, uint32_t first)
 {
     for (uint32_t i = 0; i < iso->turb.urb.length / 4; i++) {
-        uint8_t sample[4] = {(uint8_t)(first + i), (uint8_t)((first + i) >> 8), (uint8_t)((first + i) >> 16), 0};
+        uint32_t n = first + i;
+        uint8_t sample[4] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), 0};
         memcpy(iso->turb.bytes + 4 * (size_t)i, sample, 4);
     }
 }
@@ -178,7 +179,7 @@ static void test_iso_underrun(void **state)
         assert_int_equal(in.turb.completed, 1);
         assert_int_equal(out.turb.completed, 1);
         assert_int_equal(in.turb.urb.start_frame, round ? round * 20 : 1);
-        step((round + 1) * 20 * MS); /* eleven frames without an URB, twelve before the first round's second */
+        step((round + 1) * 20 * MS); /* eleven frames without an URB, later twelve */
         assert_int_equal(audio_stats(card, AUDIO_EP_IN).missed, (round + 1) * 12 - 1);
         assert_int_equal(audio_stats(card, AUDIO_EP_OUT).missed, (round + 1) * 12 - 1);
         assert_int_equal(sample_at(&in, 0), round ? (round * 20 - 1) * 48 : 0);
@@ -204,7 +205,7 @@ static void test_iso_sink(void **state)
         uint32_t bytes;
         uint64_t gaps, lost, doubled, odd; /* all of them, so far */
     } packets[] = {
-        {0, 192, 0, 0, 0, 0},    {48, 192, 0, 0, 0, 0},   {48, 192, 0, 0, 1, 0},  {96, 192, 0, 0, 1, 0},
+        {0, 192, 0, 0, 0, 0},    {48, 192, 0, 0, 0, 0},   {48, 192, 0, 0, 1, 0},   {96, 192, 0, 0, 1, 0},
         {240, 192, 1, 96, 1, 0}, {192, 192, 1, 96, 2, 0}, {288, 192, 1, 96, 2, 0}, {336, 190, 1, 96, 2, 1},
         {383, 192, 1, 96, 2, 1}, {431, 0, 1, 96, 2, 1},   {432, 192, 2, 97, 2, 1},
     };
@@ -279,7 +280,7 @@ static void test_iso_packets(void **state)
     bench_close(&bench);
 }
 
-/* A direction that streams goes on when the other's setting changes; its own ends it. Unplugging ends both. */
+/* A stream goes on when the other's setting changes; its own ends it. Unplugging ends both. */
 static void test_iso_settings(void **state)
 {
     (void)state;
@@ -427,8 +428,9 @@ static void test_iso_faulty(void **state)
     assert_int_equal(faulty_wrap(card, &(struct faulty_config){.script = many}), -ENOSPC);
     /* Packets of a stream, each spoiled its own way; its time goes on. */
     static struct iso a;
-    static const char script[] = "ep 0x82 after 1: error; ep 0x82 after 2: short 100;ep 0x82 after 3: babble\n"
-                                 " ep 0x82 after 4 : nak;; ep 0x82 after 5: long 8; ep 0x82 after 6: stall";
+    static const char script[] =
+        "ep 0x82 after 1: error; ep 0x82 after 2: short 100;"
+        "ep 0x82 after 3: babble\n ep 0x82 after 4 : nak;; ep 0x82 after 5: long 8; ep 0x82 after 6: stall";
     assert_int_equal(faulty_wrap(card, &(struct faulty_config){.script = script}), 0);
     iso_init(&a, AUDIO_EP_IN, 8, 200);
     turb_submit(&bench, &a.turb);

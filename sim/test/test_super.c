@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: a super-speed device reaches the guest as a high-speed one when its descriptors permit, else not at all
- * (rule CONN-13). What is checked and changed is what QEMU 7.2 checks and changes.
+ * Goal: a super-speed device reaches the guest as a high-speed one when its descriptors permit, else not
+ * at all (rule CONN-13). What is checked and changed is what QEMU 7.2 checks and changes.
  */
 #include "devices/disk.h"
 #include "guest/storage.h"
