@@ -192,6 +192,13 @@ void guest_unlink_all(struct guest_device *device, int reason)
         continue;
 }
 
+void guest_reset(struct guest_device *device)
+{
+    /* To the port it is as if the device had been away for a moment. */
+    if (!device->gone)
+        port_connection(&device->guest->ports[device->port - 1], true);
+}
+
 int guest_buffer_alloc(struct guest *guest, size_t size, void **out)
 {
     return guest->hcd->ops->buffer_alloc(guest->hcd, size, out);

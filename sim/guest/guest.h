@@ -127,6 +127,12 @@ int guest_isochronous(struct guest_xfer *xfer, struct guest_device *device, uint
                       uint32_t length, struct pvusb_iso_desc *packets, uint16_t nr_packets);
 /* Wants it back; done() comes, perhaps from inside. */
 void guest_unlink(struct guest_xfer *xfer);
+/*
+ * Resets the port and enumerates what is there once more, as a driver's last resort: gone(), perhaps from inside,
+ * then ready() or failed(). The reset does not reach the bus (rule CTL-12): the device keeps what only a bus reset
+ * clears. Nothing for a device that is gone.
+ */
+void guest_reset(struct guest_device *device);
 /* The endpoint with that address in any alternate setting, NULL for none. */
 const struct guest_endpoint *guest_find_endpoint(const struct guest_device *device, uint8_t address);
 

@@ -283,6 +283,32 @@ static void test_audio_notices(void **state)
     }
 }
 
+/* Nobody ran for 100 ms: the rings, 32 ms long, ran dry, and both ends can tell by how much. */
+static void test_audio_underrun(void **state)
+{
+    (void)state;
+    for (enum lab_way way = LAB_LOOP; way < LAB_WAYS; way++) {
+        struct lab lab;
+        struct usb_device *card = open_card(&lab, way, (struct audio_config){.speed = USBIF_SPEED_FULL});
+        start(&lab, (struct guest_audio_settings){.rate = 0});
+        lab_run_for(&lab, SECOND);
+        lab.now_ns += SECOND / 10;
+        lab_run_for(&lab, SECOND);
+        struct guest_audio_stats stats = guest_audio_stats(session.audio, GUEST_AUDIO_RECORD);
+        uint64_t missed = audio_stats(card, AUDIO_EP_IN).missed;
+        assert_in_range(missed, 60, 100);
+        assert_int_equal(stats.gaps, 1);
+        assert_int_equal(stats.lost, missed * 48);
+        assert_int_equal(stats.jumps, 1);
+        stats = guest_audio_stats(session.audio, GUEST_AUDIO_PLAY);
+        assert_int_equal(stats.jumps, 1);
+        assert_in_range(audio_stats(card, AUDIO_EP_OUT).missed, 60, 100);
+        assert_int_equal(audio_stats(card, AUDIO_EP_OUT).lost, 0); /* late, but all there */
+        stop(&lab);
+        lab_close(&lab);
+    }
+}
+
 static void test_audio_limits(void **state)
 {
     (void)state;
@@ -301,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_audio_full_duplex), cmocka_unit_test(test_audio_sessions),
         cmocka_unit_test(test_audio_stop_early),  cmocka_unit_test(test_audio_faults),
         cmocka_unit_test(test_audio_notices),     cmocka_unit_test(test_audio_limits),
+        cmocka_unit_test(test_audio_underrun),
     };
     return cmocka_run_group_tests_name("audio through both halves", tests, NULL, NULL);
 }

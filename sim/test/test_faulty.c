@@ -249,11 +249,54 @@ static void test_faulty_requests(void **state)
     }
 }
 
+/* guest_reset(): a disk that nothing else has helped is enumerated again, and then works. */
+static void test_faulty_reset(void **state)
+{
+    (void)state;
+    for (enum lab_way way = LAB_LOOP; way < LAB_WAYS; way++) {
+        struct lab lab;
+        void *buffer;
+        unsigned int done = 0;
+        struct usb_device *device = new_disk_of(USBIF_SPEED_HIGH);
+        open_lab(&lab, way);
+        assert_int_equal(lab_plug(&lab, 1, "1-1", device), 0);
+        lab_run(&lab);
+        assert_int_equal(guest_buffer_alloc(lab.guest, READ_BYTES, &buffer), 0);
+        assert_int_equal(wrap(&lab, device, "ep 0x81 times 3: nak; ep 0x81 times 2: stall"), 0);
+        struct storage_request request = {.blocks = 8, .buffer = buffer, .done = on_done, .context = &done};
+        assert_int_equal(storage_submit(disk_driver, &request), 0);
+        lab_run(&lab);
+        assert_int_equal(request.status, -EIO);
+        uint8_t address = lab.device->address;
+        guest_reset(lab.device);
+        assert_int_equal(lab.gone, 1);
+        lab_run(&lab);
+        assert_int_equal(lab.ready, 2);
+        assert_int_not_equal(lab.device->address, address);
+        assert_int_equal(started_status, 0);
+        assert_int_equal(storage_submit(disk_driver, &request), 0);
+        lab_run(&lab);
+        assert_int_equal(request.status, 0);
+        /* With a request under way, which ends first; and once more while that is going on. */
+        assert_int_equal(storage_submit(disk_driver, &request), 0);
+        struct guest_device *under_way = lab.device;
+        guest_reset(under_way);
+        guest_reset(under_way);
+        lab_run(&lab);
+        assert_int_equal(request.status, -ENODEV);
+        assert_int_equal(done, 3);
+        assert_int_equal(lab.ready, 3);
+        guest_buffer_free(lab.guest, buffer, READ_BYTES);
+        lab_close(&lab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_faulty_enumeration),
         cmocka_unit_test(test_faulty_requests),
+        cmocka_unit_test(test_faulty_reset),
     };
     return cmocka_run_group_tests_name("devices that misbehave", tests, NULL, NULL);
 }
