@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The model: how an URB may come back. */
 #include <errno.h>
+#include <string.h>
 
 #include "stress_guest.h"
 
@@ -20,6 +21,18 @@ static void check_data(const struct stress_work *work, uint64_t position, uint32
     uint32_t at = stress_differs(work->key, position, (const uint8_t *)work->urb.buffer + offset, length);
     if (at != length)
         bad(work, "IN data is wrong from byte", offset + at, offset + length);
+}
+
+/* Nobody wrote behind what is said to have arrived. The last URBs of a controller are told nothing. */
+static void check_rest(const struct stress_work *work)
+{
+    const struct hcd_urb *urb = &work->urb;
+    const uint8_t *rest = (const uint8_t *)urb->buffer + urb->actual;
+    uint32_t n = urb->length - urb->actual;
+    if (n == 0 || !urb->in || urb->type == USBIF_PIPE_TYPE_ISOC || work->guest->closing)
+        return;
+    if (rest[0] != STRESS_POISON || memcmp(rest, rest + 1, n - 1) != 0)
+        bad(work, "bytes behind the data were written:", rest[0], STRESS_POISON);
 }
 
 /* Short reads that may not be short are an error to a driver (rule SNO-03). */
@@ -162,15 +175,18 @@ void stress_check(struct stress_guest *guest, struct stress_work *work)
 {
     const struct hcd_urb *urb = &work->urb;
     struct stress_report *report = guest->report;
-    if (urb->actual > urb->length)
+    if (urb->actual > urb->length) {
         bad(work, "more bytes than asked for:", urb->actual, urb->length);
-    else if (urb->type == USBIF_PIPE_TYPE_ISOC)
+        return;
+    }
+    if (urb->type == USBIF_PIPE_TYPE_ISOC)
         check_iso(work);
     else if (urb->type == USBIF_PIPE_TYPE_CTRL || !urb->in)
         check_numbered(work);
     else
         check_stream(work);
     check_order(work);
+    check_rest(work);
     report->urbs++;
     report->by_type[urb->type]++;
     report->by_result[result_of(work)]++;

@@ -172,6 +172,8 @@ static void describe(struct stress_guest *guest, struct stress_work *work, struc
         make_packets(guest, work);
     if (!urb->in && urb->length > 0)
         fill_out(work);
+    else if (urb->length > 0)
+        memset(urb->buffer, STRESS_POISON, urb->length);
 }
 
 /* Some are unlinked at once, some on the way, and all that nobody answers. */

@@ -11,6 +11,7 @@
 #define STRESS_WORKS     40u
 #define STRESS_BUFFER    (17u * 4096u)
 #define STRESS_URB_BYTES 65536u
+#define STRESS_POISON    0xa5u /* in buffers before data comes in */
 
 struct stress_guest;
 

@@ -113,8 +113,20 @@ static void read_change(struct stress_guest *guest, unsigned int number)
     hcd->ops->hub_control(hcd, (const uint8_t[8]){0x23, 1, 16, 0, (uint8_t)number}, NULL, 0, guest->now_ns);
     hcd->ops->hub_control(hcd, (const uint8_t[8]){0xa3, 0, 0, 0, (uint8_t)number, 0, 4}, status, 4, guest->now_ns);
     port->state = status[0] & 1 ? PORT_SETTLING : PORT_EMPTY;
-    port->address = 0;
     guest->report->plugs++;
+}
+
+/* An address is free for others only when nothing waits any more that was meant for who had it. */
+static void settle(struct stress_guest *guest, struct stress_port *port)
+{
+    if ((port->state != PORT_SETTLING && port->state != PORT_EMPTY) || port->in_flight > 0 || port->asking)
+        return;
+    port->address = 0;
+    if (port->state == PORT_EMPTY || guest->stopped)
+        return;
+    port->state = PORT_ENUMERATING;
+    port->stage = STAGE_LOOK;
+    ask(guest, port);
 }
 
 void stress_ports_follow(struct stress_guest *guest)
@@ -125,11 +137,7 @@ void stress_ports_follow(struct stress_guest *guest)
         struct stress_port *port = &guest->port[i];
         if (n > 0 && bitmap[i / 8] & 1u << i % 8)
             read_change(guest, i);
-        if (port->state == PORT_SETTLING && port->in_flight == 0 && !port->asking && !guest->stopped) {
-            port->state = PORT_ENUMERATING;
-            port->stage = STAGE_LOOK;
-            ask(guest, port);
-        }
+        settle(guest, port);
         if (port->state == PORT_GONE && guest->now_ns - port->gone_ns > HUB_EVENT_NS)
             bad(guest, i, "URBs say that the device is gone, the hub does not", port->address);
     }
