@@ -255,6 +255,23 @@ static void test_quota_in_one_transaction(void **state)
     }
 }
 
+/* The same with a deep path, of 3 + 1 + 600 components: each change of it counts for 19. */
+static void test_quota_of_deep_changes(void **state)
+{
+    struct test_machine *test = *state;
+    char path[5 + 2 * 600] = "data";
+    xen_transaction t = 0;
+    for (size_t i = 4; i < sizeof(path) - 1; i += 2)
+        memcpy(path + i, "/d", 2);
+    assert_int_equal(put(test->guest, 0, path, "0"), 0);
+    assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
+    for (unsigned int i = 0; i < STORE_TRANSACTION_NODES_MAX / 19; i++)
+        assert_int_equal(put(test->guest, t, path, "1"), 0);
+    assert_int_equal(put(test->guest, t, path, "2"), -ENOSPC);
+    assert_int_equal(put(test->guest, t, "data/x", "2"), 0);
+    assert_int_equal(CALL(test->guest, xs_end, t, false), 0);
+}
+
 int main(void)
 {
 #define QUOTA_TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
@@ -269,6 +286,7 @@ int main(void)
         QUOTA_TEST(test_quota_watches),
         QUOTA_TEST(test_quota_transactions),
         QUOTA_TEST(test_quota_in_one_transaction),
+        QUOTA_TEST(test_quota_of_deep_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,10 @@
 #define STORE_TRANSACTIONS_MAX 10u
 #define STORE_NODE_SIZE_MAX    2048u /* a node with its permissions, value and names of children is smaller */
 #define STORE_NODE_PERMS_MAX   5u
-/* Nodes looked at in one transaction; and, as changes are repeated by the commit, changes in it. */
+/*
+ * Nodes looked at in one transaction; and, as changes are repeated by the commit, changes in it, where 32
+ * components of a path count as one change more.
+ */
 #define STORE_TRANSACTION_NODES_MAX 1024u
 /* Bytes of events that wait in one connection. Beyond, store_event_take() fails for ever. */
 #define STORE_EVENTS_MAX (1024u * 1024u)

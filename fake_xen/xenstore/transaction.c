@@ -33,7 +33,7 @@ struct xs_transaction {
     /* Of a guest, whose memory here is limited. */
     bool guest;
     unsigned int note_count;
-    unsigned int record_count;
+    unsigned int record_cost;
     long grown;
 };
 
@@ -84,11 +84,21 @@ static void record_free(struct record *record)
     free(record);
 }
 
+/* The commit makes all nodes on the way anew, during which nobody else is served. */
+static unsigned int record_cost(const char *path)
+{
+    unsigned int components = 0;
+    for (; *path; path++)
+        components += *path == '/';
+    return 1 + components / 32;
+}
+
 int xs_transaction_record(struct xs_transaction *t, const struct xs_request *request)
 {
     size_t size =
         request->verb == XS_VERB_SET_PERMS ? request->length * sizeof(struct xen_xs_perm) : request->length;
-    if (t->guest && t->record_count >= STORE_TRANSACTION_NODES_MAX)
+    unsigned int cost = record_cost(request->path);
+    if (t->guest && t->record_cost + cost > STORE_TRANSACTION_NODES_MAX)
         return -ENOSPC;
     struct record *record = calloc(1, sizeof(*record));
     if (!record)
@@ -106,7 +116,7 @@ int xs_transaction_record(struct xs_transaction *t, const struct xs_request *req
     record->request.data = record->data;
     *t->last = record;
     t->last = &record->next;
-    t->record_count++;
+    t->record_cost += cost;
     return 0;
 }
 

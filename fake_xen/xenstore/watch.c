@@ -23,16 +23,21 @@ static void event_free(struct xs_event *event)
     free(event);
 }
 
-/* FNV-1a. */
-static uint32_t hash_text(uint32_t hash, const char *text)
+/* FNV-1a by words, as tokens may be long and many. */
+static uint64_t hash_text(uint64_t hash, const char *text, size_t size)
 {
-    do {
-        hash = (hash ^ (uint8_t)*text) * 16777619u;
-    } while (*text++);
+    for (uint64_t word = 0; size; word = 0) {
+        size_t some = size < sizeof(word) ? size : sizeof(word);
+        memcpy(&word, text, some);
+        hash = (hash ^ word) * 0x100000001b3u;
+        hash ^= hash >> 32;
+        text += some;
+        size -= some;
+    }
     return hash;
 }
 
-static bool batch_has(const struct xs_batch *batch, uint32_t hash, const struct store_conn *conn,
+static bool batch_has(const struct xs_batch *batch, uint64_t hash, const struct store_conn *conn,
                       const char *path, const char *token)
 {
     for (const struct xs_event *e = batch->buckets[hash % XS_BUCKETS]; e; e = e->same) {
@@ -44,16 +49,18 @@ static bool batch_has(const struct xs_batch *batch, uint32_t hash, const struct 
 
 int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token)
 {
-    uint32_t hash = hash_text(hash_text(2166136261u, path), token);
-    /* One commit that touches a node twice is one change of it. */
-    if (batch_has(batch, hash, conn, path, token))
+    if (conn->overflow)
         return 0;
     size_t path_size = strlen(path) + 1;
     size_t token_size = strlen(token) + 1;
+    uint64_t hash = hash_text(hash_text((uintptr_t)conn, path, path_size), token, token_size);
+    /* One commit that touches a node twice is one change of it. */
+    if (batch_has(batch, hash, conn, path, token))
+        return 0;
     struct xs_event *event = NULL;
     size_t size = sizeof(*event) + path_size + token_size;
     /* Whoever does not read must not make the store grow without end. */
-    if (conn->overflow || (conn->domid && conn->event_bytes + size > STORE_EVENTS_MAX)) {
+    if (conn->domid && conn->event_bytes + size > STORE_EVENTS_MAX) {
         conn->overflow = true;
         return 0;
     }

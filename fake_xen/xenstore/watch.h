@@ -15,7 +15,7 @@ struct xs_event {
     char *path;  /* as the watcher wants it: relative if its watch was */
     char *token; /* both behind this struct */
     size_t size; /* with both */
-    uint32_t hash;
+    uint64_t hash;
     struct xs_event *same; /* the next in its bucket */
 };
 
@@ -25,7 +25,7 @@ struct xs_events {
 };
 
 /* The events of one change or commit, each once: a large commit has very many. */
-#define XS_BUCKETS 64u
+#define XS_BUCKETS 256u
 
 struct xs_batch {
     struct xs_events events;
