@@ -175,7 +175,8 @@ static struct {
     uint32_t n;
     uint8_t notification[16]; /* instead of the real one, when there are bytes */
     uint32_t notified;
-    uint8_t fails; /* the address of the endpoint whose next transfer fails; 0 for none */
+    unsigned int cleared; /* halts */
+    uint8_t fails;        /* the address of the endpoint whose next transfer fails; 0 for none */
 } odd;
 
 static int odd_intercept(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup)
@@ -210,6 +211,13 @@ static int odd_in(struct usb_device *device, struct device_endpoint *ep)
     return DEVICE_DONE;
 }
 
+static void odd_halt_cleared(struct usb_device *device, uint8_t address)
+{
+    (void)device;
+    (void)address;
+    odd.cleared++;
+}
+
 static struct usb_device *odd_serial(void)
 {
     struct usb_device *device = bed_serial(USBIF_SPEED_HIGH);
@@ -220,6 +228,7 @@ static struct usb_device *odd_serial(void)
     honest_out = device->ops->out;
     odd_ops.in = odd_in;
     odd_ops.out = odd_out;
+    odd_ops.halt_cleared = odd_halt_cleared;
     device->ops = &odd_ops;
     return device;
 }
@@ -323,6 +332,8 @@ static void test_class_composite_errors(void **state)
         for (unsigned int i = 0; i < 3; i++) {
             odd.fails = addresses[i];
             device_kick(bed_device(&bed, 1), addresses[i]);
+            bed_run(&bed, SECOND, NULL);
+            assert_int_equal(odd.cleared, i < 2 ? i + 1 : 2); /* at once; OUT is idle still */
             port->nr_received = port->nr_signals = 0;
             bed_write(&bed, 1, (const uint8_t *)"hello", 5);
             bed_run(&bed, SECOND, NULL);

@@ -190,6 +190,7 @@ static void test_class_power_reset_addresses(void **state)
         bed_run(&bed, 5 * SECOND, NULL);
         assert_int_equal(bed.ports[1].gone, i);
         assert_int_equal(bed.ports[1].ready, i + 1);
+        assert_int_not_equal(bed.ports[1].device->address, 0);
     }
     bed_close(&bed);
 }
