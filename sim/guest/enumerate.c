@@ -181,15 +181,20 @@ void port_run(struct guest_port *port)
     }
 }
 
-/* Unique on the controller (rule ADR-07), and not reused sooner than needed. 0 when all are taken. */
+/*
+ * Unique on the controller (rule ADR-07), and not reused sooner than needed. There are more addresses than
+ * ports.
+ */
 static uint8_t take_address(struct guest *guest)
 {
-    for (unsigned int i = 0; i < PVUSB_ADDRESS_MAX; i++) {
+    static_assert(PVUSB_PORTS_MAX < PVUSB_ADDRESS_MAX, "an address for each port");
+    unsigned int tries = 0;
+    do {
+        assert(tries < PVUSB_ADDRESS_MAX);
+        tries++;
         guest->last_address = (uint8_t)(guest->last_address % PVUSB_ADDRESS_MAX + 1);
-        if (!guest->address_used[guest->last_address])
-            return guest->last_address;
-    }
-    return 0;
+    } while (guest->address_used[guest->last_address]);
+    return guest->last_address;
 }
 
 /* ---- replies: each checks what the device said, and names the next step by leaving it or not ---- */
