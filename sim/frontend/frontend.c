@@ -61,7 +61,7 @@ static int front_submit(struct hcd *hcd, struct hcd_urb *urb)
     if (!front->stepping) {
         front_run_queues(front);
         front_push(front);
-        front->check_wanted = front->waiting[FRONT_DATA_IN].head != NULL;
+        front->check_wanted = front->waiting[FRONT_DATA_IN].head || front->waiting[FRONT_ISO].head;
     }
     return 0;
 }

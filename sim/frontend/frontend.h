@@ -7,14 +7,13 @@
  * 1 to 15 of the protocol). Does not trust the backend: a violated protocol ends in a named
  * verdict, all URBs returned with -ESHUTDOWN, an error node and state Closing.
  *
- * Slots (rule RING-12): of the 16 slots one is kept for an unlink, one for a control
- * request, and IN requests of data endpoints may hold at most 12, so that idle
- * receivers never wedge a port. URBs beyond that wait in order; a waiting OUT or
- * control URB may overtake the IN URBs of other endpoints, never one of its own.
- * When an IN endpoint has waited without a slot for 100 ms, an idle IN of another is taken
- * back, and queued again behind those that wait: every endpoint gets a turn. Bytes that had arrived by
- * then stay, and the rest is asked for. OUT requests are never taken back: endpoints that accept nothing can
- * hold the slots beside the INs for as long as their drivers let them.
+ * Slots (rule RING-12): of the 16 slots one is kept for an unlink and one for a control request. Of the
+ * rest, IN requests may hold at most 12, OUT requests 10 and isochronous ones 10, so that neither idle receivers
+ * nor a device that takes nothing wedge the others. URBs beyond that wait in order; a waiting URB may overtake those of
+ * other endpoints, never one of its own. When an IN endpoint has waited without a slot for 100 ms, an idle IN of
+ * another is taken back, and queued again behind those that wait: every endpoint gets a turn. For an isochronous URB
+ * that happens at once. Bytes that had arrived by then stay, and the rest is asked for. OUT requests are never taken
+ * back: endpoints that accept nothing can hold their 10 slots for as long as their drivers let them.
  *
  * Unlike Linux xen-hcd: isochronous descriptors are bounced, so the backend never sees
  * more than the descriptors (ISO-03); an unlink never waits for a slot (UNL-10); after a

@@ -11,10 +11,9 @@
 
 #define FRONT_SLOTS PVUSB_URB_RING_SLOTS
 
-/* Free slots that must be left over after a request of each class (rule RING-12), and the most that idle INs hold. */
+/* Free slots that must be left over (rule RING-12): always one for an unlink, after data one for a control request. */
 #define FRONT_KEEP_FOR_UNLINK  1u
 #define FRONT_KEEP_FOR_CONTROL 1u
-#define FRONT_DATA_IN_MAX      12u
 
 #define FRONT_STARVE_NS (100 * UINT64_C(1000000))
 #define FRONT_CLOSE_NS  (5 * UINT64_C(1000000000))
@@ -24,6 +23,7 @@
 /* Waiting URBs, one queue per class: within a class nobody overtakes, so no endpoint is reordered. */
 enum front_class {
     FRONT_CONTROL,
+    FRONT_ISO, /* both directions: they end by themselves, in time, and may not wait */
     FRONT_DATA_OUT,
     FRONT_DATA_IN,
     FRONT_CLASSES
@@ -101,7 +101,7 @@ struct front {
 
     struct front_slot slot[FRONT_SLOTS];
     unsigned int used;    /* slots not free */
-    unsigned int data_in; /* slots held by IN requests of data endpoints */
+    unsigned int held[FRONT_CLASSES]; /* of those, by URBs of each class */
     uint64_t order;
     struct front_queue waiting[FRONT_CLASSES];
     struct front_queue failed; /* could not be started between steps; the next step returns them */

@@ -9,6 +9,8 @@ enum front_class front_class_of(const struct hcd_urb *urb)
 {
     if (urb->type == USBIF_PIPE_TYPE_CTRL)
         return FRONT_CONTROL;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC)
+        return FRONT_ISO;
     return urb->in ? FRONT_DATA_IN : FRONT_DATA_OUT;
 }
 
@@ -86,12 +88,19 @@ void front_requeue_taken_back(struct front *front, struct hcd_urb *urb)
     }
 }
 
+/*
+ * The most that each class holds: idle receivers, writers whose device takes nothing, and streams leave room for
+ * the others.
+ */
+static const unsigned int slots_max[FRONT_CLASSES] = {
+    [FRONT_CONTROL] = FRONT_SLOTS, [FRONT_ISO] = 10, [FRONT_DATA_OUT] = 10, [FRONT_DATA_IN] = 12};
+
 static bool may_start(const struct front *front, enum front_class class)
 {
     unsigned int keep = FRONT_KEEP_FOR_UNLINK;
     if (class != FRONT_CONTROL)
         keep += FRONT_KEEP_FOR_CONTROL;
-    if (class == FRONT_DATA_IN && front->data_in >= FRONT_DATA_IN_MAX)
+    if (front->held[class] >= slots_max[class])
         return false;
     return front->used + keep < FRONT_SLOTS;
 }
@@ -191,8 +200,7 @@ static struct front_slot *to_take_back(struct front *front)
     unsigned int best_count = 0;
     for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
         struct front_slot *slot = &front->slot[i];
-        if (slot->use != SLOT_URB || front_class_of(slot->urb) != FRONT_DATA_IN ||
-            slot->urb->type == USBIF_PIPE_TYPE_ISOC || slot->urb->hcd_unlinked ||
+        if (slot->use != SLOT_URB || front_class_of(slot->urb) != FRONT_DATA_IN || slot->urb->hcd_unlinked ||
             giving_up(front, slot->urb) || !newest_of_endpoint(front, slot))
             continue;
         unsigned int count = slots_of(front, slot->urb);
@@ -204,9 +212,36 @@ static struct front_slot *to_take_back(struct front *front)
     return best;
 }
 
+static bool take_back(struct front *front)
+{
+    struct front_slot *slot = to_take_back(front);
+    if (!slot)
+        return false;
+    slot->take_back = true;
+    slot->unlink_wanted = true;
+    run_unlinks(front);
+    return true;
+}
+
+/* A stream cannot wait for turns: receivers make room for it at once. */
+static void make_room_for_iso(struct front *front)
+{
+    unsigned int wanted = 0;
+    if (front->held[FRONT_ISO] >= slots_max[FRONT_ISO])
+        return;
+    for (const struct hcd_urb *urb = front->waiting[FRONT_ISO].head; urb; urb = urb->hcd_next)
+        wanted++;
+    /* What is being taken back makes room soon, and so does an unlink that is on its way. */
+    for (unsigned int i = 0; i < FRONT_SLOTS && wanted > 0; i++)
+        wanted -= front->slot[i].use == SLOT_UNLINK || (front->slot[i].use == SLOT_URB && front->slot[i].take_back);
+    while (wanted > 0 && take_back(front))
+        wanted--;
+}
+
 void front_check_starvation(struct front *front)
 {
     front->check_wanted = false;
+    make_room_for_iso(front);
     if (!starving(front)) {
         front->starving_since_ns = UINT64_MAX;
         return;
@@ -216,10 +251,5 @@ void front_check_starvation(struct front *front)
     if (front->now_ns < front->starving_since_ns + FRONT_STARVE_NS)
         return;
     front->starving_since_ns = front->now_ns; /* the next turn comes even if this one is not answered */
-    struct front_slot *slot = to_take_back(front);
-    if (!slot)
-        return;
-    slot->take_back = true;
-    slot->unlink_wanted = true;
-    run_unlinks(front);
+    take_back(front);
 }

@@ -42,8 +42,8 @@ void front_slot_abandon_grants(struct front *front, struct front_slot *slot)
 
 void front_slot_free(struct front *front, struct front_slot *slot)
 {
-    if (slot->use == SLOT_URB && front_class_of(slot->urb) == FRONT_DATA_IN)
-        front->data_in--;
+    if (slot->use == SLOT_URB)
+        front->held[front_class_of(slot->urb)]--;
     front_slot_abandon_grants(front, slot);
     slot->use = SLOT_FREE;
     slot->urb = NULL;
@@ -128,8 +128,7 @@ int front_urb_start(struct front *front, struct hcd_urb *urb)
     struct front_slot *slot = slot_take(front, &id);
     slot->use = SLOT_URB;
     slot->urb = urb;
-    if (front_class_of(urb) == FRONT_DATA_IN)
-        front->data_in++;
+    front->held[front_class_of(urb)]++;
     request.id = id;
     int rc = fill_request(front, slot, urb, &request);
     if (rc) {

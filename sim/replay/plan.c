@@ -15,12 +15,15 @@
  * What is on a ring at most, by class; what a frontend keeps for an unlink (rule RING-12) and for a
  * SET_ADDRESS that is not in the recording is left free.
  */
-#define IN_MAX      12u
-#define OUT_MAX     13u
+#define DATA_MAX    13u
 #define CONTROL_MAX 14u
 
 /* Deferred URBs wait in one list for each, so that no endpoint is reordered without need. */
-enum urb_class { CONTROL, DATA_OUT, DATA_IN, CLASSES };
+enum urb_class { CONTROL, ISO, DATA_OUT, DATA_IN, CLASSES };
+static_assert(CLASSES == PLAN_CLASSES, "plan.h");
+
+static const unsigned int slots_max[CLASSES] = {
+    [CONTROL] = CONTROL_MAX, [ISO] = 10, [DATA_OUT] = 10, [DATA_IN] = 12};
 
 enum urb_state { WAITING, DEFERRED, IN_FLIGHT, PARKED, DONE };
 
@@ -57,27 +60,29 @@ struct builder {
 
 static enum urb_class class_of(const struct trace_urb *urb)
 {
-    return urb->type == USBIF_PIPE_TYPE_CTRL ? CONTROL : urb->in ? DATA_IN : DATA_OUT;
+    if (urb->type == USBIF_PIPE_TYPE_CTRL)
+        return CONTROL;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC)
+        return ISO;
+    return urb->in ? DATA_IN : DATA_OUT;
 }
 
 bool plan_slots_room(const struct plan_slots *slots, const struct trace_urb *urb)
 {
     enum urb_class class = class_of(urb);
-    if (class == CONTROL)
-        return slots->total < CONTROL_MAX;
-    return slots->total < OUT_MAX && (class != DATA_IN || slots->in < IN_MAX);
+    return slots->total < (class == CONTROL ? CONTROL_MAX : DATA_MAX) && slots->held[class] < slots_max[class];
 }
 
 void plan_slots_take(struct plan_slots *slots, const struct trace_urb *urb)
 {
     slots->total++;
-    slots->in += class_of(urb) == DATA_IN;
+    slots->held[class_of(urb)]++;
 }
 
 void plan_slots_give(struct plan_slots *slots, const struct trace_urb *urb)
 {
     slots->total--;
-    slots->in -= class_of(urb) == DATA_IN;
+    slots->held[class_of(urb)]--;
 }
 
 unsigned int plan_endpoint(uint8_t type, uint8_t endpoint, bool in)
@@ -179,11 +184,12 @@ static int submit(struct builder *b, uint32_t u)
 static int park_for(struct builder *b, uint32_t u)
 {
     struct bus *bus = bus_of(b, u);
-    bool in_only = class_of(trace_of(b, u)) == DATA_IN && bus->slots.in >= IN_MAX;
+    enum urb_class class = class_of(trace_of(b, u));
+    bool same_only = bus->slots.held[class] >= slots_max[class];
     uint32_t best = NONE;
     for (unsigned int i = 0; i < bus->slots.total; i++) {
         uint32_t v = bus->flying[i];
-        if (in_only && class_of(trace_of(b, v)) != DATA_IN)
+        if (same_only && class_of(trace_of(b, v)) != class)
             continue;
         if (best == NONE || b->completion[v] > b->completion[best] ||
             (b->completion[v] == b->completion[best] && v > best))

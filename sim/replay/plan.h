@@ -106,10 +106,12 @@ struct plan {
     uint32_t nr_steps;
 };
 
+#define PLAN_CLASSES 4u
+
 /* How the URBs of one controller share its ring; plan and guest count alike. */
 struct plan_slots {
     unsigned int total;
-    unsigned int in; /* of those, IN requests of data endpoints */
+    unsigned int held[PLAN_CLASSES]; /* of those, by class as the frontend has them */
 };
 bool plan_slots_room(const struct plan_slots *slots, const struct trace_urb *urb);
 void plan_slots_take(struct plan_slots *slots, const struct trace_urb *urb);

@@ -84,8 +84,8 @@ static void test_front_slots_shares(void **state)
         unsigned int control;
         unsigned int on_ring[3];
     } row[] = {
-        {20, 0, 0, {12, 0, 0}},   {0, 20, 0, {0, 14, 0}},  {0, 0, 20, {0, 0, 15}},  {20, 20, 0, {12, 2, 0}},
-        {20, 20, 20, {12, 2, 1}}, {0, 20, 20, {0, 14, 1}}, {20, 0, 20, {12, 0, 3}}, {5, 20, 20, {5, 9, 1}},
+        {20, 0, 0, {12, 0, 0}},   {0, 20, 0, {0, 10, 0}},  {0, 0, 20, {0, 0, 15}},  {20, 20, 0, {12, 2, 0}},
+        {20, 20, 20, {12, 2, 1}}, {0, 20, 20, {0, 10, 5}}, {20, 0, 20, {12, 0, 3}}, {5, 20, 20, {5, 9, 1}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
@@ -481,26 +481,60 @@ static void test_front_slots_take_back_unlinked(void **state)
 static void test_front_slots_not_taken_back(void **state)
 {
     struct frig frig;
-    struct hcd_urb urb[13];
+    struct hcd_urb urb[15];
     struct usbif_urb_request request[16];
     struct pvusb_iso_desc packet = {.length = 64};
     (void)state;
     frig_start(&frig, 2, 4);
-    for (unsigned int i = 0; i < 13; i++) {
-        urb[i] = frig_data(&frig, i < 6 ? USBIF_PIPE_TYPE_ISOC : BULK, 1, true, frig.buffer, 64);
+    for (unsigned int i = 0; i < 15; i++) {
+        urb[i] = frig_data(&frig, i < 8 ? USBIF_PIPE_TYPE_ISOC : BULK, 1, true, frig.buffer, 64);
         urb[i].device = (uint8_t)(i + 1);
         urb[i].packets = &packet;
         urb[i].nr_packets = 1;
         assert_int_equal(frig_submit(&frig, &urb[i]), 0);
     }
-    assert_int_equal(take_all(&frig, request, 16), 12);
-    for (unsigned int i = 6; i < 12; i++) {
+    assert_int_equal(take_all(&frig, request, 16), 14);
+    for (unsigned int i = 8; i < 14; i++) {
         assert_int_equal(frig_unlink(&frig, &urb[i], -ENOENT), 0);
         frig_answer(&frig, frig_take(&frig).id, 0, 0);
     }
     for (unsigned int i = 0; i < 100; i++)
         frig_advance(&frig, 100 * MS);
     frig_expect_no_request(&frig);
+    frig_dispose(&frig);
+}
+
+/* frontend.h: a stream does not wait for turns; receivers make room at once, and what they wait for comes back to them. */
+static void test_front_slots_streams(void **state)
+{
+    struct frig frig;
+    struct hcd_urb in[16];
+    struct hcd_urb iso[3];
+    struct usbif_urb_request request[16];
+    struct pvusb_iso_desc packet = {.length = 64};
+    (void)state;
+    frig_start(&frig, 2, 4);
+    for (unsigned int i = 0; i < 16; i++) {
+        in[i] = frig_data(&frig, BULK, 1, true, frig.buffer, 512);
+        assert_int_equal(frig_submit(&frig, &in[i]), 0);
+    }
+    assert_int_equal(take_all(&frig, request, 16), 12);
+    for (unsigned int i = 0; i < 3; i++) {
+        iso[i] = frig_data(&frig, USBIF_PIPE_TYPE_ISOC, 2, true, frig.buffer, 64);
+        iso[i].packets = &packet;
+        iso[i].nr_packets = 1;
+        assert_int_equal(frig_submit(&frig, &iso[i]), 0);
+    }
+    assert_int_equal(frig_take(&frig).pipe >> 30, USBIF_PIPE_TYPE_ISOC); /* two fit beside the receivers */
+    assert_int_equal(frig_take(&frig).pipe >> 30, USBIF_PIPE_TYPE_ISOC);
+    frig_run(&frig); /* no time passes */
+    struct usbif_urb_request unlink = frig_take(&frig);
+    assert_true(usbif_pipeunlink(unlink.pipe) != 0);
+    assert_int_equal(unlink.u.unlink.unlink_id, request[11].id); /* the newest */
+    frig_answer(&frig, request[11].id, -71, 0);
+    frig_answer(&frig, unlink.id, 0, 0);
+    assert_int_equal(frig_take(&frig).pipe >> 30, USBIF_PIPE_TYPE_ISOC);
+    assert_int_equal(frig.nr_done, 0); /* the receiver waits again, and its driver has seen nothing */
     frig_dispose(&frig);
 }
 
@@ -519,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_front_slots_take_back_empty),
         cmocka_unit_test(test_front_slots_take_back_unlinked),
         cmocka_unit_test(test_front_slots_not_taken_back),
+        cmocka_unit_test(test_front_slots_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
