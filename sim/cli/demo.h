@@ -7,6 +7,9 @@
 
 #define DEMO_GUEST 1u
 #define DEMO_BUSID "1-1"
+#define DEMO_KEYBOARD "1-2"
+#define DEMO_SERIAL "1-3"
+#define DEMO_SOUND "1-4"
 
 int demo_disk_one(uint64_t seed, struct story_result *result);
 /* result lies in shared memory. */

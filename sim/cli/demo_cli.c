@@ -17,9 +17,10 @@
 static const char help_text[] =
     "Usage: pvusb demo [OPTIONS]\n"
     "\n"
-    "The whole story: a disk is plugged into a guest, enumerated, written, read back and\n"
-    "pulled out in mid-read; then recorded USB traffic goes through frontend, rings and\n"
-    "backend URB by URB. First in one process, then with frontend and backend as two.\n"
+    "The whole story: a disk is plugged into a guest, enumerated, written and read back; a\n"
+    "keyboard, a serial port and a sound card work all at once; the disk is pulled out in\n"
+    "mid-read; then recorded USB traffic goes through frontend, rings and backend URB by\n"
+    "URB. First in one process, then with frontend and backend as two.\n"
     "\n"
     "  --seed N      of the bytes that are written (default 1)\n"
     "  --traces DIR  recordings to replay instead of the bundled ones\n"
@@ -137,6 +138,8 @@ static void print_sums(const struct story_result story[2], const struct replay_s
     printf("%-46s %12s %14s\n", "disk plugged in and enumerated", yes(story[0].enumerated), yes(story[1].enumerated));
     printf("%-46s %12" PRIu64 " %14" PRIu64 "\n", "KiB written and read back the same", story[0].bytes_same >> 10,
            story[1].bytes_same >> 10);
+    printf("%-46s %12s %14s\n", "keyboard, serial port and sound at once, unchanged", yes(story[0].others_same),
+           yes(story[1].others_same));
     printf("%-46s %12s %14s\n", "unplugged in mid-read, guest told so", yes(story[0].pulled_cleanly),
            yes(story[1].pulled_cleanly));
     printf("%-46s %12s %14s\n", "closed, nothing left open", yes(story[0].closed), yes(story[1].closed));
@@ -153,8 +156,8 @@ static void print_sums(const struct story_result story[2], const struct replay_s
 
 static bool story_good(const struct story_result *story)
 {
-    return story->connected && story->enumerated && story->bytes_same == STORY_WRITE_BYTES && story->pulled_cleanly &&
-           story->closed;
+    return story->connected && story->enumerated && story->bytes_same == STORY_WRITE_BYTES && story->others_same &&
+           story->pulled_cleanly &&           story->closed;
 }
 
 static int tell(const struct demo_options *options, const glob_t *recordings, struct story_result *story)

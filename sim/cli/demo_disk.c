@@ -10,11 +10,17 @@
 
 #include "backend/backend.h"
 #include "cli/cli.h"
+#include "cli/story_others.h"
+#include "devices/audio.h"
 #include "devices/disk.h"
+#include "devices/keyboard.h"
+#include "devices/serial.h"
 #include "devices/sim_host.h"
 #include "process/family.h"
 #include "process/loop.h"
 #include "toolstack/vusb.h"
+
+static const char *const others[] = {DEMO_KEYBOARD, DEMO_SERIAL, DEMO_SOUND};
 
 static int make_guest(struct xen_machine *machine)
 {
@@ -28,29 +34,52 @@ static int make_guest(struct xen_machine *machine)
     rc = vusb_create(dom0, &controller);
     if (!rc)
         rc = vusb_set_port(dom0, &controller, 1, DEMO_BUSID);
+    for (unsigned int i = 0; !rc && i < sizeof(others) / sizeof(others[0]); i++)
+        rc = vusb_set_port(dom0, &controller, i + 2, others[i]);
     xen_close(dom0);
     if (!rc)
-        printf("  %-10sguest %u has a USB 2.0 controller with 4 ports; host device %s is on port 1\n", "attach",
+        printf("  %-10sguest %u has a USB 2.0 controller with 4 ports; host devices %s to 1-4 are on them\n", "attach",
                DEMO_GUEST, DEMO_BUSID);
     fflush(stdout);
     return rc;
 }
 
-static int make_disk(struct sim_host **sim)
+/* A disk, a keyboard, a serial port with a loopback plug and a sound card. */
+static int make_devices(struct sim_host **sim)
 {
-    struct usb_device *disk;
+    struct usb_device *device;
     int rc = sim_host_create(sim);
     if (rc)
         return rc;
-    rc = disk_create(&(struct disk_config){.bytes = STORY_DISK_BYTES}, &disk);
-    return rc ? rc : sim_host_plug(*sim, DEMO_BUSID, disk);
+    rc = disk_create(&(struct disk_config){.bytes = STORY_DISK_BYTES}, &device);
+    if (!rc)
+        rc = sim_host_plug(*sim, DEMO_BUSID, device);
+    if (!rc)
+        rc = keyboard_create(0, &device);
+    if (!rc)
+        rc = sim_host_plug(*sim, DEMO_KEYBOARD, device);
+    if (!rc)
+        rc = serial_create(&(struct serial_config){.loopback = true}, 0, &device);
+    if (!rc)
+        rc = sim_host_plug(*sim, DEMO_SERIAL, device);
+    if (!rc)
+        rc = audio_create(&(struct audio_config){0}, &device);
+    return rc ? rc : sim_host_plug(*sim, DEMO_SOUND, device);
+}
+
+static void act(struct sim_host *sim, enum story_cue cue)
+{
+    if (cue == STORY_PULL)
+        sim_host_unplug(sim, DEMO_BUSID);
+    else
+        keyboard_type(sim_host_device(sim, DEMO_KEYBOARD), OTHERS_TEXT);
 }
 
 /* ---- one process ---- */
 
-static void pull_here(void *context)
+static void act_here(void *context, enum story_cue cue)
 {
-    sim_host_unplug(context, DEMO_BUSID);
+    act(context, cue);
 }
 
 static int play(struct fakexen_local *local, struct story *story, struct back_driver *driver, struct usb_host *usb)
@@ -99,14 +128,14 @@ int demo_disk_one(uint64_t seed, struct story_result *result)
     struct xen_machine *machine = fakexen_local_machine(local);
     rc = make_guest(machine);
     if (!rc)
-        rc = make_disk(&sim);
+        rc = make_devices(&sim);
     if (!rc)
         rc = back_driver_create(machine, 0, &(struct back_config){.host = sim_host_host(sim)}, &driver);
     if (!rc)
         rc = machine->ops->open(machine, DEMO_GUEST, &xen);
     if (rc)
         goto out;
-    rc = story_create(xen, seed, pull_here, sim, result, &story);
+    rc = story_create(xen, seed, act_here, sim, result, &story);
     if (rc)
         xen_close(xen);
     else
@@ -128,13 +157,12 @@ out:
 struct two {
     uint64_t seed;
     struct story_result *result;
-    int pull[2]; /* a byte here unplugs the disk */
+    int cues[2]; /* a byte here is a cue of the story */
 };
 
 static int back_loop(struct family *family, const struct two *two, struct back_driver *driver, struct sim_host *sim)
 {
     struct usb_host *usb = sim_host_host(sim);
-    bool pulled = false;
     for (;;) {
         struct loop loop;
         int fds[LOOP_FDS_MAX];
@@ -145,17 +173,18 @@ static int back_loop(struct family *family, const struct two *two, struct back_d
         usb->ops->step(usb, now);
         loop_clear(&loop);
         loop_add(&loop, family->lifeline[0]);
-        if (!pulled)
-            loop_add(&loop, two->pull[0]);
+        loop_add(&loop, two->cues[0]);
         unsigned int n = back_driver_fds(driver, fds, LOOP_FDS_MAX);
         for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
             loop_add(&loop, fds[i]);
         rc = loop_wait(&loop, back_driver_busy(driver) ? 0 : usb->ops->deadline(usb));
         if (rc || loop_ready(&loop, family->lifeline[0]))
             return rc;
-        if (loop_ready(&loop, two->pull[0])) {
-            pulled = true;
-            sim_host_unplug(sim, DEMO_BUSID);
+        char cue;
+        if (loop_ready(&loop, two->cues[0])) {
+            if (read(two->cues[0], &cue, 1) != 1)
+                return -EPIPE; /* the frontend has ended, and with it the story */
+            act(sim, (enum story_cue)cue);
         }
     }
 }
@@ -166,8 +195,8 @@ static int back_main(struct family *family, void *context)
     struct xen_machine *machine = NULL;
     struct sim_host *sim = NULL;
     struct back_driver *driver = NULL;
-    close(two->pull[1]);
-    int rc = make_disk(&sim);
+    close(two->cues[1]);
+    int rc = make_devices(&sim);
     if (!rc)
         rc = fakexen_client_machine_create(family->dir, &machine);
     if (!rc)
@@ -180,10 +209,11 @@ static int back_main(struct family *family, void *context)
     return rc == 0 || rc == -EPIPE ? 0 : 1;
 }
 
-static void pull_there(void *context)
+static void act_there(void *context, enum story_cue cue)
 {
     const struct two *two = context;
-    if (write(two->pull[1], "", 1) != 1)
+    char byte = (char)cue;
+    if (write(two->cues[1], &byte, 1) != 1)
         perror("pvusb demo: pipe");
 }
 
@@ -215,7 +245,7 @@ static int front_main(struct family *family, void *context)
     if (!rc)
         rc = machine->ops->open(machine, DEMO_GUEST, &xen);
     if (!rc) {
-        rc = story_create(xen, two->seed, pull_there, two, two->result, &story);
+        rc = story_create(xen, two->seed, act_there, two, two->result, &story);
         if (rc)
             xen_close(xen);
     }
@@ -244,8 +274,9 @@ int demo_disk_two(uint64_t seed, struct story_result *result)
     char error[FAMILY_ERROR_MAX];
     struct family family;
     struct two two = {.seed = seed, .result = result};
-    if (pipe(two.pull))
+    if (pipe(two.cues))
         return -errno;
+    result->real_time = true;
     int rc = family_open(&family, error);
     if (!rc) {
         rc = prepare(&family);
@@ -257,8 +288,8 @@ int demo_disk_two(uint64_t seed, struct story_result *result)
             rc = family_wait(&family, rc);
         rc = family_close(&family, rc, error);
     }
-    close(two.pull[0]);
-    close(two.pull[1]);
+    close(two.cues[0]);
+    close(two.cues[1]);
     if (rc)
         usage_error("demo", "%s", error);
     else

@@ -8,18 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/story_others.h"
 #include "guest/storage.h"
 
-enum chapter { CONNECTING, WAITING, STARTING, WRITING, READING, PULLING, CLOSING, ENDED };
+#define OTHERS_LIMIT_NS (20 * UINT64_C(1000000000))
+
+enum chapter { CONNECTING, WAITING, STARTING, WRITING, READING, WITH_OTHERS, PULLING, CLOSING, ENDED };
 
 struct story {
     struct front *front;
     struct guest *guest;
     struct storage *storage;
+    struct guest_device *disk;
     enum chapter chapter;
     uint64_t seed;
-    void (*pull)(void *context);
+    void (*cue)(void *context, enum story_cue cue);
     void *context;
+    struct others others;
+    uint64_t others_since_ns; /* 0: not begun */
     struct story_result *result;
     uint8_t *buffer; /* STORY_READ_BYTES */
     uint64_t written_sum;
@@ -110,8 +116,7 @@ static void compare(struct story *story)
         sum == story->written_sum ? "the same" : "NOT the same");
     if (sum == story->written_sum)
         story->result->bytes_same = STORY_WRITE_BYTES;
-    story->chapter = PULLING;
-    ask(story, 0, STORY_READ_BYTES, false);
+    story->chapter = WITH_OTHERS;
 }
 
 static void request_done(struct storage_request *request)
@@ -150,8 +155,9 @@ static void ready(void *context, struct guest_device *device)
     static const char *const speeds[] = {"no", "low", "full", "high"};
     say("plug", "port %u: %s speed, address %u, %04x:%04x \"%s\"", device->port, speeds[device->speed & 3],
         device->address, device->descriptor.vendor, device->descriptor.product, device->strings[1]);
-    if (story->chapter != WAITING || !storage_matches(device))
+    if (others_ready(&story->others, device) || story->chapter != WAITING || !storage_matches(device))
         return;
+    story->disk = device;
     story->chapter = STARTING;
     int rc = storage_create(device, started, story, &story->storage);
     if (rc)
@@ -161,10 +167,17 @@ static void ready(void *context, struct guest_device *device)
 static void gone(void *context, struct guest_device *device)
 {
     struct story *story = context;
-    (void)device;
+    others_gone(&story->others, device);
+    if (device != story->disk)
+        return;
     story->device_gone = true;
     storage_destroy(story->storage);
     story->storage = NULL;
+}
+
+static void event(void *context, struct guest_device *device, enum guest_event what)
+{
+    others_event(&((struct story *)context)->others, device, what);
 }
 
 static void failed(void *context, unsigned int port, int error)
@@ -177,7 +190,8 @@ static void failed(void *context, unsigned int port, int error)
 
 static void connected(struct story *story)
 {
-    const struct guest_listener listener = {.ready = ready, .gone = gone, .failed = failed, .context = story};
+    const struct guest_listener listener = {
+        .ready = ready, .gone = gone, .event = event, .failed = failed, .context = story};
     struct hcd *hcd = front_hcd(story->front);
     say("connect", "usbfront and usbback Connected, %u ports", hcd->ops->num_ports(hcd));
     story->result->connected = true;
@@ -189,13 +203,45 @@ static void connected(struct story *story)
         fail(story, "the guest has no memory", rc);
 }
 
+static void tell_others(const struct others *others)
+{
+    say("keyboard", "typed \"%s\"", others->typed);
+    say("serial", "%u KiB around a loopback plug, %u bytes wrong", others->received >> 10, others->wrong);
+    say("sound", "%" PRIu64 " ms out and %" PRIu64 " ms in at once: %" PRIu64 " samples lost, %" PRIu64
+        " packets doubled", others->played.samples / 48, others->recorded.samples / 48, others->recorded.lost,
+        others->recorded.doubled);
+}
+
+static void work_with_others(struct story *story, uint64_t now_ns)
+{
+    struct others *others = &story->others;
+    if (story->others_since_ns == 0)
+        story->others_since_ns = now_ns + 1;
+    bool started = others->started;
+    others_step(others);
+    if (!started && others->started)
+        story->cue(story->context, STORY_TYPE);
+    if (now_ns > story->others_since_ns + OTHERS_LIMIT_NS && !others_done(others))
+        others->error = -ETIMEDOUT;
+    if (!others_done(others))
+        return;
+    if (others->error) {
+        fail(story, "keyboard, serial port and sound card", others->error);
+        return;
+    }
+    tell_others(others);
+    story->result->others_same = others_good(others, story->result->real_time);
+    story->chapter = PULLING;
+    ask(story, 0, STORY_READ_BYTES, false);
+}
+
 /* In the middle: the first part has arrived, the rest is on its way. */
 static void pull_when_reading(struct story *story)
 {
     struct story_result *result = story->result;
     if (!story->pulled && story->request.blocks_done > 0) {
         story->pulled = true;
-        story->pull(story->context);
+        story->cue(story->context, STORY_PULL);
     }
     if (!story->request_ended || !story->device_gone)
         return;
@@ -231,6 +277,8 @@ int story_step(struct story *story, uint64_t now_ns)
         connected(story);
     if (story->guest)
         guest_step(story->guest, now_ns);
+    if (story->chapter == WITH_OTHERS)
+        work_with_others(story, now_ns);
     if (story->chapter == PULLING)
         pull_when_reading(story);
     if (story->chapter == CLOSING)
@@ -255,13 +303,13 @@ struct xen *story_xen(struct story *story)
     return front_xen(story->front);
 }
 
-int story_create(struct xen *xen, uint64_t seed, void (*pull)(void *context), void *context,
+int story_create(struct xen *xen, uint64_t seed, void (*cue)(void *context, enum story_cue cue), void *context,
                  struct story_result *result, struct story **out)
 {
     struct story *story = calloc(1, sizeof(*story));
     if (!story)
         return -ENOMEM;
-    *story = (struct story){.seed = seed, .pull = pull, .context = context, .result = result};
+    *story = (struct story){.seed = seed, .cue = cue, .context = context, .result = result};
     int rc = front_create(xen, 0, NULL, NULL, &story->front);
     if (rc)
         free(story);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guest's side of the demo: a disk is found, enumerated, written, read back, and pulled
- * out in the middle of a read. Steps like everything else; the same in one process and in two.
+ * out in the middle of a read, after a keyboard, a serial port and a sound card have worked all at once. Steps like everything else; the same in one process and in two.
  */
 #ifndef SIM_CLI_STORY_H
 #define SIM_CLI_STORY_H
@@ -14,9 +14,11 @@
 
 /* Plain data: may lie in memory shared between processes. */
 struct story_result {
+    bool real_time; /* set by the caller: time does not wait for us */
     bool connected;
     bool enumerated;
     uint64_t bytes_same;    /* written and read back the same */
+    bool others_same;       /* keys, serial bytes and sound came through unchanged, all at once */
     uint64_t bytes_before;  /* read when the disk was pulled */
     bool pulled_cleanly;    /* the read ended with ENODEV and the guest saw the port empty */
     bool closed;
@@ -25,8 +27,14 @@ struct story_result {
 
 struct story;
 
-/* Takes the guest's handle. pull() is called once, when the disk shall be unplugged. */
-int story_create(struct xen *xen, uint64_t seed, void (*pull)(void *context), void *context,
+/* What the story asks of whoever has the devices. */
+enum story_cue {
+    STORY_TYPE = 't', /* the keyboard types OTHERS_TEXT */
+    STORY_PULL = 'p', /* the disk is unplugged */
+};
+
+/* Takes the guest's handle. cue() is called once for each. */
+int story_create(struct xen *xen, uint64_t seed, void (*cue)(void *context, enum story_cue cue), void *context,
                  struct story_result *result, struct story **out);
 /* -EPIPE when the machine is gone, -EIO when the story cannot go on. */
 int story_step(struct story *story, uint64_t now_ns);

@@ -37,7 +37,10 @@ void others_event(struct others *others, struct guest_device *device, enum guest
 void others_step(struct others *others);
 /* True when all three have done what they should; what they do has been stopped then. */
 bool others_done(const struct others *others);
-/* True when nothing was lost, doubled or changed. */
-bool others_good(const struct others *others);
+/*
+ * True when nothing was lost, doubled or changed. In real time a busy machine may be late for a frame of sound,
+ * which is no fault of the path.
+ */
+bool others_good(const struct others *others, bool real_time);
 
 #endif
