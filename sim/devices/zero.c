@@ -33,26 +33,25 @@ static struct zero *zero_of(const struct usb_device *device)
 
 /* ---- the pattern; it starts anew in every packet ---- */
 
-static uint8_t pattern_byte(const struct zero *zero, const struct device_endpoint *ep, uint32_t at)
+static uint8_t pattern_byte(const struct zero *zero, uint32_t at)
 {
-    return zero->pattern ? (uint8_t)(at % ep->packet % PATTERN_MOD) : 0;
+    return zero->pattern ? (uint8_t)(at % PATTERN_MOD) : 0;
 }
 
 static void write_pattern(struct zero *zero, struct device_endpoint *ep, uint32_t offset, uint32_t n)
 {
     uint8_t bytes[PACKET_MAX];
     for (uint32_t i = 0; i < ep->packet; i++)
-        bytes[i] = pattern_byte(zero, ep, i);
+        bytes[i] = pattern_byte(zero, i);
     for (uint32_t at = 0; at < n; at += ep->packet)
         host_urb_write(ep->head, offset + at, bytes, n - at < ep->packet ? n - at : ep->packet);
 }
 
-static bool pattern_good(struct zero *zero, const struct device_endpoint *ep, const uint8_t *bytes,
-                         uint32_t n)
+static bool pattern_good(struct zero *zero, const uint8_t *bytes, uint32_t n)
 {
     uint64_t wrong = 0;
     for (uint32_t i = 0; i < n; i++)
-        wrong += bytes[i] != pattern_byte(zero, ep, i);
+        wrong += bytes[i] != pattern_byte(zero, i);
     zero->stats.wrong += wrong;
     return wrong == 0;
 }
@@ -78,7 +77,7 @@ static int sink(struct zero *zero, struct device_endpoint *ep)
         host_urb_read(ep->head, ep->moved, bytes, n);
         device_out_take(ep, n);
         zero->stats.bytes_out += n;
-        good = pattern_good(zero, ep, bytes, n);
+        good = pattern_good(zero, bytes, n);
     } while (good && !ep->ended);
     if (!good)
         device_halt(&zero->device, ep->address);
@@ -91,11 +90,11 @@ static void zero_iso(struct usb_device *device, struct device_endpoint *ep, stru
     uint8_t bytes[PACKET_MAX];
     if (ep->head->in) {
         for (uint32_t i = 0; i < ep->packet; i++)
-            bytes[i] = pattern_byte(zero, ep, i);
+            bytes[i] = pattern_byte(zero, i);
         device_iso_in(ep, packet, bytes, packet->length < ep->packet ? packet->length : ep->packet);
         zero->stats.packets_in++;
     } else {
-        (void)pattern_good(zero, ep, bytes, device_iso_out(ep, packet, bytes, ep->packet));
+        (void)pattern_good(zero, bytes, device_iso_out(ep, packet, bytes, ep->packet));
         zero->stats.packets_out++;
     }
 }

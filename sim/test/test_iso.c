@@ -323,6 +323,7 @@ static void test_iso_settings(void **state)
     step(13 * MS);
     step(16 * MS);
     assert_int_equal(in.packets[0].actual_length, 192);
+    assert_int_equal(more.packets[0].actual_length, 192);
     assert_int_equal(sim_host_unplug(bench.sim, "1-1"), 0);
     assert_int_equal(in.turb.urb.status, -ENODEV);
     assert_int_equal(in.turb.urb.actual, 2 * 192);
@@ -457,6 +458,20 @@ static void test_iso_faulty(void **state)
     }
     assert_int_equal(sample_at(&a, 7 * 200), 7 * 48);
     assert_int_equal(faulty_fired(card), 6);
+    bench_close(&bench);
+    /* In mid-transfer: a packet has moved, then the device is away. */
+    static struct turb turb;
+    assert_int_equal(zero_create(&(struct zero_config){.pattern = 0}, &card), 0);
+    bench_open(&bench, card);
+    assert_int_equal(bench_control(&bench, 0x00, 9, ZERO_SOURCE_SINK, 0, 0, NULL), 0);
+    struct faulty_config config = {.script = "ep 0x81: disconnect", .host = bench.sim, .busid = "1-1"};
+    assert_int_equal(faulty_wrap(card, &config), 0);
+    turb_init(&turb, USBIF_PIPE_TYPE_BULK, ZERO_EP_IN, 2048);
+    turb_submit(&bench, &turb);
+    assert_int_equal(turb.completed, 0);
+    step(0);
+    assert_int_equal(turb.urb.status, -ENODEV);
+    assert_int_equal(turb.urb.actual, 512);
     bench_close(&bench);
 }
 
