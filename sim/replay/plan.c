@@ -371,7 +371,7 @@ static int follow_submission(struct builder *b, uint32_t u)
     }
     if (urb->unseen)
         return submit_unseen(b, u);
-    if (has_room(b, u) && bus_of(b, u)->head[class_of(trace_of(b, u))] == NONE)
+    if (has_room(b, u)) /* then none of its class is deferred */
         return submit(b, u);
     defer(b, u);
     return 0;

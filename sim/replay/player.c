@@ -22,7 +22,6 @@ struct player_urb {
 struct player_device {
     bool powered; /* its port has been switched on */
     uint8_t late[PLAN_ENDPOINTS]; /* URBs of each endpoint; no more than a ring has slots */
-    uint8_t addressing;           /* SET_ADDRESS on the way */
 };
 
 struct player {
@@ -146,13 +145,11 @@ static struct plan_slots *slots_of(struct player *player, uint32_t u)
     return &player->slots[player->plan->device[player->plan->urb[u].device].controller];
 }
 
-/* The count of late URBs on its endpoint; for SET_ADDRESS of those that all endpoints wait for. */
+/* The count of late URBs on its endpoint. */
 static uint8_t *late_of(struct player *player, uint32_t u)
 {
     const struct trace_urb *recorded = trace_of(player, u);
     struct player_device *device = &player->device[player->plan->urb[u].device];
-    if (player->plan->urb[u].unseen)
-        return &device->addressing;
     return &device->late[plan_endpoint(recorded->type, recorded->endpoint, recorded->in)];
 }
 
@@ -303,15 +300,13 @@ static void unlink_urb(struct player *player, uint32_t u, int reason)
 }
 
 /*
- * Endpoint match: an URB waits for what completed before it on its own endpoint, for its address, and for
- * a slot; the plan has seen to it that one becomes free.
+ * Endpoint match: an URB waits for what completed before it on its own endpoint and for a slot; the plan
+ * has seen to it that one becomes free. Its address was asked for before, and a ring keeps order.
  */
 static bool may_submit(struct player *player, uint32_t u)
 {
-    const struct player_device *device = &player->device[player->plan->urb[u].device];
     return player->match == REPLAY_STRICT ||
-           (*late_of(player, u) == 0 && device->addressing == 0 &&
-            plan_slots_room(slots_of(player, u), trace_of(player, u)));
+           (*late_of(player, u) == 0 && plan_slots_room(slots_of(player, u), trace_of(player, u)));
 }
 
 static bool park(struct player *player, uint32_t u)

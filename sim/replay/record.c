@@ -48,11 +48,9 @@ static void write_event(struct controller_tap *tap, const struct hcd_urb *urb, c
         .nr_iso_c = urb->nr_packets,
     };
     memcpy(event.setup, urb->setup, sizeof(event.setup));
-    bool carries_data = urb->in != submission;
     uint32_t length = submission || urb->type == USBIF_PIPE_TYPE_ISOC ? urb->length : urb->actual;
-    const void *data = carries_data && length > 0 ? urb->buffer : NULL;
     recorder->time_ns += 1000; /* order, not time: a replay has none of its own */
-    int rc = trace_writer_event(recorder->writer, &event, what, recorder->time_ns, data, data ? length : 0);
+    int rc = trace_writer_event(recorder->writer, &event, what, recorder->time_ns, urb->buffer, length);
     if (rc && !recorder->error)
         recorder->error = rc;
 }

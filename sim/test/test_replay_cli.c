@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "trace_gen.h"
@@ -391,6 +393,10 @@ static void test_replay_cli_pcap_again(void **state)
             assert_int_equal(trace.format, TRACE_PCAP_220);
             assert_int_equal(trace.nr_urbs, urbs);
             assert_int_equal(trace.events, 2 * urbs);
+            for (uint32_t u = 0; u < trace.nr_urbs; u++) {
+                assert_true(trace.urbs[u].time_s_ns < trace.urbs[u].time_c_ns);
+                assert_true(trace.urbs[u].status != -EREMOTEIO || (trace.urbs[u].flags & 1)); /* SHORT_NOT_OK */
+            }
             trace_dispose(&trace);
             assert_int_equal(RUN("--json", in_folder("report"), in_folder("ring")), 0);
             json_t *report = load_report();
@@ -494,6 +500,7 @@ static const char *long_recording(void)
     return path;
 }
 
+/* At once: left alone, the drivers would wait for ten seconds. */
 static void test_replay_cli_killed_child(void **state)
 {
     (void)state;
@@ -504,8 +511,10 @@ static void test_replay_cli_killed_child(void **state)
         pid_t children[4];
         pid_t pid = start(args, in_folder("out"), in_folder("err"));
         await_children(pid, children);
+        time_t killed = time(NULL);
         assert_int_equal(kill(children[i], SIGKILL), 0);
         finish(pid, in_folder("out"));
+        assert_true(time(NULL) - killed < 9);
         assert_int_equal(result.code, 3);
         assert_string_equal(result.out, "");
         must_contain(result.err, lines[i]);

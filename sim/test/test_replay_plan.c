@@ -260,6 +260,100 @@ static void test_replay_plan_control_passes(void **state)
     replay_test_dispose(&run, &script.trace);
 }
 
+/* What never completes is taken back for good; what does complete keeps its slot. */
+static void test_replay_plan_parks_the_last(void **state)
+{
+    (void)state;
+    begin();
+    for (uint32_t u = 0; u < 12; u++)
+        bulk(1, 2, 1, true);
+    for (uint32_t u = 0; u < 30; u++)
+        end(bulk(1, 2, 2, true), 0);
+    end(0, 0);
+    struct replay_run run = play("parks the last");
+    assert_int_equal(run.summary.matched, 31);
+    assert_int_equal(count(&run.plan, PLAN_PARK), 1);
+    replay_test_dispose(&run, &script.trace);
+}
+
+/* Of what waits, the first goes first, whatever its direction. */
+static void test_replay_plan_deferred_in_order(void **state)
+{
+    (void)state;
+    uint32_t at = 0;
+    begin();
+    for (uint32_t u = 0; u < 14; u++)
+        bulk(1, 2, 2, false);
+    bulk(1, 2, 1, true);
+    for (uint32_t u = 0; u < 15; u++)
+        end(u, 0);
+    struct replay_run run = play("deferred in order");
+    for (uint32_t i = 0; i < run.plan.nr_steps; i++) {
+        if (run.plan.step[i].what == PLAN_SUBMIT)
+            assert_int_equal(run.plan.step[i].index, at++);
+    }
+    assert_int_equal(at, 15);
+    replay_test_dispose(&run, &script.trace);
+}
+
+/* The backend answers SET_ADDRESS by itself: as many as there may be, none is waited for or taken back. */
+static void test_replay_plan_many_addresses(void **state)
+{
+    (void)state;
+    begin();
+    for (uint8_t address = 2; address < 40; address++) {
+        const uint8_t setup[8] = {0, 5, address};
+        control(1, 0, setup);
+    }
+    for (uint32_t u = 0; u < 38; u++)
+        end(u, 0);
+    struct replay_run run = play("many addresses");
+    assert_int_equal(run.summary.matched, 38);
+    assert_int_equal(count(&run.plan, PLAN_PARK), 0);
+    replay_test_dispose(&run, &script.trace);
+}
+
+static const struct {
+    uint8_t type;
+    uint32_t length;
+    enum replay_reason reason;
+} lengths[] = {
+    {USBIF_PIPE_TYPE_BULK, 65535, REPLAY_CHECKED}, {USBIF_PIPE_TYPE_BULK, 65536, REPLAY_CHECKED},
+    {USBIF_PIPE_TYPE_BULK, 65537, REPLAY_TOO_LONG}, {USBIF_PIPE_TYPE_INT, 65536, REPLAY_CHECKED},
+    {USBIF_PIPE_TYPE_ISOC, 61440, REPLAY_CHECKED}, {USBIF_PIPE_TYPE_ISOC, 61441, REPLAY_TOO_LONG},
+    {USBIF_PIPE_TYPE_BULK, 57345, REPLAY_CHECKED}, {USBIF_PIPE_TYPE_ISOC, 57345, REPLAY_CHECKED},
+};
+
+/* Sixteen pages, of which isochronous transfers need one for their descriptors: the largest that fit do pass. */
+static void test_replay_plan_lengths(void **state)
+{
+    (void)state;
+    static uint8_t data[65536];
+    static struct pvusb_iso_desc packet;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i % 251);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        uint32_t length = lengths[i].length;
+        begin();
+        for (unsigned int k = 0; k < 100; k++) /* so that buffers lie at many offsets */
+            end(bulk(1, 2, 1, true), 0);
+        packet = (struct pvusb_iso_desc){.length = length, .actual_length = length};
+        uint32_t u = add(&(struct trace_urb){.bus = 1, .device = 2, .endpoint = 3, .type = lengths[i].type,
+                                             .length = length, .out = data, .out_captured = length});
+        if (lengths[i].type == USBIF_PIPE_TYPE_ISOC) {
+            script.urbs[u].nr_packets = script.urbs[u].nr_iso_s = script.urbs[u].nr_iso_c = 1;
+            script.urbs[u].iso_s = script.urbs[u].iso_c = &packet;
+        }
+        script.urbs[u].actual = length;
+        end(u, 0);
+        struct replay_run run = play("lengths");
+        if (run.plan.urb[u].reason != lengths[i].reason)
+            fail_msg("%u bytes, type %u: %s", length, lengths[i].type, replay_reason_text(run.plan.urb[u].reason));
+        assert_int_equal(run.summary.matched, 100 + (lengths[i].reason == REPLAY_CHECKED));
+        replay_test_dispose(&run, &script.trace);
+    }
+}
+
 /* Causal order: a command is not sent before the completions that came before it, nor answered before what it caused. */
 static void test_replay_plan_order(void **state)
 {
@@ -290,6 +384,8 @@ int main(void)
         cmocka_unit_test(test_replay_plan_silent_device_stays), cmocka_unit_test(test_replay_plan_open_urbs_give_way),
         cmocka_unit_test(test_replay_plan_too_many_buses),     cmocka_unit_test(test_replay_plan_addresses),
         cmocka_unit_test(test_replay_plan_queues),             cmocka_unit_test(test_replay_plan_control_passes),
+        cmocka_unit_test(test_replay_plan_parks_the_last),     cmocka_unit_test(test_replay_plan_deferred_in_order),
+        cmocka_unit_test(test_replay_plan_many_addresses),     cmocka_unit_test(test_replay_plan_lengths),
         cmocka_unit_test(test_replay_plan_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

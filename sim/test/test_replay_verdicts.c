@@ -440,6 +440,19 @@ static void test_replay_verdicts_nothing_changed(void **state)
     }
 }
 
+static void test_replay_verdicts_left_open(void **state)
+{
+    (void)state;
+    char error[REPLAY_ERROR_MAX] = "";
+    struct fakexen_balance left = {0};
+    assert_int_equal(replay_check_balance(&left, error), 0);
+    assert_string_equal(error, "");
+    left.grants = 3;
+    assert_int_equal(replay_check_balance(&left, error), -EBUSY);
+    assert_string_equal(error,
+                        "left open at the end: 0 handles, 0 pages, 3 grants, 0 maps, 0 ports, 0 watches");
+}
+
 /* ---- what the program makes of it ---- */
 
 static enum { NOTHING, DIFFERENCE, STRAY, STANDSTILL } wrong;
@@ -501,7 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay_verdicts_each_field), cmocka_unit_test(test_replay_verdicts_standstill),
         cmocka_unit_test(test_replay_verdicts_stray),      cmocka_unit_test(test_replay_verdicts_nothing_changed),
-        cmocka_unit_test(test_replay_verdicts_exit_codes),
+        cmocka_unit_test(test_replay_verdicts_left_open),  cmocka_unit_test(test_replay_verdicts_exit_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
