@@ -305,7 +305,7 @@ static void test_replay_plan_many_addresses(void **state)
         const uint8_t setup[8] = {0, 5, address};
         control(1, 0, setup);
     }
-    for (uint32_t u = 0; u < 38; u++)
+    for (uint32_t u = 38; u-- > 0;)
         end(u, 0);
     struct replay_run run = play("many addresses");
     assert_int_equal(run.summary.matched, 38);
