@@ -23,6 +23,7 @@
 #define STRESS_HEADER    8u  /* of OUT data: number and length, 4 bytes each; shorter data has none */
 #define STRESS_GUEST     1u
 #define STRESS_MS        UINT64_C(1000000)
+#define STRESS_LOST_NS   (30000 * STRESS_MS) /* what has not come by then never does */
 
 struct stress_options {
     uint64_t seed;

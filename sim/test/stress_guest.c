@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOST_NS (60 * UINT64_C(1000000000)) /* an URB that was unlinked long ago and is not back is lost */
-
 #define MEMORY_BYTES (STRESS_WORKS * (size_t)STRESS_BUFFER + (STRESS_PORTS + 1) * (size_t)PVUSB_PAGE_SIZE)
 
 static uint32_t below(struct stress_guest *guest, uint32_t limit)
@@ -43,7 +41,7 @@ static void unlink_some(struct stress_guest *guest)
         struct stress_work *work = &guest->work[i];
         if (work->busy && !work->reason && guest->now_ns >= work->patience_ns)
             unlink_work(guest, work);
-        if (work->busy && guest->now_ns - work->begun_ns > LOST_NS)
+        if (work->busy && guest->now_ns - work->begun_ns > STRESS_LOST_NS)
             stress_fail(guest->report->front_error, "port %u endpoint %u: transfer %u never came back (unlink %d)",
                         work->urb.port, work->urb.endpoint, work->number, work->reason);
     }

@@ -46,6 +46,7 @@ struct stress_port {
     unsigned int generation;
     unsigned int in_flight;
     uint64_t gone_ns;
+    uint64_t asked_ns;
     struct hcd_urb ask;
     uint8_t *page;
     struct stress_guest *guest;

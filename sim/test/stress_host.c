@@ -351,19 +351,15 @@ static void op_cancel(struct usb_host *usb, struct host_device *device, struct h
         return;
     }
     host->report->cancels++;
-    switch (below(host, 8)) {
-    case 0: /* takes a while */
+    bool quiet = host->now_ns < host->quiet_until_ns;
+    if (below(host, quiet ? 2 : 8) == 0) { /* takes a while */
         host->held[i].cancelled = true;
-        host->held[i].due_ns = host->now_ns + below(host, 200000);
+        host->held[i].due_ns = host->now_ns + below(host, quiet ? 20000000 : 200000);
         return;
-    case 1: /* its end won the race */
-        if (is_head(host, i) && host->held[i].due_ns != UINT64_MAX) {
-            finish(host, i);
-            return;
-        }
-        break;
-    default:
-        break;
+    }
+    if (below(host, 8) == 0 && is_head(host, i) && host->held[i].due_ns != UINT64_MAX) {
+        finish(host, i); /* its end won the race */
+        return;
     }
     finish_cancelled(host, i, -ECONNRESET);
 }
@@ -455,8 +451,8 @@ static void op_step(struct usb_host *usb, uint64_t now_ns)
     host->now_ns = now_ns;
     move_plugs(host);
     if (now_ns >= host->quiet_ns) { /* long enough for the frontend to take slots back */
-        host->quiet_until_ns = now_ns + (120 + below(host, 100)) * STRESS_MS;
-        host->quiet_ns = host->quiet_until_ns + below(host, 2000) * STRESS_MS;
+        host->quiet_until_ns = now_ns + (120 + below(host, host->quiet_more_ms)) * STRESS_MS;
+        host->quiet_ns = host->quiet_until_ns + below(host, host->quiet_gap_ms) * STRESS_MS;
     }
     /* Endpoints in any order: each may be passed over until the next step. */
     for (unsigned int i = 0; i < host->nr_held;) {
@@ -502,15 +498,17 @@ static const struct usb_host_ops stress_ops = {
     .deadline = op_deadline,
 };
 
-void stress_host_init(struct stress_host *host, uint64_t seed, struct xen *toolstack, struct stress_report *report)
+void stress_host_init(struct stress_host *host, const struct stress_options *options, struct xen *toolstack,
+                      struct stress_report *report)
 {
     memset(host, 0, sizeof(*host));
     host->host.ops = &stress_ops;
-    host->seed = seed;
-    host->random = stress_hash(seed, 2);
+    host->seed = options->seed;
+    host->random = stress_hash(options->seed, 2);
+    host->quiet_more_ms = options->processes == 1 ? 500 : 100; /* virtual time costs nothing */
+    host->quiet_gap_ms = options->processes == 1 ? 100 : 2000;
     host->report = report;
     host->toolstack = toolstack;
-    host->unplug_ns = 0;
     for (unsigned int port = 1; port <= STRESS_PORTS; port++) {
         host->device[port].plugged = true;
         host->device[port].speed = (uint8_t)(USBIF_SPEED_LOW + port % 3);

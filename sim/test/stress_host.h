@@ -42,6 +42,8 @@ struct stress_host {
     uint64_t unplug_ns;
     uint64_t quiet_ns;       /* when the streams have nothing to say next */
     uint64_t quiet_until_ns; /* how long they have not */
+    uint32_t quiet_more_ms;
+    uint32_t quiet_gap_ms;
     const struct usb_host_listener *listener;
     struct stress_device device[STRESS_PORTS + 1]; /* [0] unused */
     struct stress_transfer held[STRESS_HELD];      /* in order of submit() */
@@ -52,7 +54,8 @@ struct stress_host {
 };
 
 /* toolstack is a handle of domain 0, and stays the caller's. */
-void stress_host_init(struct stress_host *host, uint64_t seed, struct xen *toolstack, struct stress_report *report);
+void stress_host_init(struct stress_host *host, const struct stress_options *options, struct xen *toolstack,
+                      struct stress_report *report);
 /* The controller that everything here is about. */
 const struct vusb_controller *stress_controller(void);
 /* "1-<port>" */

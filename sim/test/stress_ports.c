@@ -53,6 +53,7 @@ static void ask(struct stress_guest *guest, struct stress_port *port)
     urb->context = port;
     memset(port->page, 0, 64);
     port->asking = true;
+    port->asked_ns = guest->now_ns;
     int rc = guest->hcd->ops->submit(guest->hcd, urb);
     if (rc) {
         port->asking = false;
@@ -140,6 +141,8 @@ void stress_ports_follow(struct stress_guest *guest)
         settle(guest, port);
         if (port->state == PORT_GONE && guest->now_ns - port->gone_ns > HUB_EVENT_NS)
             bad(guest, i, "URBs say that the device is gone, the hub does not", port->address);
+        if (port->asking && guest->now_ns - port->asked_ns > STRESS_LOST_NS)
+            bad(guest, i, "never answered", port->address);
     }
 }
 

@@ -41,6 +41,18 @@ static int explain(const struct stress_report *report, int rc, char *error)
 
 #define STEP_NS 20000u /* work takes time, or a run would be over before anything is late */
 
+/* When nobody has an event to look at, nothing may lie on the ring: its owner would sleep beside it. */
+static void check_rest(const struct stress_front_side *front, const struct stress_back_side *back)
+{
+    struct front_stats ours = front_stats(front->front);
+    const struct back_stats *theirs = &back->report->back;
+    if (front->phase == SIDE_RUNNING && (ours.requests != theirs->requests || ours.responses != theirs->responses))
+        stress_fail(front->report->front_error,
+                    "a wakeup is missing: %" PRIu64 " of %" PRIu64 " requests and %" PRIu64 " of %" PRIu64
+                    " responses were taken",
+                    theirs->requests, ours.requests, ours.responses, theirs->responses);
+}
+
 static int play(struct fakexen_local *local, struct stress_front_side *front, struct stress_back_side *back)
 {
     uint64_t now_ns = 1;
@@ -54,6 +66,7 @@ static int play(struct fakexen_local *local, struct stress_front_side *front, st
             now_ns += STEP_NS;
             continue;
         }
+        check_rest(front, back);
         uint64_t due = stress_front_side_deadline(front);
         uint64_t device = stress_back_side_deadline(back);
         due = device < due ? device : due;

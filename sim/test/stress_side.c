@@ -96,7 +96,15 @@ static int run(struct stress_front_side *side, uint64_t now_ns)
     stress_guest_last_batch(side->guest);
     front_close(side->front);
     side->phase = SIDE_CLOSING;
+    side->closed_ns = now_ns;
     return 0;
+}
+
+static void wait_for(const struct stress_front_side *side, enum xenbus_state state, uint64_t since_ns, uint64_t now_ns)
+{
+    if (now_ns - since_ns > STRESS_LOST_NS)
+        stress_fail(side->report->front_error, "the frontend came to state %d, not to %d", front_state(side->front),
+                    state);
 }
 
 int stress_front_side_step(struct stress_front_side *side, uint64_t now_ns)
@@ -105,12 +113,16 @@ int stress_front_side_step(struct stress_front_side *side, uint64_t now_ns)
     int rc = front_step(side->front, now_ns);
     if (rc)
         return rc;
+    if (side->created_ns == 0)
+        side->created_ns = now_ns;
     if (side->phase != SIDE_CLOSING && front_verdict(side->front) != PVUSB_OK)
         stress_fail(report->front_error, "the frontend gave up: %s", pvusb_verdict_name(front_verdict(side->front)));
     switch (side->phase) {
     case SIDE_CONNECTING:
-        if (front_state(side->front) != XenbusStateConnected)
+        if (front_state(side->front) != XenbusStateConnected) {
+            wait_for(side, XenbusStateConnected, side->created_ns, now_ns);
             break;
+        }
         rc = stress_guest_create(front_hcd(side->front), side->options->seed, report, &side->guest);
         side->begun_ns = now_ns;
         side->phase = SIDE_RUNNING;
@@ -120,8 +132,10 @@ int stress_front_side_step(struct stress_front_side *side, uint64_t now_ns)
         rc = run(side, now_ns);
         break;
     case SIDE_CLOSING:
-        if (front_state(side->front) != XenbusStateClosed)
+        if (front_state(side->front) != XenbusStateClosed) {
+            wait_for(side, XenbusStateClosed, side->closed_ns, now_ns);
             break;
+        }
         if (!stress_guest_idle(side->guest))
             stress_fail(report->front_error, "%u URBs did not come back when the controller closed",
                         side->guest->in_flight);
@@ -135,10 +149,11 @@ int stress_front_side_step(struct stress_front_side *side, uint64_t now_ns)
     return rc ? rc : report->front_error[0] || report->back_error[0] ? -EPROTO : 0;
 }
 
+/* Never for long: what does not come is to be noticed. */
 uint64_t stress_front_side_deadline(const struct stress_front_side *side)
 {
     uint64_t due = front_deadline(side->front);
-    uint64_t guest = side->guest ? stress_guest_deadline(side->guest) : UINT64_MAX;
+    uint64_t guest = side->guest ? stress_guest_deadline(side->guest) : side->created_ns + 2 * STRESS_LOST_NS;
     return guest < due ? guest : due;
 }
 
@@ -154,7 +169,7 @@ int stress_back_side_init(struct stress_back_side *side, struct xen_machine *mac
     int rc = machine->ops->open(machine, 0, &side->toolstack);
     if (rc)
         return rc;
-    stress_host_init(side->host, options->seed, side->toolstack, report);
+    stress_host_init(side->host, options, side->toolstack, report);
     return back_driver_create(machine, 0, &(struct back_config){.host = &side->host->host}, &side->driver);
 }
 

@@ -20,7 +20,9 @@ struct stress_front_side {
         SIDE_CLOSED
     } phase;
     bool warm;
+    uint64_t created_ns; /* 0 before the first step */
     uint64_t begun_ns;
+    uint64_t closed_ns;  /* when it was asked to */
     /* Called when it is warm and when it is drained, to see what everybody uses. NULL is allowed. */
     void (*measure)(void *context, struct stress_usage usage[STRESS_PROCESSES]);
     void *context;
