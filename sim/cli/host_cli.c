@@ -26,6 +26,8 @@ static const char help_text[] =
     "Then, in other terminals:\n"
     "  pvusb backend --xen fake:DIR --guest 1 --device 1-1=disk:16M\n"
     "  pvusb frontend --xen fake:DIR --domid 1 --read 1M\n"
+    "  XENSTORED_PATH=DIR/xenstored.socket xenstore-ls -fp\n"
+    "When it ends it prints what is still open: its balance.\n"
     "\n";
 
 static int serve(struct fakexen_host *host, int signals)

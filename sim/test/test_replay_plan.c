@@ -282,8 +282,11 @@ static void test_replay_plan_deferred_in_order(void **state)
     (void)state;
     uint32_t at = 0;
     begin();
-    for (uint32_t u = 0; u < 14; u++)
+    for (uint32_t u = 0; u < 10; u++)
         bulk(1, 2, 2, false);
+    for (uint32_t u = 0; u < 3; u++)
+        bulk(1, 2, 3, true); /* with these the ring is full */
+    bulk(1, 2, 2, false);
     bulk(1, 2, 1, true);
     for (uint32_t u = 0; u < 15; u++)
         end(u, 0);
