@@ -47,10 +47,25 @@ static void unchain(struct guest_xfer *xfer)
         xfer->next->link = xfer->link;
 }
 
+/*
+ * A device whose last transfer has come back may be let go, but not while a driver is at work on the stack: an unlink
+ * in done() completes others inside, and gone() frees the driver.
+ */
+static void drain(struct guest *guest)
+{
+    guest->drain_wanted = false;
+    for (unsigned int i = 0; i < guest->nr_ports; i++) {
+        const struct guest_device *device = &guest->ports[i].device;
+        if ((device->gone || device->frozen) && !device->in_flight)
+            port_drained(&guest->ports[i]);
+    }
+}
+
 static void on_complete(struct hcd_urb *urb)
 {
     struct guest_xfer *xfer = urb->context;
     struct guest_device *device = xfer->device;
+    struct guest *guest = device->guest;
     unchain(xfer);
     xfer->busy = false;
     xfer->status = urb->status;
@@ -62,9 +77,13 @@ static void on_complete(struct hcd_urb *urb)
         xfer->status = -EPROTO;
         xfer->actual = 0;
     }
+    guest->completing++;
     xfer->done(xfer);
+    guest->completing--;
     if ((device->gone || device->frozen) && !device->in_flight)
-        port_drained(&device->guest->ports[device->port - 1]);
+        guest->drain_wanted = true;
+    if (guest->drain_wanted && guest->completing == 0)
+        drain(guest);
 }
 
 static int submit(struct guest_xfer *xfer, struct guest_device *device)

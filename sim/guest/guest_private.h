@@ -73,6 +73,8 @@ struct guest {
     unsigned int address0; /* the port that talks to address 0, 0 for none */
     uint8_t last_address;
     bool address_used[PVUSB_ADDRESS_MAX + 1];
+    unsigned int completing; /* done() calls on the stack */
+    bool drain_wanted;       /* a device without transfers waits to be let go */
     struct guest_port ports[]; /* port p at p - 1 */
 };
 

@@ -133,6 +133,43 @@ static void test_class_composite_four_ports(void **state)
     bed_close(&bed);
 }
 
+static void count_round(struct storage_request *request)
+{
+    ((struct disk_job *)request->context)->rounds++;
+}
+
+/*
+ * guest.h gone(): a disk is pulled while its reads wait for slots that a serial port's receivers hold. They come
+ * back from inside the driver's own unlinks; the driver is still at work then, and must not be let go yet.
+ */
+static void test_class_composite_pulled_while_waiting(void **state)
+{
+    (void)state;
+    struct bed bed;
+    struct usb_device *disk;
+    struct disk_job job = {0};
+    void *buffer;
+    bed_open(&bed, BED_SPINE, 2);
+    assert_int_equal(disk_create(&(struct disk_config){.bytes = 1 << 20}, &disk), 0);
+    bed_plug_ready(&bed, 1, bed_serial(USBIF_SPEED_HIGH));
+    bed_plug_ready(&bed, 2, disk);
+    assert_int_equal(guest_buffer_alloc(bed.guest, 1 << 19, &buffer), 0);
+    assert_int_equal(acm_open(bed.ports[1].acm), 0);
+    bed_run(&bed, SECOND, NULL);
+    job.request = (struct storage_request){.blocks = 1024, .buffer = buffer, .done = count_round, .context = &job};
+    job.storage = bed.ports[2].storage;
+    assert_int_equal(storage_submit(job.storage, &job.request), 0);
+    bed_run(&bed, SECOND / 1000, NULL);
+    assert_int_equal(job.request.blocks_done, 0); /* its first reads have waited for less than a turn */
+    bed_unplug(&bed, 2);
+    bed_run(&bed, SECOND, NULL);
+    assert_int_equal(bed.ports[2].gone, 1);
+    assert_int_equal(job.rounds, 1);
+    assert_int_equal(job.request.status, -ENODEV);
+    guest_buffer_free(bed.guest, buffer, 1 << 19);
+    bed_close(&bed);
+}
+
 /* guest.h: claims are by interface, and each is one driver's. */
 static void test_class_composite_claims(void **state)
 {
@@ -360,6 +397,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_class_composite_both),
         cmocka_unit_test(test_class_composite_four_ports),
+        cmocka_unit_test(test_class_composite_pulled_while_waiting),
         cmocka_unit_test(test_class_composite_claims),
         cmocka_unit_test(test_class_composite_union),
         cmocka_unit_test(test_class_composite_notifications),
