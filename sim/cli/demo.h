@@ -10,6 +10,10 @@
 #define DEMO_KEYBOARD "1-2"
 #define DEMO_SERIAL "1-3"
 #define DEMO_SOUND "1-4"
+#define DEMO_ZERO "1-5"
+#define DEMO_COMPOSITE "1-6"
+#define DEMO_SUPER "1-7"
+#define DEMO_FAULTY "1-8"
 
 int demo_disk_one(uint64_t seed, struct story_result *result);
 /* result lies in shared memory. */

@@ -138,8 +138,10 @@ static void print_sums(const struct story_result story[2], const struct replay_s
     printf("%-46s %12s %14s\n", "disk plugged in and enumerated", yes(story[0].enumerated), yes(story[1].enumerated));
     printf("%-46s %12" PRIu64 " %14" PRIu64 "\n", "KiB written and read back the same", story[0].bytes_same >> 10,
            story[1].bytes_same >> 10);
-    printf("%-46s %12s %14s\n", "keyboard, serial port and sound at once, unchanged", yes(story[0].others_same),
+    printf("%-46s %12s %14s\n", "keyboard, serial and sound at once, unchanged", yes(story[0].others_same),
            yes(story[1].others_same));
+    printf("%-46s %12s %14s\n", "gadget zero, composite, super-speed, faulty", yes(story[0].more_good),
+           yes(story[1].more_good));
     printf("%-46s %12s %14s\n", "unplugged in mid-read, guest told so", yes(story[0].pulled_cleanly),
            yes(story[1].pulled_cleanly));
     printf("%-46s %12s %14s\n", "closed, nothing left open", yes(story[0].closed), yes(story[1].closed));
@@ -156,7 +158,7 @@ static void print_sums(const struct story_result story[2], const struct replay_s
 
 static bool story_good(const struct story_result *story)
 {
-    return story->connected && story->enumerated && story->bytes_same == STORY_WRITE_BYTES && story->others_same &&
+    return story->connected && story->enumerated && story->bytes_same == STORY_WRITE_BYTES && story->others_same && story->more_good &&
            story->pulled_cleanly &&           story->closed;
 }
 

@@ -10,21 +10,26 @@
 
 #include "backend/backend.h"
 #include "cli/cli.h"
+#include "cli/story_more.h"
 #include "cli/story_others.h"
 #include "devices/audio.h"
+#include "devices/composite.h"
 #include "devices/disk.h"
+#include "devices/faulty.h"
 #include "devices/keyboard.h"
 #include "devices/serial.h"
+#include "devices/zero.h"
 #include "devices/sim_host.h"
 #include "process/family.h"
 #include "process/loop.h"
 #include "toolstack/vusb.h"
 
-static const char *const others[] = {DEMO_KEYBOARD, DEMO_SERIAL, DEMO_SOUND};
+static const char *const others[] = {DEMO_KEYBOARD,  DEMO_SERIAL, DEMO_SOUND, DEMO_ZERO,
+                                     DEMO_COMPOSITE, DEMO_SUPER,  DEMO_FAULTY};
 
 static int make_guest(struct xen_machine *machine)
 {
-    const struct vusb_controller controller = {.kind = "qusb", .frontend = DEMO_GUEST, .usb_ver = 2, .num_ports = 4};
+    const struct vusb_controller controller = {.kind = "qusb", .frontend = DEMO_GUEST, .usb_ver = 2, .num_ports = 8};
     struct xen *dom0;
     int rc = machine->ops->domain_create(machine, DEMO_GUEST);
     if (!rc)
@@ -38,13 +43,47 @@ static int make_guest(struct xen_machine *machine)
         rc = vusb_set_port(dom0, &controller, i + 2, others[i]);
     xen_close(dom0);
     if (!rc)
-        printf("  %-10sguest %u has a USB 2.0 controller with 4 ports; host devices %s to 1-4 are on them\n", "attach",
+        printf("  %-10sguest %u has a USB 2.0 controller with 8 ports; host devices %s to 1-8 are on them\n", "attach",
                DEMO_GUEST, DEMO_BUSID);
     fflush(stdout);
     return rc;
 }
 
-/* A disk, a keyboard, a serial port with a loopback plug and a sound card. */
+static int make_composite(struct sim_host *sim)
+{
+    struct function *functions[2];
+    struct usb_device *device;
+    int rc = serial_function(&(struct serial_config){.loopback = true}, &functions[0]);
+    if (!rc)
+        rc = keyboard_function(&functions[1]);
+    if (!rc)
+        rc = composite_create(USBIF_SPEED_HIGH, functions, 2, &device);
+    return rc ? rc : sim_host_plug(sim, DEMO_COMPOSITE, device);
+}
+
+/* Gadget zero, two in one, a super-speed disk, and a disk that stalls once and errs once. */
+static int make_more(struct sim_host *sim)
+{
+    struct usb_device *device;
+    const struct faulty_config faults = {
+        .script = "ep 0x81 after 5: stall; ep 0x81 after 7: error", .host = sim, .busid = DEMO_FAULTY};
+    int rc = zero_create(&(struct zero_config){0}, &device);
+    if (!rc)
+        rc = sim_host_plug(sim, DEMO_ZERO, device);
+    if (!rc)
+        rc = make_composite(sim);
+    if (!rc)
+        rc = disk_create(&(struct disk_config){.bytes = 1 << 20, .speed = DEVICE_SPEED_SUPER}, &device);
+    if (!rc)
+        rc = sim_host_plug(sim, DEMO_SUPER, device);
+    if (!rc)
+        rc = disk_create(&(struct disk_config){.bytes = 1 << 20}, &device);
+    if (!rc)
+        rc = faulty_wrap(device, &faults);
+    return rc ? rc : sim_host_plug(sim, DEMO_FAULTY, device);
+}
+
+/* A disk, a keyboard, a serial port with a loopback plug, a sound card, and stranger ones. */
 static int make_devices(struct sim_host **sim)
 {
     struct usb_device *device;
@@ -64,15 +103,24 @@ static int make_devices(struct sim_host **sim)
         rc = sim_host_plug(*sim, DEMO_SERIAL, device);
     if (!rc)
         rc = audio_create(&(struct audio_config){0}, &device);
-    return rc ? rc : sim_host_plug(*sim, DEMO_SOUND, device);
+    if (!rc)
+        rc = sim_host_plug(*sim, DEMO_SOUND, device);
+    return rc ? rc : make_more(*sim);
 }
 
 static void act(struct sim_host *sim, enum story_cue cue)
 {
-    if (cue == STORY_PULL)
+    switch (cue) {
+    case STORY_PULL:
         sim_host_unplug(sim, DEMO_BUSID);
-    else
+        break;
+    case STORY_TYPE:
         keyboard_type(sim_host_device(sim, DEMO_KEYBOARD), OTHERS_TEXT);
+        break;
+    case STORY_TYPE_MORE:
+        keyboard_type(sim_host_device(sim, DEMO_COMPOSITE), MORE_TEXT);
+        break;
+    }
 }
 
 /* ---- one process ---- */

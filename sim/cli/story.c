@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/story_more.h"
 #include "cli/story_others.h"
 #include "guest/storage.h"
 
 #define OTHERS_LIMIT_NS (20 * UINT64_C(1000000000))
 
-enum chapter { CONNECTING, WAITING, STARTING, WRITING, READING, WITH_OTHERS, PULLING, CLOSING, ENDED };
+enum chapter { CONNECTING, WAITING, STARTING, WRITING, READING, WITH_OTHERS, WITH_MORE, PULLING, CLOSING, ENDED };
 
 struct story {
     struct front *front;
@@ -25,7 +26,8 @@ struct story {
     void (*cue)(void *context, enum story_cue cue);
     void *context;
     struct others others;
-    uint64_t others_since_ns; /* 0: not begun */
+    struct more more;
+    uint64_t chapter_since_ns; /* of the two chapters with those; 0: not begun */
     struct story_result *result;
     uint8_t *buffer; /* STORY_READ_BYTES */
     uint64_t written_sum;
@@ -155,7 +157,8 @@ static void ready(void *context, struct guest_device *device)
     static const char *const speeds[] = {"no", "low", "full", "high"};
     say("plug", "port %u: %s speed, address %u, %04x:%04x \"%s\"", device->port, speeds[device->speed & 3],
         device->address, device->descriptor.vendor, device->descriptor.product, device->strings[1]);
-    if (others_ready(&story->others, device) || story->chapter != WAITING || !storage_matches(device))
+    if (more_ready(&story->more, device, story->disk != NULL) || others_ready(&story->others, device) ||
+        story->chapter != WAITING || !storage_matches(device))
         return;
     story->disk = device;
     story->chapter = STARTING;
@@ -168,6 +171,7 @@ static void gone(void *context, struct guest_device *device)
 {
     struct story *story = context;
     others_gone(&story->others, device);
+    more_gone(&story->more, device);
     if (device != story->disk)
         return;
     story->device_gone = true;
@@ -177,7 +181,9 @@ static void gone(void *context, struct guest_device *device)
 
 static void event(void *context, struct guest_device *device, enum guest_event what)
 {
-    others_event(&((struct story *)context)->others, device, what);
+    struct story *story = context;
+    others_event(&story->others, device, what);
+    more_event(&story->more, device, what);
 }
 
 static void failed(void *context, unsigned int port, int error)
@@ -212,16 +218,21 @@ static void tell_others(const struct others *others)
         others->recorded.doubled);
 }
 
+static bool too_late(struct story *story, uint64_t now_ns)
+{
+    if (story->chapter_since_ns == 0)
+        story->chapter_since_ns = now_ns + 1;
+    return now_ns > story->chapter_since_ns + OTHERS_LIMIT_NS;
+}
+
 static void work_with_others(struct story *story, uint64_t now_ns)
 {
     struct others *others = &story->others;
-    if (story->others_since_ns == 0)
-        story->others_since_ns = now_ns + 1;
     bool started = others->started;
     others_step(others);
     if (!started && others->started)
         story->cue(story->context, STORY_TYPE);
-    if (now_ns > story->others_since_ns + OTHERS_LIMIT_NS && !others_done(others))
+    if (too_late(story, now_ns) && !others_done(others))
         others->error = -ETIMEDOUT;
     if (!others_done(others))
         return;
@@ -231,6 +242,40 @@ static void work_with_others(struct story *story, uint64_t now_ns)
     }
     tell_others(others);
     story->result->others_same = others_good(others, story->result->real_time);
+    acm_close(others->serial);
+    story->chapter = WITH_MORE;
+    story->chapter_since_ns = 0;
+}
+
+static void tell_more(const struct more *more)
+{
+    const struct storage_stats *stats = &more->disk[1].stats;
+    say("zero", "%u cases of Linux's usbtest: bulk, control, unlink, halt", more->zero_passed);
+    say("composite", "a keyboard typed \"%s\" while its serial port moved %u bytes", more->typed, more->received);
+    say("super", "a super-speed disk, shown at high speed as usbif can: %u KiB read", MORE_DISK_BYTES >> 10);
+    say("faulty", "a disk that stalls and errs: %u KiB read all the same, %" PRIu64 " halts cleared, %" PRIu64
+        " recoveries", MORE_DISK_BYTES >> 10, stats->stalls, stats->recoveries);
+}
+
+static void work_with_more(struct story *story, uint64_t now_ns)
+{
+    struct more *more = &story->more;
+    bool started = more->started;
+    more->buffer = story->buffer;
+    more_step(more);
+    if (!started && more->started)
+        story->cue(story->context, STORY_TYPE_MORE);
+    if (too_late(story, now_ns) && !more_done(more))
+        more->error = -ETIMEDOUT;
+    if (!more_done(more))
+        return;
+    if (more->error) {
+        fail(story, "zero, composite, super-speed and faulty devices", more->error);
+        return;
+    }
+    tell_more(more);
+    story->result->more_good = more->wrong == 0 && strcmp(more->typed, MORE_TEXT) == 0 &&
+                               more->disk[1].stats.stalls + more->disk[1].stats.recoveries > 0;
     story->chapter = PULLING;
     ask(story, 0, STORY_READ_BYTES, false);
 }
@@ -279,6 +324,8 @@ int story_step(struct story *story, uint64_t now_ns)
         guest_step(story->guest, now_ns);
     if (story->chapter == WITH_OTHERS)
         work_with_others(story, now_ns);
+    if (story->chapter == WITH_MORE)
+        work_with_more(story, now_ns);
     if (story->chapter == PULLING)
         pull_when_reading(story);
     if (story->chapter == CLOSING)

@@ -19,6 +19,7 @@ struct story_result {
     bool enumerated;
     uint64_t bytes_same;    /* written and read back the same */
     bool others_same;       /* keys, serial bytes and sound came through unchanged, all at once */
+    bool more_good;         /* gadget zero, composite, super-speed and faulty devices did what they should */
     uint64_t bytes_before;  /* read when the disk was pulled */
     bool pulled_cleanly;    /* the read ended with ENODEV and the guest saw the port empty */
     bool closed;
@@ -30,6 +31,7 @@ struct story;
 /* What the story asks of whoever has the devices. */
 enum story_cue {
     STORY_TYPE = 't', /* the keyboard types OTHERS_TEXT */
+    STORY_TYPE_MORE = 'm', /* the one in the composite device types MORE_TEXT */
     STORY_PULL = 'p', /* the disk is unplugged */
 };
 
