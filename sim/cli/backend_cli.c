@@ -43,13 +43,6 @@ struct options {
     bool help;
 };
 
-static void print_line(void *context, const char *line)
-{
-    (void)context;
-    printf("%s\n", line);
-    fflush(stdout);
-}
-
 static int parse(int argc, char **argv, struct options *options)
 {
     static const struct option longs[] = {

@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,4 +77,11 @@ int connect_machine(const char *verb, const char *where, domid_t domid, struct x
     fakexen_client_machine_destroy(*machine);
     *machine = NULL;
     return explain(verb, where + 5, domid, rc);
+}
+
+void print_line(void *context, const char *line)
+{
+    (void)context;
+    printf("%s\n", line);
+    fflush(stdout);
 }

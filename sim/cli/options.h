@@ -19,4 +19,7 @@ int parse_size(const char *text, uint64_t *out);
 int connect_machine(const char *verb, const char *where, domid_t domid, struct xen_machine **machine,
                     struct xen **xen);
 
+/* A log line of a driver, on stdout at once. */
+void print_line(void *context, const char *line);
+
 #endif

@@ -87,7 +87,7 @@ static void disk_started(void *context, struct storage *storage, int status)
 {
     struct more *more = context;
     for (unsigned int i = 0; i < more->nr_disks; i++) {
-        if (more->disk[i].storage == storage || !more->disk[i].storage)
+        if (more->disk[i].storage == storage)
             more->disk[i].ready = status == 0;
     }
     if (status)
