@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a running case, for kit/ and run/. */
+#ifndef CONFORMANCE_KIT_KIT_H
+#define CONFORMANCE_KIT_KIT_H
+
+#include <setjmp.h>
+
+#include "../conform.h"
+#include "../peers/peer.h"
+
+enum kit_verdict {
+    KIT_PASS,
+    KIT_FAIL,
+    KIT_SKIP,
+    KIT_DIED,  /* the peer died */
+    KIT_ERROR, /* the peer never came, or the kit could not do its part */
+};
+
+struct kit_log; /* events of rings, xenbus and notes, the newest kept: kit/log.c */
+struct front;
+struct kit_back;
+
+struct conform {
+    const struct conform_case *test;
+    struct peer *peer;
+    uint64_t seed;
+    uint64_t random;
+    jmp_buf leave;
+    enum kit_verdict verdict;
+    char message[512]; /* one line: what was expected, what came, or why not */
+    struct kit_log *log;
+    struct xen *dom0; /* toolstack, NULL without */
+    struct front *front[4];
+    unsigned int nr_fronts;
+    struct kit_back *back;
+    const char *pcap; /* file for the case's URBs, NULL for none */
+};
+
+/*
+ * Runs one case with a peer that was opened for it, from start() to the last cleanup. The verdict and message are in
+ * t. Never leaves anything open; the caller closes the peer.
+ */
+void kit_run(struct conform *t);
+
+/* Ends the case with a verdict; the message is in t. */
+_Noreturn void kit_leave(struct conform *t, enum kit_verdict verdict);
+
+/* front*.c: what CONFORM_CONNECTED and CONFORM_READY ask for, and the end. */
+void kit_front_start(struct conform *t);
+void kit_front_finish(struct conform *t); /* also after a failure: gives up what is left */
+/* After a pass: responses and events that nobody expected fail the case. */
+void kit_front_check(struct conform *t);
+/* back*.c: the same. */
+void kit_back_start(struct conform *t);
+void kit_back_finish(struct conform *t);
+void kit_back_check(struct conform *t);
+
+/* ---- log.c ---- */
+
+/* A line for the log; `what` is "ring", "xenbus", "case". */
+void kit_log_line(struct conform *t, const char *what, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* A slot's bytes, kept as the last request or response for the failure block. */
+void kit_log_request(struct conform *t, uint32_t index, const void *slot148);
+void kit_log_response(struct conform *t, uint32_t index, const void *response16);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is under test, and the machine it is on. One struct peer serves one case: made, started, perhaps killed and
+ * started again, closed. Errors before the case runs are one line in error, and the run then says "the
+ * peer never came".
+ *
+ * Implementations: inproc.c (our halves on a local machine, virtual time), process.c (our halves and the machine as
+ * processes), qemu.c (QEMU's backend), command.c (any program, started for each case), attach.c (what is there
+ * already: a running machine, or a real Xen host).
+ */
+#ifndef CONFORMANCE_PEERS_PEER_H
+#define CONFORMANCE_PEERS_PEER_H
+
+#include <fakexen/fakexen.h>
+
+#include "../back.h"
+#include "../conform.h"
+
+#define PEER_ERROR_MAX 256u
+#define PEER_PROBE     "1-1" /* where the probe device is; more are at 1-2 ... */
+
+struct peer_config {
+    enum conform_role role;
+    const char *what;  /* the command, directory or path, as given on the command line; NULL for none */
+    const char *domid; /* of the peer, NULL for the usual: backend 0, frontend 1 */
+    uint64_t timeout_ns;
+    const char *log;   /* file for what the peer says */
+    const char *broken; /* test builds: the fault to switch on, else NULL */
+    bool verbose;
+};
+
+struct peer;
+
+struct peer_ops {
+    const char *name;
+    const char *abilities; /* see conform_has(); may depend on the role: then abilities() */
+    const char *(*abilities_for)(enum conform_role role);
+    int (*open)(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX]);
+    void (*close)(struct peer *peer);
+    /* The peer's half begins; the machine is there, and for a frontend its guest. */
+    int (*start)(struct peer *peer, char error[PEER_ERROR_MAX]);
+    void (*kill)(struct peer *peer);
+    /* True with one line ("signal 6, Aborted") when it has died by itself. */
+    bool (*died)(struct peer *peer, char line[PEER_ERROR_MAX]);
+    /*
+     * Lets the peer work until something may have changed, at most until `until_ns` of now(). fd is what the case's own
+     * half waits on, -1 on a local machine. False when nothing will change before that by itself: the peer is idle.
+     * In virtual time a call may first move the clock to the peer's next deadline, when `advance` says so.
+     */
+    bool (*turn)(struct peer *peer, int fd, uint64_t until_ns, bool advance);
+    uint64_t (*now)(struct peer *peer);
+    struct xen_machine *(*machine)(struct peer *peer);
+    /* Device side, for a backend under test. speed: USBIF_SPEED_* of the probe device. -ENOTSUP. */
+    int (*plug)(struct peer *peer, const char *busid, uint8_t speed);
+    int (*unplug)(struct peer *peer, const char *busid);
+    /* Guest side, for a frontend under test; see back.h. NULL without "guest". */
+    const struct peer_guest_ops *guest;
+    /* What is open on the machine, for "inproc". */
+    struct fakexen_balance (*balance)(struct peer *peer);
+};
+
+struct peer_guest_ops {
+    int (*submit)(struct peer *peer, const struct guest_urb *urb);
+    int (*unlink)(struct peer *peer, int urb, int reason);
+    struct guest_result (*result)(struct peer *peer, int urb);
+    int (*write)(struct peer *peer, uint32_t offset, const void *data, uint32_t size);
+    int (*read)(struct peer *peer, uint32_t offset, void *data, uint32_t size);
+    int (*hub)(struct peer *peer, const uint8_t setup[8], void *data, uint16_t size);
+    void (*close)(struct peer *peer); /* the orderly one */
+    int (*reconnect)(struct peer *peer);
+};
+
+/* Implementations embed this as their first member. */
+struct peer {
+    const struct peer_ops *ops;
+    struct peer_config config;
+};
+
+extern const struct peer_ops peer_inproc, peer_process, peer_qemu, peer_command, peer_attach;
+
+#endif

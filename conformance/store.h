@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* xenstore as a case sees it. All functions fail the case when xenstore answers what they cannot use. */
+#ifndef CONFORMANCE_STORE_H
+#define CONFORMANCE_STORE_H
+
+#include "conform.h"
+
+#define STORE_VALUE_MAX 256u
+
+/* The handles of the case: the toolstack's (domain 0 where there is one, else NULL) and its own half's. */
+struct xen *store_toolstack(struct conform *t);
+struct xen *store_own(struct conform *t);
+
+/* False when the node is not there. */
+bool store_read(struct conform *t, struct xen *xen, const char *path, char value[STORE_VALUE_MAX]);
+void store_write(struct conform *t, struct xen *xen, const char *path, const char *value);
+/* The answer itself: 0 or -errno. */
+int store_try_write(struct conform *t, struct xen *xen, const char *path, const char *value);
+void store_remove(struct conform *t, struct xen *xen, const char *path);
+/* Waits until the node says so; value NULL: until it is gone. */
+void store_expect(struct conform *t, struct xen *xen, const char *path, const char *value);
+/* After conform_settle(): it says so now. */
+void store_check(struct conform *t, struct xen *xen, const char *path, const char *value);
+
+/* A controller's nodes as libxl writes them (XS-04, XS-05), or parts of them. Needs "toolstack". */
+struct store_controller {
+    domid_t frontend, backend;
+    unsigned int devid, usb_ver, num_ports;
+    const char *kind;             /* "qusb" */
+    const char *omit;             /* nodes to leave out, with blanks between them */
+    const char *num_ports_text;   /* instead of the number */
+    const char *usb_ver_text;
+};
+void store_create_controller(struct conform *t, const struct store_controller *controller);
+void store_remove_controller(struct conform *t, const struct store_controller *controller);
+
+#endif
