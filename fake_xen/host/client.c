@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "../grant/window.h"
 #include "client.h"
 
 #include <errno.h>
@@ -99,6 +100,29 @@ static void client_free(struct client *client)
     close_fd(&client->wake);
     close_fd(&client->wait);
     free(client);
+}
+
+/*
+ * Neither the grant table nor the epoll sets may be touched, which are the other process's too: closing a
+ * descriptor of a set takes nothing out of it while that process has the descriptor.
+ */
+void client_abandon(struct client *client)
+{
+    struct client_port *next_port;
+    struct client_map *next_map;
+    for (struct client_port *port = client->ports; port; port = next_port) {
+        next_port = port->next;
+        client_port_free(port);
+    }
+    client->ports = NULL;
+    for (struct client_map *map = client->maps; map; map = next_map) {
+        next_map = map->next;
+        window_release(map->addr, map->count);
+        free(map);
+    }
+    free(client->grants);
+    client->grants = NULL;
+    client_free(client);
 }
 
 static void client_close(struct xen *xen)

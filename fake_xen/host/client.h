@@ -88,6 +88,22 @@ int client_ask(int fd, const struct control_request *request, struct control_rep
 int client_call(struct client *client, const struct control_request *request, struct control_reply *reply,
                 int *fds, unsigned int *fd_count);
 
+/*
+ * Ends a handle that another process of ours uses on, after fork(): gives back memory and descriptors, and says
+ * nothing to the host.
+ */
+void client_abandon(struct client *client);
+
+/* client_notify.c: what the host does when a page is unmapped, also because we die. */
+/*
+ * For a map of one page, or pages_alloc()'s page: clears the byte at this offset in the page and notifies this port
+ * of our domain; CONTROL_NONE for neither. -EINVAL for what is not there, or a byte of a read-only map.
+ */
+int client_map_notify(struct client *client, const void *addr, uint32_t offset, uint32_t port);
+int client_share_notify(struct client *client, const void *page, uint32_t offset, uint32_t port);
+/* The page is not shared any more. -EINVAL without a client_share_notify(). */
+int client_share_end(struct client *client, const void *page);
+
 /* client_grant.c */
 void client_unmap_all(struct client *client);
 void client_granters_gone(struct client *client, const struct control_reply *reply);
@@ -99,10 +115,14 @@ int client_grant_end(struct xen *xen, grant_ref_t ref);
 int client_grant_revoke(struct xen *xen, grant_ref_t ref);
 int client_grant_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[],
                      bool writable, void **out);
+/* The same with a domain for each page. */
+int client_grant_map_from(struct client *client, unsigned int count, const domid_t from[],
+                          const grant_ref_t refs[], bool writable, void **out);
 int client_grant_unmap(struct xen *xen, void *addr, unsigned int count);
 int client_grant_map_limit(struct xen *xen, unsigned int count);
 
 /* client_evtchn.c */
+void client_port_free(struct client_port *port);
 void client_ports_close(struct client *client);
 int client_evtchn_alloc(struct xen *xen, domid_t remote, evtchn_port_t *out);
 int client_evtchn_bind(struct xen *xen, domid_t remote, evtchn_port_t remote_port, evtchn_port_t *out);

@@ -8,7 +8,7 @@
 
 #include "client.h"
 
-static void port_free(struct client_port *port)
+void client_port_free(struct client_port *port)
 {
     /* The host holds these too, so closing alone would not take the one out of the epoll set. */
     close(port->receive);
@@ -36,7 +36,7 @@ void client_ports_close(struct client *client)
     for (struct client_port *port = client->ports; port; port = next) {
         next = port->next;
         epoll_ctl(client->ports_wait, EPOLL_CTL_DEL, port->receive, NULL);
-        port_free(port);
+        client_port_free(port);
     }
     client->ports = NULL;
 }
@@ -60,7 +60,7 @@ static int port_adopt(struct client *client, evtchn_port_t number, const int fds
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = port};
     if (epoll_ctl(client->ports_wait, EPOLL_CTL_ADD, port->receive, &event)) {
         int rc = -errno;
-        port_free(port);
+        client_port_free(port);
         return rc;
     }
     port->next = client->ports;
@@ -131,7 +131,7 @@ int client_evtchn_close(struct xen *xen, evtchn_port_t number)
         at = &(*at)->next;
     *at = port->next;
     epoll_ctl(client->ports_wait, EPOLL_CTL_DEL, port->receive, NULL);
-    port_free(port);
+    client_port_free(port);
     return 0;
 }
 

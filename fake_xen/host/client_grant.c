@@ -158,10 +158,29 @@ static void map_free(struct client *client, struct client_map *map)
     free(map);
 }
 
-int client_grant_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[],
-                     bool writable, void **out)
+/* Domains of pages: one for all of them, or one for each. */
+struct from {
+    const domid_t *domids;
+    bool each;
+};
+
+static domid_t from_at(const struct from *from, unsigned int at)
 {
-    struct client *client = (struct client *)xen;
+    return from->domids[from->each ? at : 0];
+}
+
+/* How many pages from `at` on one request can ask for: they are of one domain. */
+static unsigned int chunk_length(unsigned int count, const struct from *from, unsigned int at)
+{
+    unsigned int some = 1;
+    while (at + some < count && some < CONTROL_REFS_MAX && from_at(from, at + some) == from_at(from, at))
+        some++;
+    return some;
+}
+
+static int grant_map(struct client *client, unsigned int count, const struct from *from,
+                     const grant_ref_t refs[], bool writable, void **out)
+{
     int rc = client_check(client);
     if (rc)
         return rc;
@@ -169,15 +188,14 @@ int client_grant_map(struct xen *xen, domid_t from, unsigned int count, const gr
         return -EINVAL;
     if (count > client->map_limit || client->mapped > client->map_limit - count)
         return -ENOSPC;
-    size_t chunks = (count + CONTROL_REFS_MAX - 1) / CONTROL_REFS_MAX;
-    struct client_map *map = calloc(1, sizeof(*map) + chunks * sizeof(map->ids[0]));
+    struct client_map *map = calloc(1, sizeof(*map) + count * sizeof(map->ids[0]));
     if (!map)
         return -ENOMEM;
     map->count = count;
     rc = window_reserve(count, &map->addr);
-    for (unsigned int at = 0; !rc && at < count; at += CONTROL_REFS_MAX) {
-        unsigned int some = count - at < CONTROL_REFS_MAX ? count - at : CONTROL_REFS_MAX;
-        rc = map_chunk(client, map, at, from, some, refs + at, writable);
+    for (unsigned int at = 0, some; !rc && at < count; at += some) {
+        some = chunk_length(count, from, at);
+        rc = map_chunk(client, map, at, from_at(from, at), some, refs + at, writable);
     }
     if (rc) {
         map_free(client, map);
@@ -188,6 +206,18 @@ int client_grant_map(struct xen *xen, domid_t from, unsigned int count, const gr
     client->mapped += count;
     *out = map->addr;
     return 0;
+}
+
+int client_grant_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[],
+                     bool writable, void **out)
+{
+    return grant_map((struct client *)xen, count, &(struct from){.domids = &from}, refs, writable, out);
+}
+
+int client_grant_map_from(struct client *client, unsigned int count, const domid_t from[],
+                          const grant_ref_t refs[], bool writable, void **out)
+{
+    return grant_map(client, count, &(struct from){.domids = from, .each = true}, refs, writable, out);
 }
 
 int client_grant_unmap(struct xen *xen, void *addr, unsigned int count)

@@ -59,9 +59,24 @@ struct host_port {
     int notify;  /* and what it writes to, which the other end waits on */
 };
 
+/* What is done when a page is unmapped; see CONTROL_NOTIFY. */
+struct host_notify {
+    uint32_t offset; /* of the byte to clear, or CONTROL_NONE */
+    int event;       /* what to notify, or -1; ours */
+};
+#define HOST_NOTIFY_NONE ((struct host_notify){.offset = CONTROL_NONE, .event = -1})
+
+/* A page that a client shares, with what is done when it ends that. */
+struct host_share {
+    struct host_share *next;
+    uint32_t frame;
+    struct host_notify notify;
+};
+
 struct host_map {
     struct host_map *next;
     uint32_t id;
+    struct host_notify notify;
     unsigned int count;
     bool writable;
     struct host_mapped {
@@ -89,6 +104,7 @@ struct host_client {
     unsigned int mapped;
     struct host_port *ports;
     struct host_sent *sent;
+    struct host_share *shares;
 };
 
 struct host_xenstore {
@@ -146,6 +162,14 @@ int host_unmap(struct host_client *client, uint32_t id);
 void host_unmap_all(struct host_client *client);
 void host_sent_report(struct host_client *client, struct control_reply *reply);
 void host_sent_drop(struct host_client *client);
+
+/* host_notify.c */
+/* The byte first, then, when the page is unmapped, the event, which is for once. */
+void host_notify_clear(const struct host_notify *notify, const struct host_granter *granter, uint32_t frame);
+void host_notify_send(struct host_notify *notify);
+int host_notify_set(struct host_client *client, const struct control_request *request);
+int host_share_end(struct host_client *client, uint32_t frame);
+void host_share_end_all(struct host_client *client);
 
 /* host_evtchn.c */
 int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_answer *answer);

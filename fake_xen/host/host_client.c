@@ -33,6 +33,7 @@ void host_client_release(struct fakexen_host *host, struct host_client *client)
     if (!client->domain)
         return;
     host_unmap_all(client);
+    host_share_end_all(client);
     /* After its maps: whom the end of a port wakes finds them ended. */
     host_evtchn_close_all(client);
     host_sent_drop(client);
@@ -82,6 +83,10 @@ static int serve_handle(struct fakexen_host *host, struct host_client *client,
         return host_map(host, client, request, answer);
     case CONTROL_UNMAP:
         return host_unmap(client, request->value);
+    case CONTROL_NOTIFY:
+        return host_notify_set(client, request);
+    case CONTROL_SHARE_END:
+        return host_share_end(client, request->value);
     case CONTROL_EVTCHN_ALLOC:
         return host_evtchn_alloc(client, request->domid, answer);
     case CONTROL_EVTCHN_BIND:
@@ -123,7 +128,7 @@ static bool well_formed(const struct control_request *request, size_t size)
     if (size < header || request->magic != CONTROL_MAGIC || request->version != CONTROL_VERSION)
         return false;
     return request->count <= CONTROL_REFS_MAX && size == header + request->count * sizeof(request->refs[0]) &&
-           (!request->count || request->type == CONTROL_MAP);
+           (!request->count || request->type == CONTROL_MAP || request->type == CONTROL_NOTIFY);
 }
 
 void host_client_serve(struct fakexen_host *host, struct host_client *client)

@@ -220,6 +220,7 @@ int host_map(struct fakexen_host *host, struct host_client *client, const struct
         return -ENOMEM;
     map->count = request->count;
     map->writable = request->flag;
+    map->notify = HOST_NOTIFY_NONE;
     for (unsigned int i = 0; i < map->count; i++) {
         int rc = map_page(host, client, request, map, i, answer);
         if (rc) {
@@ -239,7 +240,11 @@ int host_map(struct fakexen_host *host, struct host_client *client, const struct
 
 static void map_end(struct host_client *client, struct host_map *map)
 {
+    const struct host_mapped *first = &map->pages[0];
+    uint32_t frame = first->granter->granter.pins[first->ref - first->granter->granter.base].frame;
+    host_notify_clear(&map->notify, first->granter, frame);
     unpin(map, map->count);
+    host_notify_send(&map->notify);
     client->mapped -= map->count;
     free(map);
 }

@@ -15,13 +15,15 @@
 #include "../grant/grant_table.h"
 
 #define CONTROL_MAGIC   0x6e786b66u
-#define CONTROL_VERSION 2u
+#define CONTROL_VERSION 3u
 #define CONTROL_SOCKET  "xen.sock"
 #define CONTROL_LOCK    "lock"
 
 #define CONTROL_REFS_MAX 64u
 #define CONTROL_GONE_MAX 8u
 #define CONTROL_FDS_MAX  CONTROL_REFS_MAX
+/* CONTROL_NOTIFY without a byte to clear, or without a port to notify. */
+#define CONTROL_NONE UINT32_MAX
 
 enum control_type {
     CONTROL_HELLO = 1,      /* domid. Answer: value is the first reference; fds: table, pages, xenstore */
@@ -34,6 +36,8 @@ enum control_type {
     CONTROL_EVTCHN_BIND,  /* domid, value: its port. Answer as before */
     CONTROL_EVTCHN_CLOSE, /* value: port */
     CONTROL_EVTCHN_STATUS, /* value: port. Answer: value is 1 when bound, 0 when not */
+    CONTROL_NOTIFY, /* value: a map, with flag a frame of ours; refs: the byte in its page, the port; when it ends */
+    CONTROL_SHARE_END, /* value: a frame of ours: what CONTROL_NOTIFY asked for it is done now */
     CONTROL_BYE,          /* Answered when everything of the handle is gone */
 };
 
