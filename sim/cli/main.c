@@ -16,6 +16,7 @@ static const struct verb {
     {"host", host_cli, "a fake Xen machine for processes to join"},
     {"backend", backend_cli, "the driver domain's half, with devices, on such a machine"},
     {"frontend", frontend_cli, "the guest's half, with a small USB core, on such a machine"},
+    {"exec", exec_cli, "an unmodified Xen program, run on such a machine"},
 };
 
 static void help(FILE *out)
