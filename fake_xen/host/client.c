@@ -305,6 +305,22 @@ int fakexen_client_machine_balance(struct xen_machine *machine, struct fakexen_b
     return rc;
 }
 
+int fakexen_client_machine_domains(struct xen_machine *machine, domid_t first, unsigned int max, domid_t out[])
+{
+    struct control_reply reply;
+    unsigned int count = 0;
+    for (uint32_t from = first; count < max && from < DOMID_FIRST_RESERVED; from = out[count - 1] + 1u) {
+        int rc = ask_machine(machine, CONTROL_DOMAINS, (domid_t)from, &reply);
+        if (rc)
+            return rc;
+        for (unsigned int i = 0; i < reply.value && i < CONTROL_DOMAINS_MAX && count < max; i++)
+            out[count++] = (domid_t)reply.domains[i];
+        if (reply.value < CONTROL_DOMAINS_MAX)
+            break;
+    }
+    return (int)count;
+}
+
 static const struct xen_machine_ops client_machine_ops = {
     .open = client_open,
     .domain_create = client_domain_create,

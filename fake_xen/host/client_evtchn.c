@@ -104,6 +104,12 @@ int client_evtchn_bind(struct xen *xen, domid_t remote, evtchn_port_t remote_por
     return port_open((struct client *)xen, &request, out);
 }
 
+int fakexen_client_evtchn_virq(struct xen *xen, unsigned int virq, evtchn_port_t *out)
+{
+    struct control_request request = client_request(CONTROL_EVTCHN_VIRQ, 0, virq);
+    return port_open((struct client *)xen, &request, out);
+}
+
 int client_evtchn_notify(struct xen *xen, evtchn_port_t number)
 {
     struct client_port *port;

@@ -86,7 +86,23 @@ int host_domain_destroy(struct fakexen_host *host, uint32_t domid)
         client->source.gone = true;
     }
     host_xenstored_close(host, domain);
+    host_evtchn_raise(host, VIRQ_DOM_EXC);
     return 0;
+}
+
+void host_domains(struct fakexen_host *host, uint32_t first, struct host_answer *answer)
+{
+    struct control_reply *reply = &answer->reply;
+    for (; reply->value < CONTROL_DOMAINS_MAX; first = reply->domains[reply->value++] + 1) {
+        const struct host_domain *next = NULL;
+        for (const struct host_domain *d = host->domains; d; d = d->next) {
+            if (d->alive && d->domid >= first && (!next || d->domid < next->domid))
+                next = d;
+        }
+        if (!next)
+            break;
+        reply->domains[reply->value] = next->domid;
+    }
 }
 
 /* ---- opening ---- */

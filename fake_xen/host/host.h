@@ -57,6 +57,8 @@ struct host_port {
     struct host_port *next;
     int receive; /* eventfds: what the owner waits on */
     int notify;  /* and what it writes to, which the other end waits on */
+    bool virtual; /* a VIRQ: no other end */
+    uint32_t virq;
 };
 
 /* What is done when a page is unmapped; see CONTROL_NOTIFY. */
@@ -144,6 +146,7 @@ struct host_domain *host_domain_find(struct fakexen_host *host, domid_t domid);
 int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out);
 int host_domain_create(struct fakexen_host *host, uint32_t domid);
 int host_domain_destroy(struct fakexen_host *host, uint32_t domid);
+void host_domains(struct fakexen_host *host, uint32_t first, struct host_answer *answer);
 
 /* host_client.c */
 int host_client_accept(struct fakexen_host *host, int fd);
@@ -175,6 +178,9 @@ void host_share_end_all(struct host_client *client);
 int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_answer *answer);
 int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint32_t remote, uint32_t port,
                      struct host_answer *answer);
+int host_evtchn_virq(struct host_client *client, uint32_t virq, struct host_answer *answer);
+/* Whoever of domain 0 has bound the VIRQ gets an event. */
+void host_evtchn_raise(struct fakexen_host *host, uint32_t virq);
 int host_evtchn_close(struct host_client *client, uint32_t port);
 int host_evtchn_status(struct host_client *client, uint32_t port, struct host_answer *answer);
 void host_evtchn_close_all(struct host_client *client);

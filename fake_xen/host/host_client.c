@@ -91,6 +91,8 @@ static int serve_handle(struct fakexen_host *host, struct host_client *client,
         return host_evtchn_alloc(client, request->domid, answer);
     case CONTROL_EVTCHN_BIND:
         return host_evtchn_bind(host, client, request->domid, request->value, answer);
+    case CONTROL_EVTCHN_VIRQ:
+        return host_evtchn_virq(client, request->value, answer);
     case CONTROL_EVTCHN_CLOSE:
         return host_evtchn_close(client, request->value);
     case CONTROL_EVTCHN_STATUS:
@@ -110,6 +112,9 @@ static int serve(struct fakexen_host *host, struct host_client *client, const st
         return host_domain_create(host, request->domid);
     case CONTROL_DOMAIN_DESTROY:
         return host_domain_destroy(host, request->domid);
+    case CONTROL_DOMAINS:
+        host_domains(host, request->domid, answer);
+        return 0;
     case CONTROL_BALANCE:
         answer->reply.balance = fakexen_host_balance(host);
         return 0;

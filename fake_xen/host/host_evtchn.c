@@ -20,7 +20,7 @@ static void port_free(struct host_port *port)
     free(port);
 }
 
-/* peer: the unbound port it will be connected to, or NULL. */
+/* peer: the unbound port it will be connected to, or NULL. remote: DOMID_INVALID if nobody may bind it. */
 static int port_open(struct host_client *client, domid_t remote, const struct host_port *peer,
                      struct host_answer *answer, struct host_port **out)
 {
@@ -98,6 +98,36 @@ int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint
     return 0;
 }
 
+int host_evtchn_virq(struct host_client *client, uint32_t virq, struct host_answer *answer)
+{
+    const struct evtchn_space *ports = &client->domain->ports;
+    struct host_port *port;
+    if (virq >= NR_VIRQS)
+        return -EINVAL;
+    /* One port for each domain, as for a global VIRQ on Xen. */
+    for (evtchn_port_t number = 1; number < ports->count; number++) {
+        const struct host_port *other = (const struct host_port *)evtchn_find(ports, number);
+        if (other && other->virtual && other->virq == virq)
+            return -EEXIST;
+    }
+    int rc = port_open(client, DOMID_INVALID, NULL, answer, &port);
+    if (rc)
+        return rc;
+    port->virtual = true;
+    port->virq = virq;
+    return 0;
+}
+
+void host_evtchn_raise(struct fakexen_host *host, uint32_t virq)
+{
+    for (const struct host_client *client = host->clients; client; client = client->next) {
+        for (const struct host_port *port = client->ports; port; port = port->next) {
+            if (port->virtual && port->virq == virq && !port->evtchn.domid)
+                (void)!eventfd_write(port->receive, 1);
+        }
+    }
+}
+
 int host_evtchn_close(struct host_client *client, uint32_t number)
 {
     struct evtchn *evtchn = evtchn_find(&client->domain->ports, number);
@@ -112,7 +142,7 @@ int host_evtchn_status(struct host_client *client, uint32_t number, struct host_
     struct evtchn *evtchn = evtchn_find(&client->domain->ports, number);
     if (!evtchn || evtchn->handle != client)
         return -EINVAL;
-    answer->reply.value = evtchn->peer != NULL;
+    answer->reply.value = evtchn->peer != NULL || ((const struct host_port *)evtchn)->virtual;
     return 0;
 }
 

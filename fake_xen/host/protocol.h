@@ -24,6 +24,7 @@
 #define CONTROL_FDS_MAX  CONTROL_REFS_MAX
 /* CONTROL_NOTIFY without a byte to clear, or without a port to notify. */
 #define CONTROL_NONE UINT32_MAX
+#define CONTROL_DOMAINS_MAX 64u
 
 enum control_type {
     CONTROL_HELLO = 1,      /* domid. Answer: value is the first reference; fds: table, pages, xenstore */
@@ -38,6 +39,8 @@ enum control_type {
     CONTROL_EVTCHN_STATUS, /* value: port. Answer: value is 1 when bound, 0 when not */
     CONTROL_NOTIFY, /* value: a map, with flag a frame of ours; refs: the byte in its page, the port; when it ends */
     CONTROL_SHARE_END, /* value: a frame of ours: what CONTROL_NOTIFY asked for it is done now */
+    CONTROL_EVTCHN_VIRQ,   /* value: VIRQ. Answer as for CONTROL_EVTCHN_ALLOC */
+    CONTROL_DOMAINS,       /* domid: the first that counts. Answer: value of them, in domains */
     CONTROL_BYE,          /* Answered when everything of the handle is gone */
 };
 
@@ -68,6 +71,7 @@ struct control_reply {
         new_granters[CONTROL_REFS_MAX]; /* whose descriptors for this access come with the packet, in order */
     struct control_page pages[CONTROL_REFS_MAX];
     struct fakexen_balance balance;
+    uint32_t domains[CONTROL_DOMAINS_MAX]; /* that live, ascending */
 };
 
 /* The shared memory of a handle that is not its pages. */

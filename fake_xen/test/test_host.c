@@ -413,7 +413,9 @@ static void test_hostile_fields(void **state)
     for (uint32_t type = CONTROL_MAP; type < CONTROL_MAP + 40; type++) {
         for (size_t i = 0; i < sizeof(worst) / sizeof(worst[0]); i++) {
             request = request_of(type);
-            if (type == CONTROL_BYE || (type == CONTROL_EVTCHN_ALLOC && worst[i] < DOMID_FIRST_RESERVED))
+            if (type == CONTROL_BYE || type == CONTROL_DOMAINS ||
+                (type == CONTROL_EVTCHN_ALLOC && worst[i] < DOMID_FIRST_RESERVED) ||
+                (type == CONTROL_EVTCHN_VIRQ && worst[i] < NR_VIRQS))
                 continue;
             request.domid = request.value = request.flag = request.refs[0] = worst[i];
             request.count = type == CONTROL_MAP;

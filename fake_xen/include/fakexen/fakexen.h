@@ -38,8 +38,9 @@
  *  2. Grant entries are version 1 only. Grant copy and transfer are not there.
  *  3. Grant references belong to a handle's part of the table, so a reference
  *     of one handle is never equal to one of another handle of the same domain.
- *  4. Event channels have no priorities, no VIRQ, no IPI; a port number is
- *     never used again while its machine lives.
+ *  4. Event channels have no priorities and no IPI; a port number is never used again while its machine
+ *     lives. Of the VIRQs, which only clients of the host form can bind, VIRQ_DOM_EXC is the one
+ *     that is ever raised, for domain 0, when a domain is destroyed.
  *  5. xenstore has no xs ring in guest memory, no live update and no depth of watches (Xen 4.21); of
  *     XS_CONTROL only check, log, print and help. XS_INTRODUCE and XS_RELEASE only say whether a domain is
  *     introduced; its connections stay. Tokens of watches have at most 3072 bytes, permission lists at
@@ -126,5 +127,15 @@ int fakexen_client_machine_create(const char *dir, struct xen_machine **out);
 void fakexen_client_machine_destroy(struct xen_machine *machine);
 /* What is open on the whole machine; pages and grants as the clients say. */
 int fakexen_client_machine_balance(struct xen_machine *machine, struct fakexen_balance *out);
+/*
+ * The living domains from `first` on, ascending, at most `max`; returns how many (XEN_DOMCTL_getdomaininfo,
+ * XEN_SYSCTL_getdomaininfolist).
+ */
+int fakexen_client_machine_domains(struct xen_machine *machine, domid_t first, unsigned int max, domid_t out[]);
+/*
+ * A port of a handle of such a machine on which a VIRQ of xen/xen.h is an event (EVTCHNOP_bind_virq). -EEXIST when
+ * the domain has it bound already, -EINVAL when there is no such VIRQ.
+ */
+int fakexen_client_evtchn_virq(struct xen *xen, unsigned int virq, evtchn_port_t *out);
 
 #endif
