@@ -3,11 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "path.h"
+#include "home.h"
 #include "store_private.h"
 
 /* ---- reading ---- */
@@ -273,52 +272,19 @@ static int special_events(struct store *store, const char *name, struct xs_batch
     return xs_events_collect(batch, store, &happening);
 }
 
-/* One node of a home: NULL value is a folder. own: the domain's own, else domain 0's and readable by it. */
-struct home_node {
-    const char *name;
-    const char *value;
-    bool own;
-};
-
-static int make_home_node(struct store_conn *conn, xen_transaction t, domid_t domid,
-                          const struct home_node *node)
-{
-    char path[XS_HOME_SIZE + 16];
-    char home[XS_HOME_SIZE];
-    xs_path_home(domid, home);
-    snprintf(path, sizeof(path), "%s%s%s", home, node->name[0] ? "/" : "", node->name);
-    int rc = node->value ? store_write(conn, t, path, node->value, strlen(node->value))
-                         : store_mkdir(conn, t, path);
-    if (rc)
-        return rc;
-    struct xen_xs_perm own = {.domid = domid, .access = XEN_XS_NONE};
-    struct xen_xs_perm seen[] = {
-        {.domid = 0, .access = XEN_XS_NONE},
-        {.domid = domid, .access = XEN_XS_READ},
-    };
-    if (domid == 0)
-        return 0;
-    return node->own ? store_set_perms(conn, t, path, &own, 1) : store_set_perms(conn, t, path, seen, 2);
-}
-
 static int make_home(struct store_conn *conn, xen_transaction t, domid_t domid)
 {
-    char number[8];
-    char name[16];
-    snprintf(number, sizeof(number), "%u", (unsigned int)domid);
-    snprintf(name, sizeof(name), "Domain-%u", (unsigned int)domid);
-    const struct home_node nodes[] = {
-        {"", NULL, false},       {"domid", number, false}, {"name", name, false},
-        {"device", NULL, false}, {"data", NULL, true},     {"error", NULL, true},
-        {"drivers", NULL, true}, {"attr", NULL, true},     {"feature", NULL, true},
-    };
-    size_t count = domid ? sizeof(nodes) / sizeof(nodes[0]) : 3;
-    for (size_t i = 0; i < count; i++) {
-        int rc = make_home_node(conn, t, domid, &nodes[i]);
-        if (rc)
-            return rc;
+    struct xs_home_node nodes[XS_HOME_NODES];
+    unsigned int count = xs_home_nodes(domid, nodes);
+    int rc = 0;
+    for (unsigned int i = 0; !rc && i < count; i++) {
+        const struct xs_home_node *node = &nodes[i];
+        rc = node->folder ? store_mkdir(conn, t, node->path)
+                          : store_write(conn, t, node->path, node->value, strlen(node->value));
+        if (!rc && node->perm_count)
+            rc = store_set_perms(conn, t, node->path, node->perms, node->perm_count);
     }
-    return 0;
+    return rc;
 }
 
 /* The home, and what the domain owns elsewhere: the next one with its number must not inherit it. */
