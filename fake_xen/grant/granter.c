@@ -18,7 +18,7 @@ static int check_flags(uint16_t flags, domid_t granted_to, domid_t mapper, bool 
 
 int granter_pin(struct granter *granter, grant_ref_t ref, domid_t mapper, bool writable, uint32_t *out)
 {
-    if (granter->closed || ref < GRANT_RESERVED || ref < granter->base ||
+    if (granter->closed || (ref < GRANT_RESERVED) != granter->reserved || ref < granter->base ||
         ref - granter->base >= GRANT_ENTRIES)
         return -ENOENT;
     grant_entry_v1_t *entry = &granter->entries[ref - granter->base];

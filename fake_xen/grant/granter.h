@@ -25,6 +25,7 @@ struct granter {
     domid_t domid;
     bool closed;         /* nothing new is mapped: the handle or its domain is gone */
     bool orphan;         /* the handle is gone: freed with the last map */
+    bool reserved;       /* only the reserved entries, and not the guest's */
     unsigned int pinned; /* maps of any entry */
     struct grant_pin pins[GRANT_ENTRIES];
 };

@@ -3,6 +3,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -99,6 +100,7 @@ static void client_free(struct client *client)
     close_fd(&client->ports_wait);
     close_fd(&client->wake);
     close_fd(&client->wait);
+    free(client->store_path);
     free(client);
 }
 
@@ -203,8 +205,9 @@ static int make_waits(struct client *client)
     client->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (client->wait < 0 || client->ports_wait < 0 || client->wake < 0)
         return -errno;
-    int fds[] = {client->control, client->store, client->ports_wait, client->wake};
-    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+    int fds[] = {client->control, client->ports_wait, client->wake, client->store};
+    size_t count = client->store < 0 ? 3 : 4;
+    for (size_t i = 0; i < count; i++) {
         int rc = wait_for(client->wait, fds[i]);
         if (rc)
             return rc;
@@ -212,10 +215,40 @@ static int make_waits(struct client *client)
     return 0;
 }
 
-/* Takes the three descriptors of the answer to hello. */
+int client_store_connect(struct client *client)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (client->store >= 0)
+        return 0;
+    size_t length = strlen(client->store_path);
+    if (length >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, client->store_path, length + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) || wait_for(client->wait, fd)) {
+        close(fd);
+        return client_break(client);
+    }
+    client->store = fd;
+    return 0;
+}
+
+static int store_path(const struct client_machine *machine, struct client *client)
+{
+    static const char name[] = "/xenstored.socket";
+    size_t size = strlen(machine->dir) + sizeof(name);
+    client->store_path = malloc(size);
+    if (!client->store_path)
+        return -ENOMEM;
+    snprintf(client->store_path, size, "%s%s", machine->dir, name);
+    return 0;
+}
+
+/* Takes the descriptors of the answer to hello. */
 static int adopt(struct client *client, const int fds[3], grant_ref_t base)
 {
-    client->store = fds[2];
     void *table = mmap(NULL, sizeof(*client->table), PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
     int rc = table == MAP_FAILED ? -errno : 0;
     close(fds[0]);
@@ -240,7 +273,9 @@ static int hello(struct client *client)
     int rc = client_ask(client->control, &request, &reply, fds, &count);
     if (rc)
         return rc;
-    if (count == 3)
+    client->store = count == 3 ? fds[2] : -1;
+    /* The store may have a socket of its own for domain 0. */
+    if (count == 3 || (count == 2 && !client->xen.domid))
         return adopt(client, fds, reply.value);
     /* Out of descriptors: the kernel dropped some. */
     while (count)
@@ -260,6 +295,8 @@ static int client_open(struct xen_machine *machine, domid_t domid, struct xen **
     int rc = connect_to((struct client_machine *)machine, &client->control);
     if (!rc)
         rc = hello(client);
+    if (!rc && client->store < 0)
+        rc = store_path((struct client_machine *)machine, client);
     if (rc) {
         client_free(client);
         return rc;

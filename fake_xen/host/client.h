@@ -61,7 +61,8 @@ struct client {
     struct client_port *ports;
     int ports_wait; /* epoll: the unmasked ports */
 
-    int store;
+    int store;        /* -1 while it is not connected */
+    char *store_path; /* what it is connected to at its first use; NULL if it was given with hello */
     uint32_t next_request;
     struct client_event *events;
     struct client_event **events_last;
@@ -78,6 +79,9 @@ int client_check(struct client *client);
 int client_check_socket(struct client *client);
 /* Marks the handle as having lost its machine; returns -EPIPE. */
 int client_break(struct client *client);
+
+/* Connects to the store if that is still to be done. */
+int client_store_connect(struct client *client);
 
 /* A fixed request; refs are added by their user. */
 struct control_request client_request(enum control_type type, uint32_t domid, uint32_t value);

@@ -154,6 +154,8 @@ static ssize_t ask(struct client *client, const struct question *q, char *buf, s
 {
     uint8_t message[WIRE_MESSAGE_SIZE];
     int rc = client_check(client);
+    if (!rc)
+        rc = client_store_connect(client);
     if (rc)
         return rc;
     size_t path_size = strlen(q->path) + 1;
@@ -327,6 +329,8 @@ int client_xs_watch_read(struct xen *xen, char *path, char *token)
     int rc = client_check(client);
     if (rc)
         return rc;
+    if (client->store < 0)
+        return -EAGAIN;
     if (!client->events) {
         rc = receive(client, false, &header);
         if (rc)

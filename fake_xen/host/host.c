@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "host.h"
+#include "genuine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,11 @@ int host_watch_source(struct fakexen_host *host, struct host_source *source)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
     return epoll_ctl(host->epoll, EPOLL_CTL_ADD, source->fd, &event) ? -errno : 0;
+}
+
+void host_unwatch_source(struct fakexen_host *host, const struct host_source *source)
+{
+    epoll_ctl(host->epoll, EPOLL_CTL_DEL, source->fd, NULL);
 }
 
 /* ---- domains ---- */
@@ -45,7 +50,7 @@ int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain
     return 0;
 }
 
-int host_domain_create(struct fakexen_host *host, uint32_t domid)
+int host_domain_create(struct fakexen_host *host, struct host_client *client, uint32_t domid)
 {
     struct host_domain *domain;
     if (domid >= DOMID_FIRST_RESERVED)
@@ -53,8 +58,10 @@ int host_domain_create(struct fakexen_host *host, uint32_t domid)
     int rc = host_domain_add(host, (domid_t)domid, &domain);
     if (rc)
         return rc;
-    if (domain->alive)
+    if (domain->there || domain->ring)
         return -EEXIST;
+    if (host->genuine)
+        return host_genuine_create(host, client, domain);
     rc = host_xenstored_open(host, domain);
     if (rc)
         return rc;
@@ -62,20 +69,13 @@ int host_domain_create(struct fakexen_host *host, uint32_t domid)
     if (rc)
         host_xenstored_close(host, domain);
     else
-        domain->alive = true;
+        domain->alive = domain->there = true;
     return rc;
 }
 
-int host_domain_destroy(struct fakexen_host *host, uint32_t domid)
+/* Its processes learn that it is gone. */
+static void end_clients(struct fakexen_host *host, struct host_domain *domain)
 {
-    if (!domid)
-        return -EINVAL;
-    struct host_domain *domain = domid < DOMID_FIRST_RESERVED ? host_domain_find(host, (domid_t)domid) : NULL;
-    if (!domain || !domain->alive)
-        return -ENXIO;
-    int rc = store_release(host->store, domain->domid);
-    if (rc)
-        return rc;
     domain->alive = false;
     for (struct host_client *client = host->clients; client; client = client->next) {
         if (client->domain != domain)
@@ -86,6 +86,22 @@ int host_domain_destroy(struct fakexen_host *host, uint32_t domid)
         client->source.gone = true;
     }
     host_xenstored_close(host, domain);
+}
+
+int host_domain_destroy(struct fakexen_host *host, struct host_client *client, uint32_t domid)
+{
+    if (!domid)
+        return -EINVAL;
+    struct host_domain *domain = domid < DOMID_FIRST_RESERVED ? host_domain_find(host, (domid_t)domid) : NULL;
+    if (!domain || !domain->alive)
+        return -ENXIO;
+    int rc = host->genuine ? host_genuine_destroy(host, client, domain) : store_release(host->store, domain->domid);
+    if (rc < 0)
+        return rc;
+    end_clients(host, domain);
+    if (rc == HOST_LATER)
+        return rc;
+    domain->there = false;
     host_evtchn_raise(host, VIRQ_DOM_EXC);
     return 0;
 }
@@ -96,7 +112,7 @@ void host_domains(struct fakexen_host *host, uint32_t first, struct host_answer 
     for (; reply->value < CONTROL_DOMAINS_MAX; first = reply->domains[reply->value++] + 1) {
         const struct host_domain *next = NULL;
         for (const struct host_domain *d = host->domains; d; d = d->next) {
-            if (d->alive && d->domid >= first && (!next || d->domid < next->domid))
+            if (d->there && d->domid >= first && (!next || d->domid < next->domid))
                 next = d;
         }
         if (!next)
@@ -156,9 +172,9 @@ static int start_listening(struct fakexen_host *host)
     return host_watch_source(host, &host->listener);
 }
 
-static int host_start(struct fakexen_host *host, const char *dir)
+/* What every host has, whatever its store is. */
+static int start(struct fakexen_host *host, const char *dir, struct host_domain **domain0)
 {
-    struct host_domain *domain;
     host->dir = strdup(dir);
     if (!host->dir)
         return -ENOMEM;
@@ -174,22 +190,30 @@ static int host_start(struct fakexen_host *host, const char *dir)
     host->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (host->epoll < 0)
         return -errno;
-    rc = store_create(&host->store);
-    if (rc)
-        return rc;
     host->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (host->spare < 0)
         return -errno;
-    rc = host_domain_add(host, 0, &domain);
+    rc = host_domain_add(host, 0, domain0);
     if (rc)
         return rc;
-    domain->alive = true;
+    (*domain0)->alive = (*domain0)->there = true;
     host_xenstored_clear(host);
-    rc = host_xenstored_open(host, domain);
-    return rc ? rc : start_listening(host);
+    return start_listening(host);
 }
 
-int fakexen_host_open(const char *dir, struct fakexen_host **out)
+static int host_start(struct fakexen_host *host, const char *dir, const struct fakexen_xenstored *genuine)
+{
+    struct host_domain *domain0 = NULL;
+    int rc = start(host, dir, &domain0);
+    if (rc)
+        return rc;
+    if (genuine)
+        return host_genuine_start(host, genuine);
+    rc = store_create(&host->store);
+    return rc ? rc : host_xenstored_open(host, domain0);
+}
+
+static int host_open(const char *dir, const struct fakexen_xenstored *genuine, struct fakexen_host **out)
 {
     struct fakexen_host *host = calloc(1, sizeof(*host));
     if (!host)
@@ -198,13 +222,23 @@ int fakexen_host_open(const char *dir, struct fakexen_host **out)
     host->epoll = -1;
     host->lock = -1;
     host->spare = -1;
-    int rc = host_start(host, dir);
+    int rc = host_start(host, dir, genuine);
     if (rc) {
         fakexen_host_close(host);
         return rc;
     }
     *out = host;
     return 0;
+}
+
+int fakexen_host_open(const char *dir, struct fakexen_host **out)
+{
+    return host_open(dir, NULL, out);
+}
+
+int fakexen_host_open_genuine(const char *dir, const struct fakexen_xenstored *program, struct fakexen_host **out)
+{
+    return host_open(dir, program, out);
 }
 
 int fakexen_host_fd(const struct fakexen_host *host)
@@ -237,6 +271,14 @@ static void accept_one(struct fakexen_host *host)
         host_client_accept(host, fd);
 }
 
+static void clean_muxes(struct fakexen_host *host)
+{
+    for (struct host_domain *domain = host->domains; domain; domain = domain->next) {
+        if (domain->mux)
+            host_mux_clean(host, domain->mux);
+    }
+}
+
 static void reap(struct fakexen_host *host)
 {
     for (struct host_client **at = &host->clients; *at;) {
@@ -249,6 +291,7 @@ static void reap(struct fakexen_host *host)
             continue;
         }
         host_client_release(host, client);
+        host_genuine_forget(host, client);
         host->client_count--;
         *at = client->next;
         close(client->source.fd);
@@ -269,10 +312,11 @@ static void reap(struct fakexen_host *host)
 int fakexen_host_step(struct fakexen_host *host)
 {
     struct epoll_event events[16];
+    int rc = 0;
     int count = epoll_wait(host->epoll, events, 16, 0);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && !rc; i++) {
         struct host_source *source = events[i].data.ptr;
         if (source->gone)
             continue;
@@ -287,34 +331,54 @@ int fakexen_host_step(struct fakexen_host *host)
             host_client_serve(host, (struct host_client *)source);
             break;
         case HOST_XENSTORE:
-            host_xenstore_serve(host, (struct host_xenstore *)source);
+            if (((struct host_xenstore *)source)->mux)
+                host_mux_serve(host, (struct host_xenstore *)source, events[i].events);
+            else
+                host_xenstore_serve(host, (struct host_xenstore *)source);
+            break;
+        case HOST_RING:
+        case HOST_CHILD:
+        case HOST_TOOLS:
+            rc = host_genuine_event(host, source);
             break;
         }
     }
+    clean_muxes(host);
     reap(host);
-    return 0;
+    return rc;
 }
 
 struct fakexen_balance fakexen_host_balance(const struct fakexen_host *host)
 {
     struct fakexen_balance balance = {0};
     for (const struct host_client *client = host->clients; client; client = client->next) {
-        if (!client->domain || !client->granter || !client->xenstore)
+        if (!client->domain || !client->granter || client->own)
             continue;
         balance.handles++;
         balance.pages += __atomic_load_n(&client->granter->table->pages, __ATOMIC_RELAXED);
         balance.maps += client->mapped;
     }
+    /* The ring of each domain is not somebody's to give back: neither end of it. */
+    for (const struct host_client *client = host->clients; client; client = client->next) {
+        for (const struct host_port *port = client->ports; client->own && port; port = port->next)
+            balance.ports--;
+    }
     for (const struct host_xenstore *x = host->xenstores; x; x = x->next) {
-        if (x->source.gone)
+        if (x->source.gone || x->mux)
             continue;
         balance.watches += store_watch_count(x->wire.conn);
         balance.transactions += store_transaction_count(x->wire.conn);
     }
     for (const struct host_domain *domain = host->domains; domain; domain = domain->next) {
         balance.ports += domain->ports.open;
-        for (const struct host_granter *granter = domain->granters; granter; granter = granter->next)
-            balance.grants += granter_count(&granter->granter);
+        if (domain->ring)
+            balance.ports--;
+        if (domain->mux)
+            host_mux_count(domain->mux, &balance);
+        for (const struct host_granter *granter = domain->granters; granter; granter = granter->next) {
+            if (!granter->granter.reserved)
+                balance.grants += granter_count(&granter->granter);
+        }
     }
     return balance;
 }
@@ -348,10 +412,14 @@ void fakexen_host_close(struct fakexen_host *host)
         client->source.gone = true;
     for (struct host_domain *domain = host->domains; domain; domain = domain->next)
         host_xenstored_close(host, domain);
+    clean_muxes(host);
     reap(host);
+    host_genuine_stop(host);
     struct host_domain *next;
     for (struct host_domain *domain = host->domains; domain; domain = next) {
         next = domain->next;
+        host_mux_close(domain->mux);
+        host_ring_close(host, domain->ring);
         evtchn_space_dispose(&domain->ports);
         free(domain);
     }

@@ -21,7 +21,7 @@
 
 /* What epoll knows: the first member of all that has a descriptor. */
 struct host_source {
-    enum { HOST_LISTENER, HOST_CONTROL, HOST_XENSTORED, HOST_XENSTORE } kind;
+    enum { HOST_LISTENER, HOST_CONTROL, HOST_XENSTORED, HOST_XENSTORE, HOST_RING, HOST_CHILD, HOST_TOOLS } kind;
     int fd;
     bool gone; /* to be freed at the end of the step */
 };
@@ -36,10 +36,13 @@ struct host_domain {
     struct host_domain *next;
     domid_t domid;
     bool alive;
+    bool there; /* for the hypervisor: before it is alive, and until it is not */
     uint32_t ranges;
     struct host_granter *granters;
     struct evtchn_space ports;
     struct host_xenstored xenstored;
+    struct host_ring *ring; /* these two only with a genuine xenstored */
+    struct host_mux *mux;
 };
 
 struct host_granter {
@@ -97,6 +100,8 @@ struct host_sent {
 
 struct host_client {
     struct host_source source; /* first */
+    bool own;     /* it is our xenstored */
+    bool waiting; /* for an answer: it is not served meanwhile */
     struct host_client *next;
     struct host_domain *domain; /* NULL before CONTROL_HELLO */
     struct host_granter *granter;
@@ -112,6 +117,8 @@ struct host_client {
 struct host_xenstore {
     struct host_source source; /* first */
     struct host_xenstore *next;
+    domid_t domid;
+    struct mux_client *mux; /* NULL if it speaks with our own store: by the wire's connection */
     struct wire wire;
     struct wire_out out;
     uint32_t events; /* what epoll is asked for */
@@ -124,7 +131,8 @@ struct fakexen_host {
     int spare; /* given up to refuse a client when there is no descriptor left */
     char *dir;
     bool made_dir;
-    struct store *store;
+    struct store *store;          /* one of these two */
+    struct host_genuine *genuine;
     struct host_domain *domains;
     struct host_client *clients;
     unsigned int client_count;
@@ -139,24 +147,34 @@ struct host_answer {
     unsigned int fd_count;
 };
 
+/* What a request's rc is while its answer has to wait: none is sent now. */
+#define HOST_LATER 1
+
 int host_watch_source(struct fakexen_host *host, struct host_source *source);
+void host_unwatch_source(struct fakexen_host *host, const struct host_source *source);
 /* -EAGAIN when nobody is there, or was but cannot be served. */
 int host_accept(struct fakexen_host *host, const struct host_source *listener);
 struct host_domain *host_domain_find(struct fakexen_host *host, domid_t domid);
 int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out);
-int host_domain_create(struct fakexen_host *host, uint32_t domid);
-int host_domain_destroy(struct fakexen_host *host, uint32_t domid);
+/* HOST_LATER: the client has its answer when it is done. */
+int host_domain_create(struct fakexen_host *host, struct host_client *client, uint32_t domid);
+int host_domain_destroy(struct fakexen_host *host, struct host_client *client, uint32_t domid);
 void host_domains(struct fakexen_host *host, uint32_t first, struct host_answer *answer);
 
 /* host_client.c */
 int host_client_accept(struct fakexen_host *host, int fd);
 void host_client_serve(struct fakexen_host *host, struct host_client *client);
+/* The answer it was waiting for. */
+void host_client_answer(struct fakexen_host *host, struct host_client *client, int rc);
 /* Gives back all that the handle has; the connection stays for its last answer. Idempotent. */
 void host_client_release(struct fakexen_host *host, struct host_client *client);
 
 /* host_grant.c */
 int host_granter_create(struct fakexen_host *host, struct host_domain *domain, int *pages_fd,
                         struct host_granter **out);
+/* Grants the first page of new memory by a reserved entry, which no handle can use. */
+int host_granter_reserved(struct fakexen_host *host, struct host_domain *domain, grant_ref_t ref, domid_t to,
+                          struct host_granter **out);
 /* The handle is gone. */
 void host_granter_close(struct fakexen_host *host, struct host_granter *granter);
 int host_map(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
@@ -178,6 +196,9 @@ void host_share_end_all(struct host_client *client);
 int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_answer *answer);
 int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint32_t remote, uint32_t port,
                      struct host_answer *answer);
+/* A port of the domain that is the host's own, without a handle, for `remote` to bind. */
+int host_evtchn_own(struct host_domain *domain, domid_t remote, struct host_port **out);
+void host_evtchn_own_close(struct host_domain *domain, struct host_port *port);
 int host_evtchn_virq(struct host_client *client, uint32_t virq, struct host_answer *answer);
 /* Whoever of domain 0 has bound the VIRQ gets an event. */
 void host_evtchn_raise(struct fakexen_host *host, uint32_t virq);
@@ -191,6 +212,10 @@ int host_xenstore_open(struct fakexen_host *host, domid_t domid, int *peer, stru
 /* Takes fd, also when it fails. */
 int host_xenstore_add(struct fakexen_host *host, domid_t domid, int fd, struct host_xenstore **out);
 void host_xenstore_serve(struct fakexen_host *host, struct host_xenstore *xenstore);
+/* What can be sent now; and asks epoll for what is to come. */
+void host_xenstore_send(struct fakexen_host *host, struct host_xenstore *xenstore);
+/* -EPIPE at the end. */
+int host_xenstore_receive(struct host_xenstore *xenstore);
 void host_xenstore_close(struct host_xenstore *xenstore);
 /* Sends what watches have to tell, to all but `except`, which is sent its answers last. */
 void host_xenstore_flush(struct fakexen_host *host, struct host_xenstore *except);
@@ -198,6 +223,8 @@ void host_xenstore_flush(struct fakexen_host *host, struct host_xenstore *except
 /* host_xenstored.c */
 /* Whether the names of all sockets fit into a socket's address: -ENAMETOOLONG. */
 int host_xenstored_check(const struct fakexen_host *host);
+struct sockaddr_un;
+int host_xenstored_address(const struct fakexen_host *host, domid_t domid, struct sockaddr_un *address);
 int host_xenstored_open(struct fakexen_host *host, struct host_domain *domain);
 /* Ends the domain's connections, too. Idempotent. */
 void host_xenstored_close(struct fakexen_host *host, struct host_domain *domain);

@@ -2,10 +2,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "genuine.h"
 
 int host_client_accept(struct fakexen_host *host, int fd)
 {
@@ -16,6 +17,7 @@ int host_client_accept(struct fakexen_host *host, int fd)
         return -ENOMEM;
     }
     client->source = (struct host_source){.kind = HOST_CONTROL, .fd = fd};
+    client->own = host_genuine_is(host, fd);
     int rc = host_watch_source(host, &client->source);
     if (rc) {
         close(fd);
@@ -59,7 +61,9 @@ static int hello(struct fakexen_host *host, struct host_client *client, const st
         return -ENXIO;
     client->domain = domain;
     int rc = host_granter_create(host, domain, &pages_fd, &client->granter);
-    if (!rc)
+    /* xenstored has a socket of its own for domain 0. */
+    bool elsewhere = host->genuine && !domain->domid;
+    if (!rc && !elsewhere)
         rc = host_xenstore_open(host, domain->domid, xenstore_fd, &client->xenstore);
     if (rc) {
         host_client_release(host, client);
@@ -68,7 +72,8 @@ static int hello(struct fakexen_host *host, struct host_client *client, const st
     answer->reply.value = client->granter->granter.base;
     answer->fds[answer->fd_count++] = client->granter->table_fd;
     answer->fds[answer->fd_count++] = pages_fd;
-    answer->fds[answer->fd_count++] = *xenstore_fd;
+    if (!elsewhere)
+        answer->fds[answer->fd_count++] = *xenstore_fd;
     return 0;
 }
 
@@ -109,9 +114,9 @@ static int serve(struct fakexen_host *host, struct host_client *client, const st
     case CONTROL_HELLO:
         return hello(host, client, request, answer, xenstore_fd);
     case CONTROL_DOMAIN_CREATE:
-        return host_domain_create(host, request->domid);
+        return host_domain_create(host, client, request->domid);
     case CONTROL_DOMAIN_DESTROY:
-        return host_domain_destroy(host, request->domid);
+        return host_domain_destroy(host, client, request->domid);
     case CONTROL_DOMAINS:
         host_domains(host, request->domid, answer);
         return 0;
@@ -136,14 +141,43 @@ static bool well_formed(const struct control_request *request, size_t size)
            (!request->count || request->type == CONTROL_MAP || request->type == CONTROL_NOTIFY);
 }
 
+/* A client that asks on without reading the answers fills its socket and is dropped. */
+static void send_answer(struct fakexen_host *host, struct host_client *client, const struct host_answer *answer)
+{
+    if (!client->source.gone && control_send(client->source.fd, &answer->reply, sizeof(answer->reply), answer->fds,
+                                             answer->fd_count)) {
+        host_client_release(host, client);
+        client->source.gone = true;
+    }
+}
+
+static void wait_for(struct fakexen_host *host, struct host_client *client, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = &client->source};
+    if (epoll_ctl(host->epoll, EPOLL_CTL_MOD, client->source.fd, &event))
+        client->source.gone = true;
+    client->waiting = !events;
+}
+
+void host_client_answer(struct fakexen_host *host, struct host_client *client, int rc)
+{
+    struct host_answer answer;
+    memset(&answer, 0, sizeof(answer));
+    answer.reply.rc = rc;
+    host_sent_report(client, &answer.reply);
+    wait_for(host, client, EPOLLIN);
+    send_answer(host, client, &answer);
+}
+
 void host_client_serve(struct fakexen_host *host, struct host_client *client)
 {
     struct control_request request;
     struct host_answer answer;
     int xenstore_fd = -1;
     memset(&answer, 0, sizeof(answer));
-    ssize_t size =
-        control_receive(client->source.fd, &request, sizeof(request), NULL, NULL, MSG_DONTWAIT | MSG_TRUNC);
+    ssize_t size = client->waiting ? 0
+                                   : control_receive(client->source.fd, &request, sizeof(request), NULL, NULL,
+                                                     MSG_DONTWAIT | MSG_TRUNC);
     if (size == -EAGAIN)
         return;
     if (size <= 0 || !well_formed(&request, (size_t)size)) {
@@ -152,15 +186,14 @@ void host_client_serve(struct fakexen_host *host, struct host_client *client)
         return;
     }
     answer.reply.rc = serve(host, client, &request, &answer, &xenstore_fd);
+    if (answer.reply.rc == HOST_LATER) {
+        wait_for(host, client, 0);
+        return;
+    }
     host_sent_report(client, &answer.reply);
     /* Watches have to have told before the answer says that it has happened. */
     host_xenstore_flush(host, NULL);
-    /* A client that asks on without reading the answers fills its socket and is dropped. */
-    if (!client->source.gone &&
-        control_send(client->source.fd, &answer.reply, sizeof(answer.reply), answer.fds, answer.fd_count)) {
-        host_client_release(host, client);
-        client->source.gone = true;
-    }
+    send_answer(host, client, &answer);
     if (xenstore_fd >= 0)
         close(xenstore_fd);
 }

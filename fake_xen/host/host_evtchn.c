@@ -54,7 +54,8 @@ static int port_open(struct host_client *client, domid_t remote, const struct ho
 static void tell_peer(struct host_port *peer)
 {
     const struct host_client *client = peer->evtchn.handle;
-    __atomic_fetch_add(&client->granter->table->closed, 1, __ATOMIC_RELEASE);
+    if (client)
+        __atomic_fetch_add(&client->granter->table->closed, 1, __ATOMIC_RELEASE);
     (void)!eventfd_write(peer->receive, 1);
 }
 
@@ -66,6 +67,33 @@ static void port_close(struct host_client *client, struct host_port *port)
     *at = port->next;
     struct host_port *peer = (struct host_port *)port->evtchn.peer;
     evtchn_remove(&client->domain->ports, &port->evtchn);
+    port_free(port);
+    if (peer)
+        tell_peer(peer);
+}
+
+int host_evtchn_own(struct host_domain *domain, domid_t remote, struct host_port **out)
+{
+    struct host_port *port = calloc(1, sizeof(*port));
+    if (!port)
+        return -ENOMEM;
+    port->evtchn.remote = remote;
+    port->receive = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    port->notify = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int rc = port->receive < 0 || port->notify < 0 ? -ENOMEM : 0;
+    if (!rc)
+        rc = evtchn_open(&domain->ports, domain->domid, &port->evtchn);
+    if (rc)
+        port_free(port);
+    else
+        *out = port;
+    return rc;
+}
+
+void host_evtchn_own_close(struct host_domain *domain, struct host_port *port)
+{
+    struct host_port *peer = (struct host_port *)port->evtchn.peer;
+    evtchn_remove(&domain->ports, &port->evtchn);
     port_free(port);
     if (peer)
         tell_peer(peer);

@@ -48,10 +48,9 @@ static int granter_memory(struct host_granter *granter)
     return 0;
 }
 
-int host_granter_create(struct fakexen_host *host, struct host_domain *domain, int *pages_fd,
-                        struct host_granter **out)
+static int granter_create(struct fakexen_host *host, struct host_domain *domain, struct host_granter **out)
 {
-    if (domain->ranges > UINT32_MAX / GRANT_ENTRIES || host->next_granter == UINT32_MAX)
+    if (host->next_granter == UINT32_MAX)
         return -ENOSPC;
     struct host_granter *granter = calloc(1, sizeof(*granter));
     if (!granter)
@@ -66,12 +65,34 @@ int host_granter_create(struct fakexen_host *host, struct host_domain *domain, i
     }
     granter->domain = domain;
     granter->granter.domid = domain->domid;
-    granter->granter.base = domain->ranges++ * GRANT_ENTRIES;
     granter->id = ++host->next_granter;
     granter->next = domain->granters;
     domain->granters = granter;
-    *pages_fd = granter->granter.fd;
     *out = granter;
+    return 0;
+}
+
+int host_granter_create(struct fakexen_host *host, struct host_domain *domain, int *pages_fd,
+                        struct host_granter **out)
+{
+    if (domain->ranges > UINT32_MAX / GRANT_ENTRIES)
+        return -ENOSPC;
+    int rc = granter_create(host, domain, out);
+    if (rc)
+        return rc;
+    (*out)->granter.base = domain->ranges++ * GRANT_ENTRIES;
+    *pages_fd = (*out)->granter.fd;
+    return 0;
+}
+
+int host_granter_reserved(struct fakexen_host *host, struct host_domain *domain, grant_ref_t ref, domid_t to,
+                          struct host_granter **out)
+{
+    int rc = granter_create(host, domain, out);
+    if (rc)
+        return rc;
+    (*out)->granter.reserved = true;
+    (*out)->table->entries[ref] = (grant_entry_v1_t){.flags = GTF_permit_access, .domid = to};
     return 0;
 }
 
@@ -101,7 +122,8 @@ static struct host_granter *granter_find(struct fakexen_host *host, domid_t domi
 {
     struct host_domain *domain = host_domain_find(host, domid);
     struct host_granter *granter = domain ? domain->granters : NULL;
-    while (granter && (ref < granter->granter.base || ref - granter->granter.base >= GRANT_ENTRIES))
+    while (granter && (granter->granter.reserved != (ref < GRANT_RESERVED) || ref < granter->granter.base ||
+                       ref - granter->granter.base >= GRANT_ENTRIES))
         granter = granter->next;
     return granter;
 }

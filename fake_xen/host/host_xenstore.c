@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "genuine.h"
 
 int host_xenstore_add(struct fakexen_host *host, domid_t domid, int fd, struct host_xenstore **out)
 {
@@ -15,8 +15,11 @@ int host_xenstore_add(struct fakexen_host *host, domid_t domid, int fd, struct h
         goto fail;
     xenstore->source = (struct host_source){.kind = HOST_XENSTORE, .fd = fd};
     xenstore->events = EPOLLIN;
+    xenstore->domid = domid;
     xenstore->wire.store = host->store;
-    rc = store_connect(host->store, domid, &xenstore->wire.conn);
+    const struct host_domain *domain = host_domain_find(host, domid);
+    rc = domain->mux ? host_mux_add(domain->mux, xenstore)
+                     : store_connect(host->store, domid, &xenstore->wire.conn);
     if (rc)
         goto fail;
     rc = host_watch_source(host, &xenstore->source);
@@ -27,7 +30,9 @@ int host_xenstore_add(struct fakexen_host *host, domid_t domid, int fd, struct h
     *out = xenstore;
     return 0;
 fail:
-    if (xenstore)
+    if (xenstore && xenstore->mux)
+        host_mux_remove(xenstore);
+    else if (xenstore)
         store_disconnect(xenstore->wire.conn);
     free(xenstore);
     close(fd);
@@ -52,12 +57,14 @@ void host_xenstore_close(struct host_xenstore *xenstore)
     if (xenstore->source.gone)
         return;
     xenstore->source.gone = true;
+    if (xenstore->mux)
+        host_mux_remove(xenstore);
     store_disconnect(xenstore->wire.conn);
     xenstore->wire.conn = NULL;
     wire_out_dispose(&xenstore->out);
 }
 
-static void send_out(struct fakexen_host *host, struct host_xenstore *xenstore)
+void host_xenstore_send(struct fakexen_host *host, struct host_xenstore *xenstore)
 {
     while (xenstore->out.length) {
         ssize_t sent =
@@ -78,6 +85,9 @@ static void send_out(struct fakexen_host *host, struct host_xenstore *xenstore)
      * served have their next turn when there is room for answers, which may be at once.
      */
     uint32_t events = full || wire_ready(&xenstore->wire) ? EPOLLOUT : EPOLLIN;
+    /* Such a question has its turn when xenstored has room. */
+    if (!full && xenstore->mux)
+        events = host_mux_wants(xenstore) ? EPOLLIN : 0;
     if (events == xenstore->events)
         return;
     struct epoll_event event = {.events = events, .data.ptr = &xenstore->source};
@@ -89,18 +99,18 @@ static void send_out(struct fakexen_host *host, struct host_xenstore *xenstore)
 void host_xenstore_flush(struct fakexen_host *host, struct host_xenstore *except)
 {
     for (struct host_xenstore *x = host->xenstores; x; x = x->next) {
-        if (x == except || x->source.gone || !store_event_waiting(x->wire.conn))
+        if (x == except || x->source.gone || x->mux || !store_event_waiting(x->wire.conn))
             continue;
         if (wire_events(&x->wire, &x->out))
             host_xenstore_close(x);
         else
-            send_out(host, x);
+            host_xenstore_send(host, x);
     }
     if (except && !except->source.gone)
-        send_out(host, except);
+        host_xenstore_send(host, except);
 }
 
-static int receive(struct host_xenstore *xenstore)
+int host_xenstore_receive(struct host_xenstore *xenstore)
 {
     void *at;
     size_t room = wire_room(&xenstore->wire, &at);
@@ -125,7 +135,7 @@ static int serve_some(struct host_xenstore *xenstore)
         }
         if (rc || received)
             return rc < 0 ? rc : 0;
-        rc = receive(xenstore);
+        rc = host_xenstore_receive(xenstore);
         if (rc)
             return rc;
     }
@@ -134,7 +144,7 @@ static int serve_some(struct host_xenstore *xenstore)
 void host_xenstore_serve(struct fakexen_host *host, struct host_xenstore *xenstore)
 {
     int rc = 0;
-    send_out(host, xenstore);
+    host_xenstore_send(host, xenstore);
     if (!xenstore->source.gone && !xenstore->out.length)
         rc = serve_some(xenstore);
     host_xenstore_flush(host, xenstore);

@@ -32,7 +32,7 @@ static int domain_path(const struct fakexen_host *host, domid_t domid, char *buf
     return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
 }
 
-static int socket_address(const struct fakexen_host *host, domid_t domid, struct sockaddr_un *address)
+int host_xenstored_address(const struct fakexen_host *host, domid_t domid, struct sockaddr_un *address)
 {
     memset(address, 0, sizeof(*address));
     address->sun_family = AF_UNIX;
@@ -47,7 +47,7 @@ static int socket_address(const struct fakexen_host *host, domid_t domid, struct
 int host_xenstored_check(const struct fakexen_host *host)
 {
     struct sockaddr_un address;
-    return socket_address(host, DOMID_FIRST_RESERVED - 1, &address);
+    return host_xenstored_address(host, DOMID_FIRST_RESERVED - 1, &address);
 }
 
 /* ---- files ---- */
@@ -75,7 +75,7 @@ static void remove_files(const struct fakexen_host *host, domid_t domid)
 {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     struct sockaddr_un address;
-    if (!socket_address(host, domid, &address))
+    if (!host_xenstored_address(host, domid, &address))
         unlink(address.sun_path);
     if (domid && !domain_path(host, domid, path, sizeof(path)))
         rmdir(path);
@@ -105,7 +105,7 @@ void host_xenstored_clear(const struct fakexen_host *host)
 static int listen_at(struct fakexen_host *host, struct host_xenstored *xenstored, int fd)
 {
     struct sockaddr_un address;
-    int rc = socket_address(host, xenstored->domain->domid, &address);
+    int rc = host_xenstored_address(host, xenstored->domain->domid, &address);
     if (!rc)
         rc = make_folders(host, xenstored->domain->domid);
     if (rc)
@@ -140,7 +140,7 @@ void host_xenstored_close(struct fakexen_host *host, struct host_domain *domain)
     domain->xenstored.source.gone = true;
     remove_files(host, domain->domid);
     for (struct host_xenstore *x = host->xenstores; x; x = x->next) {
-        if (!x->source.gone && store_conn_domid(x->wire.conn) == domain->domid)
+        if (!x->source.gone && x->domid == domain->domid)
             host_xenstore_close(x);
     }
 }
@@ -154,7 +154,7 @@ void host_xenstored_accept(struct fakexen_host *host, struct host_xenstored *xen
     if (fd < 0)
         return;
     for (const struct host_xenstore *x = host->xenstores; x; x = x->next)
-        count += !x->source.gone && store_conn_domid(x->wire.conn) == domid;
+        count += !x->source.gone && x->domid == domid;
     if (count >= (domid ? HOST_XENSTORES_GUEST_MAX : HOST_XENSTORES_DOM0_MAX))
         close(fd);
     else

@@ -5,7 +5,8 @@
  *
  * A connection that has said CONTROL_HELLO is a handle; one that has not may make and end
  * domains. Its xenstore connection is a stream socket of its own, passed in the answer
- * to CONTROL_HELLO, that speaks xen/io/xs_wire.h.
+ * to CONTROL_HELLO, that speaks xen/io/xs_wire.h. It is left out for domain 0 where that domain's socket
+ * DIR/xenstored.socket is another program's.
  */
 #ifndef FAKEXEN_HOST_PROTOCOL_H
 #define FAKEXEN_HOST_PROTOCOL_H
@@ -27,7 +28,7 @@
 #define CONTROL_DOMAINS_MAX 64u
 
 enum control_type {
-    CONTROL_HELLO = 1,      /* domid. Answer: value is the first reference; fds: table, pages, xenstore */
+    CONTROL_HELLO = 1,      /* domid. Answer: value is the first reference; fds: table, pages, xenstore (see below) */
     CONTROL_DOMAIN_CREATE,  /* domid */
     CONTROL_DOMAIN_DESTROY, /* domid */
     CONTROL_BALANCE,        /* Answer: balance */

@@ -107,9 +107,27 @@ struct fakexen_host;
  * when a socket's name in DIR would be longer than an address may be: DIR has at most 77 bytes.
  */
 int fakexen_host_open(const char *dir, struct fakexen_host **out);
+/* The C xenstored of Xen 4.17 and what it is run with; paths, all without ':' and blanks. */
+struct fakexen_xenstored {
+    const char *program;
+    const char *libraries; /* the folder of the drop-in libxengnttab.so.1 and the like */
+    const char *preload;   /* gives it domain 0's page and port of xenstore, for /proc/xen/xsd_kva and xsd_port */
+};
+/*
+ * The same with xenstored, a child process, as the store; see above. It is not ready when this returns. -ENOENT
+ * when there is no such program.
+ */
+int fakexen_host_open_genuine(const char *dir, const struct fakexen_xenstored *program, struct fakexen_host **out);
+/* 1: clients may come. 0: xenstored is starting, fakexen_host_step() has to be called. -ECHILD: it has ended. */
+int fakexen_host_ready(const struct fakexen_host *host);
+/* How xenstored ended, as of waitpid(); -1 if it has not. */
+int fakexen_host_xenstored_status(const struct fakexen_host *host);
 /* Readable when fakexen_host_step() has something to do. */
 int fakexen_host_fd(const struct fakexen_host *host);
-/* Serves what is waiting, without blocking. Clients that misbehave or die are cleaned up after. */
+/*
+ * Serves what is waiting, without blocking. Clients that misbehave or die are cleaned up after. -ECHILD: xenstored
+ * has ended, so that only fakexen_host_close() is left to do.
+ */
 int fakexen_host_step(struct fakexen_host *host);
 struct fakexen_balance fakexen_host_balance(const struct fakexen_host *host);
 /* Domains that live, 0 among them. Each has a descriptor at the host: its xenstore socket. */
