@@ -89,27 +89,48 @@ static void test_quota_given_nodes(void **state)
     assert_int_equal(make_entry(test->guest, 0, next), -ENOSPC);
 }
 
-/* In a transaction nodes count as they do outside; what fails or is aborted does not count. */
+/* In a transaction nodes count only at its end, as in xenstored: where one has to be left. What fails does not count. */
 static void test_quota_entries_in_transactions(void **state)
 {
     struct test_machine *test = *state;
     xen_transaction t = 0;
-    xen_transaction u = 0;
+    unsigned int next = fill(test->guest, 0);
+    assert_int_equal(CALL(test->guest, xs_rm, 0, "data/0/0"), 0);
     assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
-    unsigned int next = fill(test->guest, t);
-    assert_int_equal(make_entry(test->guest, t, next), -ENOSPC);
-    assert_int_equal(CALL(test->guest, xs_rm, t, "data/0/0"), 0);
-    assert_int_equal(make_entry(test->guest, t, 0), 0);
-    assert_int_equal(make_entry(test->guest, t, next), -ENOSPC);
-    /* Outside there is room until the commit, which then fails as a whole. */
-    assert_int_equal(CALL(test->guest, xs_mkdir, 0, "error/outside"), 0);
+    assert_int_equal(make_entry(test->guest, t, next), 0);
+    assert_int_equal(make_entry(test->guest, t, next + 1), 0);
     assert_int_equal(CALL(test->guest, xs_end, t, false), -ENOSPC);
-    assert_int_equal(CALL(test->guest, xs_rm, 0, "error/outside"), 0);
-    assert_int_equal(CALL(test->guest, xs_begin, &u), 0);
-    fill(test->guest, u);
-    assert_int_equal(CALL(test->guest, xs_end, u, true), 0);
-    next = fill(test->guest, 0);
-    assert_int_equal(make_entry(test->guest, 0, next), -ENOSPC);
+    assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
+    assert_int_equal(make_entry(test->guest, t, next), 0);
+    assert_int_equal(CALL(test->guest, xs_end, t, false), -ENOSPC);
+    assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
+    assert_int_equal(make_entry(test->guest, t, next), 0);
+    assert_int_equal(CALL(test->guest, xs_end, t, true), 0);
+    assert_int_equal(CALL(test->guest, xs_rm, 0, "data/0/1"), 0);
+    assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
+    assert_int_equal(make_entry(test->guest, t, next), 0);
+    assert_int_equal(CALL(test->guest, xs_end, t, false), 0);
+    /* Outside it may take that one. */
+    assert_int_equal(make_entry(test->guest, 0, 0), 0);
+    assert_int_equal(make_entry(test->guest, 0, next + 1), -ENOSPC);
+    /* Nothing more can even be tried. */
+    assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
+    assert_int_equal(make_entry(test->guest, t, next + 1), -ENOSPC);
+    assert_int_equal(CALL(test->guest, xs_end, t, true), 0);
+}
+
+/* What was too large for its quota cannot be committed: write_node() of xenstored. */
+static void test_quota_fails_the_transaction(void **state)
+{
+    struct test_machine *test = *state;
+    char value[STORE_NODE_SIZE_MAX];
+    xen_transaction t = 0;
+    memset(value, 'v', sizeof(value));
+    assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
+    assert_int_equal(CALL(test->guest, xs_write, t, "data/v", value, sizeof(value)), -ENOSPC);
+    assert_int_equal(put(test->guest, t, "data/w", "1"), 0);
+    assert_int_equal(CALL(test->guest, xs_end, t, false), -ENOMEM);
+    assert_int_equal(CALL(test->guest, xs_read, 0, "data/w", value, sizeof(value)), -ENOENT);
 }
 
 /* fakexen.h domain_destroy: nothing of the domain is left for the next one of its number (XSA-322). */
@@ -187,7 +208,7 @@ static void test_quota_watches(void **state)
     struct test_machine *test = *state;
     struct xen *second = machine_open(test, GUEST);
     char token[16];
-    for (unsigned int i = 0; i < STORE_WATCHES_MAX; i++) {
+    for (unsigned int i = 0; i < STORE_WATCHES_MAX + 1; i++) {
         snprintf(token, sizeof(token), "%u", i);
         assert_int_equal(CALL(i % 2 ? second : test->guest, xs_watch, "data", token), 0);
     }
@@ -211,8 +232,8 @@ static void test_quota_transactions(void **state)
     struct test_machine *test = *state;
     struct xen *second = machine_open(test, GUEST);
     xen_transaction t = 0;
-    for (unsigned int i = 0; i < STORE_TRANSACTIONS_MAX; i++)
-        assert_int_equal(CALL(i % 2 ? second : test->guest, xs_begin, &t), 0);
+    for (unsigned int i = 0; i < STORE_TRANSACTIONS_MAX + 1; i++)
+        assert_int_equal(CALL(i % 2 ? test->guest : second, xs_begin, &t), 0);
     assert_int_equal(CALL(test->guest, xs_begin, &t), -ENOSPC);
     assert_int_equal(CALL(second, xs_end, t, true), 0);
     assert_int_equal(CALL(test->guest, xs_begin, &t), 0);
@@ -227,13 +248,15 @@ static void test_quota_in_one_transaction(void **state)
 {
     struct test_machine *test = *state;
     struct xen *all[] = {test->guest, test->dom0};
+    const struct xen_xs_perm readable = {0, XEN_XS_READ};
     char path[32];
     char value[4];
+    assert_int_equal(CALL(test->dom0, xs_set_perms, 0, "/", &readable, 1), 0);
     for (unsigned int who = 0; who < 2; who++) {
         xen_transaction t = 0;
         assert_int_equal(CALL(all[who], xs_begin, &t), 0);
         /* The missing node's parent is looked at, too. */
-        for (unsigned int i = 0; i < STORE_TRANSACTION_NODES_MAX - 1; i++) {
+        for (unsigned int i = 0; i < STORE_TRANSACTION_NODES_MAX - 2; i++) {
             snprintf(path, sizeof(path), "/nothing-%u", i);
             assert_int_equal(CALL(all[who], xs_read, t, path, value, sizeof(value)), -ENOENT);
         }
@@ -243,7 +266,7 @@ static void test_quota_in_one_transaction(void **state)
             assert_int_equal(CALL(all[who], xs_read, t, path, value, sizeof(value)),
                              who || !i ? -ENOENT : -ENOSPC);
         }
-        assert_int_equal(CALL(all[who], xs_end, t, false), 0);
+        assert_int_equal(CALL(all[who], xs_end, t, false), who ? 0 : -ENOMEM);
         assert_int_equal(CALL(all[who], xs_begin, &t), 0);
         const char *node = who ? "/x" : "data/x";
         for (unsigned int i = 0; i < STORE_TRANSACTION_NODES_MAX; i++)
@@ -279,6 +302,7 @@ int main(void)
         QUOTA_TEST(test_quota_entries),
         QUOTA_TEST(test_quota_given_nodes),
         QUOTA_TEST(test_quota_entries_in_transactions),
+        QUOTA_TEST(test_quota_fails_the_transaction),
         QUOTA_TEST(test_quota_of_the_next_domain),
         QUOTA_TEST(test_quota_without_homes),
         QUOTA_TEST(test_quota_node_size),

@@ -102,7 +102,7 @@ static int call_rm(struct stage *s)
 
 static int call_set_perms(struct stage *s)
 {
-    const struct xen_xs_perm perms[] = {{3, XEN_XS_NONE}, {4, XEN_XS_READ}};
+    const struct xen_xs_perm perms[] = {{8, XEN_XS_NONE}, {4, XEN_XS_READ}};
     return store_set_perms(s->conn, 0, "/a", perms, 2);
 }
 

@@ -264,7 +264,7 @@ static void check_untouched(void)
     unsigned int length = probe(XS_DIRECTORY, "/canary", answer);
     CHECK(length == 6 && strcmp(answer, "below") == 0);
     probe(XS_GET_PERMS, "/canary", answer);
-    CHECK(strcmp(answer, "r0") == 0);
+    CHECK(strcmp(answer, "n0") == 0);
 }
 
 /* Nodes of the tree below path that the domain owns. */

@@ -27,7 +27,7 @@ unsigned int xs_perms_access(const struct store_conn *conn, const struct xen_xs_
     if (xs_owner(conn, perms))
         return XEN_XS_BOTH;
     for (unsigned int i = 1; i < count; i++) {
-        if (is_one_of(conn, perms[i].domid))
+        if (!(perms[i].access & XS_IGNORED) && is_one_of(conn, perms[i].domid))
             return perms[i].access;
     }
     return perms[0].access;
@@ -70,12 +70,13 @@ static uint64_t new_generation(const struct job *job)
 
 static int note(const struct job *job, const char *path, size_t length, bool below)
 {
-    if (!job->t)
-        return 0;
-    char prefix[XEN_XS_PATH_MAX + 1];
-    memcpy(prefix, path, length);
-    prefix[length] = '\0';
-    return xs_transaction_note(job->t, prefix, below);
+    return job->t ? xs_transaction_note_part(job->t, path, length, below) : 0;
+}
+
+static int refused(const struct job *job, size_t used)
+{
+    int rc = job->t ? xs_transaction_refused(job->t, job->request->path, used) : 0;
+    return rc ? rc : -EACCES;
 }
 
 /* Nodes of the connection's domain in the tree below. */
@@ -100,15 +101,19 @@ static void count(const struct job *job, const struct xs_node *node, int step)
 static int check_quota(const struct job *job, unsigned int more)
 {
     const struct store_conn *conn = job->conn;
-    long have = conn->store->domains[conn->domid].entries;
-    if (!job->batch)
-        have += *xs_transaction_grown(job->t);
-    return conn->domid && have + (long)more > (long)STORE_ENTRIES_MAX ? -ENOSPC : 0;
+    /* What a transaction makes is counted at its end. */
+    uint32_t have = conn->store->domains[conn->domid].entries + (job->t ? 1 : more);
+    return conn->domid && have > STORE_ENTRIES_MAX ? -ENOSPC : 0;
 }
 
+/* A transaction in which something was too large can only fail: write_node(). */
 static int check_size(const struct job *job, const struct xs_node *node, size_t more)
 {
-    return job->conn->domid && xs_node_size(node) + more >= STORE_NODE_SIZE_MAX ? -ENOSPC : 0;
+    if (!job->conn->domid || xs_node_size(node) + more < STORE_NODE_SIZE_MAX)
+        return 0;
+    if (job->t)
+        xs_transaction_fail(job->t);
+    return -ENOSPC;
 }
 
 /* Puts leaf (or nothing) at path and tells; takes leaf. */
@@ -192,7 +197,11 @@ static int create(const struct job *job, const struct xs_node *parent, size_t us
     size_t start = used == 1 ? 1 : used + 1;
     size_t end = start + strcspn(path + start, "/");
     struct xs_node *top;
-    int rc = check_size(job, parent, end - start + 1);
+    if (job->t)
+        xs_transaction_creates(job->t);
+    int rc = check_quota(job, 1);
+    if (!rc)
+        rc = check_size(job, parent, end - start + 1);
     if (!rc)
         rc = make_branch(job, parent, start, &top);
     if (rc)
@@ -211,7 +220,7 @@ static int apply_write(const struct job *job, struct xs_node *node, size_t used)
 {
     bool exists = !job->request->path[used];
     if (!(xs_access(job->conn, node) & XEN_XS_WRITE))
-        return -EACCES;
+        return refused(job, used);
     if (!exists)
         return create(job, node, used);
     if (job->request->verb == XS_VERB_MKDIR)
@@ -232,12 +241,14 @@ static int apply_rm(const struct job *job, struct xs_node *node, size_t used)
 {
     const char *path = job->request->path;
     if (!(xs_access(job->conn, node) & XEN_XS_WRITE))
-        return -EACCES;
+        return refused(job, used);
     if (!path[used]) {
         if (!path[1])
             return -EINVAL;
         size_t parent = (size_t)(strrchr(path, '/') - path);
         int rc = note(job, path, parent ? parent : 1, false);
+        if (!rc)
+            rc = note(job, path, used, true);
         if (rc)
             return rc;
         xs_node_get(node);
@@ -260,7 +271,7 @@ static int apply_set_perms(const struct job *job, struct xs_node *node, size_t u
     if (job->request->path[used])
         return xs_access(job->conn, node) & XEN_XS_WRITE ? -ENOENT : -EACCES;
     if (!xs_owner(job->conn, node->perms))
-        return -EACCES;
+        return refused(job, used);
     /* A guest must not give its nodes to another domain's quota. */
     if (job->conn->domid && perms[0].domid != old_owner)
         return -EPERM;
@@ -289,9 +300,9 @@ int xs_apply(struct store_conn *conn, struct xs_node **root, const struct xs_req
     struct job job = {.conn = conn, .root = root, .request = request, .t = t, .batch = batch};
     size_t used;
     struct xs_node *node = xs_tree_nearest(*root, request->path, &used);
-    int rc = note(&job, request->path, strlen(request->path), request->verb == XS_VERB_RM);
+    int rc = note(&job, request->path, strlen(request->path), false);
     if (!rc)
-        rc = note(&job, request->path, used, request->verb == XS_VERB_RM && !request->path[used]);
+        rc = note(&job, request->path, used, false);
     if (rc)
         return rc;
     switch (request->verb) {

@@ -31,9 +31,15 @@ static int find_readable(struct store_conn *conn, xen_transaction id, const char
         return rc;
     size_t used;
     struct xs_node *node = xs_tree_nearest(root, absolute, &used);
+    /* What is missing is missing in something. */
+    rc = t && absolute[used] ? xs_transaction_note_part(t, absolute, used, false) : 0;
+    if (rc)
+        return rc;
     /* Whether a node exists is told only to those who may read what would be its parent. */
-    if (!(xs_access(conn, node) & XEN_XS_READ))
-        return -EACCES;
+    if (!(xs_access(conn, node) & XEN_XS_READ)) {
+        rc = t ? xs_transaction_refused(t, absolute, used) : 0;
+        return rc ? rc : -EACCES;
+    }
     if (absolute[used])
         return -ENOENT;
     *out = node;
@@ -121,7 +127,10 @@ int store_get_perms(struct store_conn *conn, xen_transaction t, const char *path
         return rc;
     if (node->perm_count > count)
         return -ERANGE;
-    memcpy(perms, node->perms, node->perm_count * sizeof(*perms));
+    for (unsigned int i = 0; i < node->perm_count; i++) {
+        perms[i] = node->perms[i];
+        perms[i].access &= (enum xen_xs_access)~XS_IGNORED;
+    }
     return (int)node->perm_count;
 }
 
@@ -211,13 +220,19 @@ int store_set_perms(struct store_conn *conn, xen_transaction t, const char *path
 {
     if (!count || count > (conn->domid ? STORE_NODE_PERMS_MAX : XEN_XS_PERMS_MAX))
         return count ? -ENOSPC : -EINVAL;
+    struct xen_xs_perm kept[XEN_XS_PERMS_MAX];
     for (unsigned int i = 0; i < count; i++) {
-        if ((unsigned int)perms[i].access > XEN_XS_BOTH || perms[i].domid >= DOMID_FIRST_RESERVED)
+        if ((unsigned int)perms[i].access > XEN_XS_BOTH)
             return -EINVAL;
+        kept[i] = perms[i];
+        if (perms[i].domid >= DOMID_FIRST_RESERVED || !conn->store->domains[perms[i].domid].present)
+            kept[i].access |= XS_IGNORED;
     }
+    if (kept[0].access & XS_IGNORED)
+        return -ENOENT;
     if (path[0] == '@')
-        return set_special_perms(conn, path, perms, count);
-    struct xs_request request = {.verb = XS_VERB_SET_PERMS, .data = perms, .length = count};
+        return set_special_perms(conn, path, kept, count);
+    struct xs_request request = {.verb = XS_VERB_SET_PERMS, .data = kept, .length = count};
     return change(conn, t, path, &request);
 }
 
@@ -312,6 +327,42 @@ static int change_nodes(struct store_conn *conn, domid_t domid, bool make)
     return changed ? changed : rc;
 }
 
+/* Entries in the permissions of others: the next domain with this number must not have them. */
+static void forget_special_perms(struct store *store, domid_t domid)
+{
+    for (unsigned int i = 0; i < XS_SPECIALS; i++) {
+        struct xs_special *special = &store->specials[i];
+        unsigned int kept = 1;
+        if (special->perms[0].domid == domid)
+            special->perms[0].domid = 0;
+        for (unsigned int k = 1; k < special->perm_count; k++) {
+            if (special->perms[k].domid != domid)
+                special->perms[kept++] = special->perms[k];
+        }
+        special->perm_count = kept;
+    }
+}
+
+static int remove_domain(struct store *store, struct store_conn *conn, domid_t domid)
+{
+    struct xs_node *before = store->root;
+    struct xs_node *after;
+    int rc = xs_tree_ignore(before, domid, &after);
+    if (rc)
+        return rc;
+    store->root = after;
+    rc = change_nodes(conn, domid, false);
+    if (rc) {
+        /* Nothing else was done to it. */
+        store->root = before;
+        before = after;
+    } else {
+        forget_special_perms(store, domid);
+    }
+    xs_node_put(before);
+    return rc;
+}
+
 /* Neither its own, nor the domain as one: the number may come again. */
 static void forget_targets(struct store *store, domid_t domid)
 {
@@ -337,9 +388,13 @@ static int change_domain(struct store *store, domid_t domid, bool make)
         rc = special_events(store, make ? "@introduceDomain" : "@releaseDomain", &batch);
     if (rc)
         goto out;
-    rc = change_nodes(conn, domid, make);
-    if (rc)
+    /* What is made now is the domain's already. */
+    domain->present = true;
+    rc = make ? change_nodes(conn, domid, true) : remove_domain(store, conn, domid);
+    if (rc) {
+        domain->present = !make;
         goto out;
+    }
     xs_events_deliver(&batch);
     domain->present = make;
     domain->introduced = make;
@@ -397,6 +452,18 @@ int store_set_target(struct store *store, domid_t domid, domid_t target)
 
 /* ---- the store ---- */
 
+/* setup_structure() of xenstored. */
+static int make_tool(struct store *store)
+{
+    struct store_conn *conn;
+    int rc = store_connect(store, 0, &conn);
+    if (rc)
+        return rc;
+    rc = store_mkdir(conn, XEN_XBT_NIL, "/tool/xenstored");
+    store_disconnect(conn);
+    return rc;
+}
+
 int store_create(struct store **out)
 {
     struct store *store = calloc(1, sizeof(*store));
@@ -409,13 +476,13 @@ int store_create(struct store **out)
     store->specials[1] = (struct xs_special){.name = "@releaseDomain", .perms = {none}, .perm_count = 1};
     store->root = xs_node_new("", 0, NULL, 0);
     if (store->root) {
-        /* Everybody may look around where nothing else is said, as in xenstored. */
-        struct xen_xs_perm perm = {.domid = 0, .access = XEN_XS_READ};
-        xs_node_set_perms(store->root, &perm, 1);
+        xs_node_set_perms(store->root, &none, 1);
         store->root->generation = ++store->generation;
         xs_count(store, store->root, 1);
-        rc = store_introduce(store, 0);
+        rc = make_tool(store);
     }
+    if (!rc)
+        rc = store_introduce(store, 0);
     if (rc) {
         store_destroy(store);
         return rc;

@@ -13,8 +13,8 @@
 
 /*
  * Quotas of each domain but domain 0, with the defaults of Xen's C xenstored; beyond it is -ENOSPC, for
- * watches -E2BIG. (Its tests are for more than the limit where these are for as many, so that it
- * lets one more transaction and one more watch pass.)
+ * watches -E2BIG. As there, one more transaction and one more watch pass, as the test is for more than the limit;
+ * and nodes made in a transaction are counted at its end, where they must leave one to spare.
  */
 #define STORE_ENTRIES_MAX      1000u /* nodes owned */
 #define STORE_WATCHES_MAX      128u

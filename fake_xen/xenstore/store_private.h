@@ -65,6 +65,9 @@ struct xs_request {
     size_t length;    /* in bytes, or in entries */
 };
 
+/* With the access of an entry: there was no such domain, or is none any more. One with its number is another. */
+#define XS_IGNORED 0x10
+
 /* What a connection may do with a node, or with anything that has such permissions. */
 unsigned int xs_access(const struct store_conn *conn, const struct xs_node *node);
 unsigned int xs_perms_access(const struct store_conn *conn, const struct xen_xs_perm *perms,
@@ -93,6 +96,17 @@ long *xs_transaction_grown(struct xs_transaction *t);
 /* The commit fails if the node at path (with below: or any below it) is not then what it was at the
  * beginning. */
 int xs_transaction_note(struct xs_transaction *t, const char *path, bool below);
+/* The same for the first length bytes of path. */
+int xs_transaction_note_part(struct xs_transaction *t, const char *path, size_t length, bool below);
+/*
+ * What was asked of the node at path was refused; `used` is as of xs_tree_nearest(). xenstored then asks the parent
+ * whether the reason may be told (errno_from_parents()), so that the parent, too, must be then what it was.
+ */
+int xs_transaction_refused(struct xs_transaction *t, const char *path, size_t used);
+/* The commit will fail. */
+void xs_transaction_fail(struct xs_transaction *t);
+/* Nodes are made: the commit looks at the quota. */
+void xs_transaction_creates(struct xs_transaction *t);
 /* The commit repeats this request. */
 int xs_transaction_record(struct xs_transaction *t, const struct xs_request *request);
 void xs_transactions_drop(struct store_conn *conn);

@@ -35,6 +35,8 @@ struct xs_transaction {
     unsigned int note_count;
     unsigned int record_cost;
     long grown;
+    bool failed;
+    bool creates;
 };
 
 struct xs_transaction *xs_transaction_find(struct store_conn *conn, xen_transaction id)
@@ -55,6 +57,16 @@ long *xs_transaction_grown(struct xs_transaction *t)
     return &t->grown;
 }
 
+void xs_transaction_fail(struct xs_transaction *t)
+{
+    t->failed = true;
+}
+
+void xs_transaction_creates(struct xs_transaction *t)
+{
+    t->creates = true;
+}
+
 int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
 {
     for (struct note *n = t->notes; n; n = n->next) {
@@ -63,8 +75,10 @@ int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
             return 0;
         }
     }
-    if (t->guest && t->note_count >= STORE_TRANSACTION_NODES_MAX)
+    if (t->guest && t->note_count >= STORE_TRANSACTION_NODES_MAX) {
+        t->failed = true;
         return -ENOSPC;
+    }
     size_t size = strlen(path) + 1;
     struct note *note = malloc(sizeof(*note) + size);
     if (!note)
@@ -75,6 +89,22 @@ int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
     t->notes = note;
     t->note_count++;
     return 0;
+}
+
+int xs_transaction_note_part(struct xs_transaction *t, const char *path, size_t length, bool below)
+{
+    char part[XEN_XS_PATH_MAX + 1];
+    memcpy(part, path, length);
+    part[length] = '\0';
+    return xs_transaction_note(t, part, below);
+}
+
+int xs_transaction_refused(struct xs_transaction *t, const char *path, size_t used)
+{
+    if (path[used] || !path[1])
+        return 0;
+    size_t length = (size_t)(strrchr(path, '/') - path);
+    return xs_transaction_note_part(t, path, length ? length : 1, false);
 }
 
 static void record_free(struct record *record)
@@ -163,7 +193,7 @@ static unsigned int open_in_domain(const struct store_conn *conn)
 
 int store_begin(struct store_conn *conn, xen_transaction *out)
 {
-    if (conn->domid && open_in_domain(conn) >= STORE_TRANSACTIONS_MAX)
+    if (conn->domid && open_in_domain(conn) > STORE_TRANSACTIONS_MAX)
         return -ENOSPC;
     struct xs_transaction *t = calloc(1, sizeof(*t));
     if (!t)
@@ -204,6 +234,12 @@ static int commit(struct store_conn *conn, struct xs_transaction *t)
     struct xs_node *root = NULL;
     int rc;
 
+    rc = -ENOMEM;
+    if (t->failed)
+        goto out;
+    rc = -ENOSPC;
+    if (t->guest && t->creates && store->domains[conn->domid].entries + t->grown >= (long)STORE_ENTRIES_MAX)
+        goto out;
     rc = -EAGAIN;
     if (conflicts(t, store->root))
         goto out;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store_private.h"
+
 /* ---- nodes ---- */
 
 static struct xs_node *node_new(const char *name, size_t name_length, const void *value, size_t length,
@@ -144,6 +146,55 @@ static bool owned_below(const struct xs_node *node, domid_t domid, char *path, s
 bool xs_tree_owned(const struct xs_node *root, domid_t domid, char path[XEN_XS_PATH_MAX + 1])
 {
     return owned_below(root, domid, path, 0);
+}
+
+static void ignore_perms(struct xs_node *node, domid_t domid)
+{
+    for (unsigned int i = 1; i < node->perm_count; i++) {
+        if (node->perms[i].domid == domid)
+            node->perms[i].access |= XS_IGNORED;
+    }
+}
+
+static bool has_perms(const struct xs_node *node, domid_t domid)
+{
+    for (unsigned int i = 1; i < node->perm_count; i++) {
+        if (node->perms[i].domid == domid)
+            return true;
+    }
+    return false;
+}
+
+/* As deep as the tree is: XEN_XS_PATH_MAX / 2 at most. */
+int xs_tree_ignore(struct xs_node *root, domid_t domid, struct xs_node **out)
+{
+    struct xs_node *copy = NULL;
+    if (has_perms(root, domid)) {
+        copy = xs_node_clone(root);
+        if (!copy)
+            return -ENOMEM;
+        ignore_perms(copy, domid);
+    }
+    for (unsigned int i = 0; i < root->child_count; i++) {
+        struct xs_node *child;
+        int rc = xs_tree_ignore(root->children[i], domid, &child);
+        if (!rc && child != root->children[i] && !copy) {
+            copy = xs_node_clone(root);
+            rc = copy ? 0 : -ENOMEM;
+        }
+        if (rc) {
+            xs_node_put(copy);
+            return rc;
+        }
+        if (child == root->children[i]) {
+            xs_node_put(child);
+            continue;
+        }
+        xs_node_put(copy->children[i]);
+        copy->children[i] = child;
+    }
+    *out = copy ? copy : xs_node_get(root);
+    return 0;
 }
 
 static void remove_child(struct xs_node *node, unsigned int i)

@@ -40,6 +40,11 @@ void xs_node_put(struct xs_node *node);
  * down. False when there is none.
  */
 bool xs_tree_owned(const struct xs_node *root, domid_t domid, char path[XEN_XS_PATH_MAX + 1]);
+/*
+ * The tree with all entries for the domain in permissions, but not the first one of each node, marked XS_IGNORED. Takes
+ * no reference from the caller. -ENOMEM.
+ */
+int xs_tree_ignore(struct xs_node *root, domid_t domid, struct xs_node **out);
 /* The node at an absolute path; NULL when there is none. Borrowed. */
 struct xs_node *xs_tree_find(struct xs_node *root, const char *path);
 /*

@@ -133,29 +133,60 @@ static bool may_know(const struct store_conn *conn, const struct xs_change *chan
     return false;
 }
 
-static const char *event_path(const struct xs_watch *watch, const struct xs_change *change)
+/* What one connection watches of path; exact: of that very node only. */
+static int collect_of(struct xs_batch *batch, struct store_conn *conn, const struct xs_change *change,
+                      const char *path, bool exact)
 {
-    if (xs_path_within(change->path, watch->path))
-        return change->path;
-    if (change->removed && xs_path_within(watch->path, change->path) &&
-        xs_tree_find(change->before, watch->path))
-        return watch->path;
-    return NULL;
-}
-
-static int collect_of(struct xs_batch *batch, struct store_conn *conn, const struct xs_change *change)
-{
-    /* Asked once for all watches of the path itself: there may be many, and a directory may be long. */
+    /* Asked once for all its watches: there may be many, and a directory may be long. */
     enum { UNKNOWN, NO, YES } known = UNKNOWN;
     for (struct xs_watch *w = conn->watches; w; w = w->next) {
-        const char *path = event_path(w, change);
-        if (!path)
+        if (exact ? strcmp(w->path, path) != 0 : !xs_path_within(path, w->path))
             continue;
-        if (path == change->path && known == UNKNOWN)
+        if (known == UNKNOWN)
             known = may_know(conn, change, path) ? YES : NO;
-        if (path == change->path ? known == NO : !may_know(conn, change, path))
-            continue;
+        if (known == NO)
+            break;
         int rc = xs_events_add(batch, conn, path + w->relative, w->token);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int collect(struct xs_batch *batch, struct store *store, const struct xs_change *change, const char *path,
+                   bool exact)
+{
+    int rc = 0;
+    for (struct store_conn *conn = store->conns; conn && !rc; conn = conn->next)
+        rc = collect_of(batch, conn, change, path, exact);
+    return rc;
+}
+
+/* Somebody watches a node below path, and not path itself or what is above. */
+static bool watched_below(const struct store *store, const char *path)
+{
+    for (const struct store_conn *conn = store->conns; conn; conn = conn->next) {
+        for (const struct xs_watch *w = conn->watches; w; w = w->next) {
+            if (xs_path_within(w->path, path) && strcmp(w->path, path) != 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The nodes below go before the one that they are in, each told to those who watch it: delnode_sub(). */
+static int collect_below(struct xs_batch *batch, struct store *store, const struct xs_change *change,
+                         const struct xs_node *node, char *path, size_t length)
+{
+    for (unsigned int i = 0; i < node->child_count; i++) {
+        const struct xs_node *child = node->children[i];
+        size_t name = strlen(child->name);
+        path[length] = '/';
+        memcpy(path + length + 1, child->name, name + 1);
+        int rc = collect_below(batch, store, change, child, path, length + 1 + name);
+        path[length + 1 + name] = '\0';
+        if (!rc)
+            rc = collect(batch, store, change, path, true);
         if (rc)
             return rc;
     }
@@ -164,12 +195,13 @@ static int collect_of(struct xs_batch *batch, struct store_conn *conn, const str
 
 int xs_events_collect(struct xs_batch *batch, struct store *store, const struct xs_change *change)
 {
-    for (struct store_conn *conn = store->conns; conn; conn = conn->next) {
-        int rc = collect_of(batch, conn, change);
-        if (rc)
-            return rc;
+    char path[XEN_XS_PATH_MAX + 1];
+    int rc = 0;
+    if (change->removed && watched_below(store, change->path)) {
+        strcpy(path, change->path);
+        rc = collect_below(batch, store, change, xs_tree_find(change->before, path), path, strlen(path));
     }
-    return 0;
+    return rc ? rc : collect(batch, store, change, change->path, false);
 }
 
 /* ---- watches ---- */
@@ -196,7 +228,7 @@ static bool at_quota(const struct store_conn *conn)
     unsigned int count = 0;
     for (const struct store_conn *c = conn->store->conns; c; c = c->next)
         count += c->domid == conn->domid ? c->watch_count : 0;
-    return conn->domid && count >= STORE_WATCHES_MAX;
+    return conn->domid && count > STORE_WATCHES_MAX;
 }
 
 int store_watch(struct store_conn *conn, const char *path, const char *token)

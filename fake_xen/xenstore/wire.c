@@ -61,12 +61,13 @@ size_t wire_perm_format(const struct xen_xs_perm *perm, char *buf)
 
 int wire_perm_parse(const char *text, struct xen_xs_perm *perm)
 {
+    char *end;
     const char *letter = text[0] ? memchr(perm_letters, text[0], sizeof(perm_letters)) : NULL;
-    size_t digits = text[0] ? strspn(text + 1, "0123456789") : 0;
-    if (!letter || digits < 1 || digits > 5 || text[1 + digits])
+    if (!letter || !text[1])
         return -EINVAL;
-    unsigned long domid = strtoul(text + 1, NULL, 10);
-    if (domid >= DOMID_FIRST_RESERVED)
+    /* Blanks, signs, octal and hexadecimal numbers and all, as xs_strings_to_perms() of Xen. */
+    long domid = strtol(text + 1, &end, 0);
+    if (*end || domid < 0 || domid > UINT16_MAX)
         return -EINVAL;
     perm->access = (enum xen_xs_access)(letter - perm_letters);
     perm->domid = (domid_t)domid;

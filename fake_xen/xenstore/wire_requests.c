@@ -39,23 +39,16 @@ static unsigned int strings(const struct wire_request *r, const char *vector[], 
     return count;
 }
 
-/* xenstored uses atoi() for numbers; these are all that a domain or a port can have. */
-static int parse_number(const char *text, unsigned int *out)
+/* Numbers are what atoi() makes of them, as in xenstored: of nonsense 0. */
+static unsigned int number_of(const char *text)
 {
-    size_t digits = strspn(text, "0123456789");
-    if (digits < 1 || digits > 9 || text[digits])
-        return -EINVAL;
-    *out = (unsigned int)strtoul(text, NULL, 10);
-    return 0;
+    return (unsigned int)strtol(text, NULL, 10);
 }
 
-static int parse_domid(const char *text, domid_t *out)
+/* A domain that xenstored could know. It compares more bits than a domid has. */
+static bool is_domid(unsigned int number)
 {
-    unsigned int value;
-    if (!text || parse_number(text, &value) || value > UINT16_MAX)
-        return -EINVAL;
-    *out = (domid_t)value;
-    return 0;
+    return number < DOMID_FIRST_RESERVED;
 }
 
 static int answer_text(struct wire_request *r, const char *text)
@@ -153,7 +146,7 @@ static int serve_set_perms(struct wire_request *r)
     unsigned int count = strings(r, vector, 1 + XEN_XS_PERMS_MAX);
     if (count < 2)
         return -EINVAL;
-    if (count > 1 + XEN_XS_PERMS_MAX)
+    if (count > 1 + (store_conn_domid(r->conn) ? STORE_NODE_PERMS_MAX : XEN_XS_PERMS_MAX))
         return -ENOSPC;
     for (unsigned int i = 1; i < count; i++) {
         int rc = wire_perm_parse(vector[i], &perms[i - 1]);
@@ -216,59 +209,69 @@ static int serve_transaction_end(struct wire_request *r)
 static int serve_introduce(struct wire_request *r)
 {
     const char *vector[3];
-    domid_t domid;
-    unsigned int port;
-    if (strings(r, vector, 3) < 3 || parse_domid(vector[0], &domid) || parse_number(vector[2], &port) ||
-        !port)
+    if (strings(r, vector, 3) < 3 || (int)number_of(vector[2]) <= 0)
         return -EINVAL;
-    return answer_ok(r, store_mark_introduced(r->store, domid, true));
+    unsigned int domid = number_of(vector[0]);
+    return is_domid(domid) ? answer_ok(r, store_mark_introduced(r->store, (domid_t)domid, true)) : -EINVAL;
+}
+
+/* The one argument, a domain other than 0 that is introduced: onearg_domain(). */
+static int introduced_domain(const struct wire_request *r, domid_t *out)
+{
+    const char *text = only(r);
+    unsigned int domid = text ? number_of(text) : 0;
+    if (!domid)
+        return -EINVAL;
+    if (!is_domid(domid) || !store_introduced(r->store, (domid_t)domid))
+        return -ENOENT;
+    *out = (domid_t)domid;
+    return 0;
 }
 
 static int serve_release(struct wire_request *r)
 {
     domid_t domid;
-    if (parse_domid(only(r), &domid) || !domid)
-        return -EINVAL;
-    return answer_ok(r, store_mark_introduced(r->store, domid, false));
+    int rc = introduced_domain(r, &domid);
+    return rc ? rc : answer_ok(r, store_mark_introduced(r->store, domid, false));
 }
 
 /* Nothing to do: a domain of ours is never shut down without being gone. */
 static int serve_resume(struct wire_request *r)
 {
     domid_t domid;
-    if (parse_domid(only(r), &domid) || !domid)
-        return -EINVAL;
-    return answer_ok(r, store_introduced(r->store, domid) ? 0 : -ENOENT);
+    return answer_ok(r, introduced_domain(r, &domid));
 }
 
 static int serve_set_target(struct wire_request *r)
 {
     const char *vector[2];
-    domid_t domid;
-    domid_t target;
-    if (strings(r, vector, 2) < 2 || parse_domid(vector[0], &domid) || parse_domid(vector[1], &target))
+    if (strings(r, vector, 2) < 2)
         return -EINVAL;
-    return answer_ok(r, store_set_target(r->store, domid, target));
+    unsigned int domid = number_of(vector[0]);
+    unsigned int target = number_of(vector[1]);
+    if (!is_domid(domid) || !is_domid(target))
+        return -ENOENT;
+    return answer_ok(r, store_set_target(r->store, (domid_t)domid, (domid_t)target));
 }
 
 static int serve_get_domain_path(struct wire_request *r)
 {
-    domid_t domid;
-    char home[XS_HOME_SIZE];
-    int rc = parse_domid(only(r), &domid);
-    if (rc)
-        return rc;
-    xs_path_home(domid, home);
+    char home[32];
+    const char *text = only(r);
+    if (!text)
+        return -EINVAL;
+    snprintf(home, sizeof(home), "/local/domain/%u", number_of(text));
     return answer_text(r, home);
 }
 
 static int serve_is_domain_introduced(struct wire_request *r)
 {
-    domid_t domid;
-    int rc = parse_domid(only(r), &domid);
-    if (rc)
-        return rc;
-    return answer_text(r, domid == DOMID_SELF || store_introduced(r->store, domid) ? "T" : "F");
+    const char *text = only(r);
+    if (!text)
+        return -EINVAL;
+    unsigned int domid = number_of(text);
+    bool known = domid == DOMID_SELF || (is_domid(domid) && store_introduced(r->store, (domid_t)domid));
+    return answer_text(r, known ? "T" : "F");
 }
 
 /* What xenstore-control sends. There is no log to switch and no store on disk to check. */

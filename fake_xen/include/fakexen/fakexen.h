@@ -41,13 +41,16 @@
  *  4. Event channels have no priorities and no IPI; a port number is never used again while its machine
  *     lives. Of the VIRQs, which only clients of the host form can bind, VIRQ_DOM_EXC is the one
  *     that is ever raised, for domain 0, when a domain is destroyed.
- *  5. xenstore has no xs ring in guest memory, no live update and no depth of watches (Xen 4.21); of
+ *  5. Our own xenstore has no ring in guest memory, no live update and no depth of watches (Xen 4.21); of
  *     XS_CONTROL only check, log, print and help. XS_INTRODUCE and XS_RELEASE only say whether a domain is
  *     introduced; its connections stay. Tokens of watches have at most 3072 bytes, permission lists at
- *     most 16 entries even for domain 0. The memory of a domain is not counted as a whole, and a
- *     connection that does not read is dropped where xenstored would drop events. What goes with a
- *     domain is what it owns, not its entries in the permission lists of others. In the local form 1 MiB
- *     of unread events of a guest's handle ends not the handle but its events (-EPIPE).
+ *     most 16 entries even for domain 0, and those name no domain beyond 65535. The memory of a domain is not
+ *     counted as a whole, how often it writes is not limited, and a connection that does not read is dropped where
+ *     xenstored would drop events; an event is told however many like it are still unread. A transaction sees all
+ *     nodes as they were when it began; one of xenstored sees those that it has not looked at before as
+ *     they are. A request that has to be one string and is not is -EINVAL always; xenstored answers
+ *     with the last error that it had, or fails an assertion. The root cannot go with a domain that owns it. In
+ *     the local form 1 MiB of unread events of a guest's handle ends not the handle but its events (-EPIPE).
  *  6. Domains have no vCPU, no pause and no save or restore.
  *  7. In the host form GTF_reading and GTF_writing are set and cleared by the host process
  *     when it is asked to map and unmap, a moment after the mapping process asked.
