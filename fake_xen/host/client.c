@@ -342,19 +342,40 @@ int fakexen_client_machine_balance(struct xen_machine *machine, struct fakexen_b
     return rc;
 }
 
+/* Adds what an answer lists. True when there may be more, from *first on. */
+static bool take_domains(const struct control_reply *reply, unsigned int max, domid_t out[], unsigned int *count,
+                         domid_t *first)
+{
+    for (unsigned int i = 0; i < reply->value && i < CONTROL_DOMAINS_MAX && *count < max; i++)
+        out[(*count)++] = (domid_t)reply->domains[i];
+    if (reply->value < CONTROL_DOMAINS_MAX || *count == max)
+        return false;
+    *first = (domid_t)(out[*count - 1] + 1u);
+    return true;
+}
+
 int fakexen_client_machine_domains(struct xen_machine *machine, domid_t first, unsigned int max, domid_t out[])
 {
     struct control_reply reply;
     unsigned int count = 0;
-    for (uint32_t from = first; count < max && from < DOMID_FIRST_RESERVED; from = out[count - 1] + 1u) {
-        int rc = ask_machine(machine, CONTROL_DOMAINS, (domid_t)from, &reply);
+    do {
+        int rc = ask_machine(machine, CONTROL_DOMAINS, first, &reply);
         if (rc)
             return rc;
-        for (unsigned int i = 0; i < reply.value && i < CONTROL_DOMAINS_MAX && count < max; i++)
-            out[count++] = (domid_t)reply.domains[i];
-        if (reply.value < CONTROL_DOMAINS_MAX)
-            break;
-    }
+    } while (take_domains(&reply, max, out, &count, &first));
+    return (int)count;
+}
+
+int client_domains(struct client *client, domid_t first, unsigned int max, domid_t out[])
+{
+    struct control_reply reply;
+    unsigned int count = 0;
+    do {
+        struct control_request request = client_request(CONTROL_DOMAINS, first, 0);
+        int rc = client_call(client, &request, &reply, NULL, NULL);
+        if (rc)
+            return rc;
+    } while (take_domains(&reply, max, out, &count, &first));
     return (int)count;
 }
 

@@ -108,6 +108,9 @@ int client_share_notify(struct client *client, const void *page, uint32_t offset
 /* The page is not shared any more. -EINVAL without a client_share_notify(). */
 int client_share_end(struct client *client, const void *page);
 
+/* As fakexen_client_machine_domains(). */
+int client_domains(struct client *client, domid_t first, unsigned int max, domid_t out[]);
+
 /* client_grant.c */
 void client_unmap_all(struct client *client);
 void client_granters_gone(struct client *client, const struct control_reply *reply);

@@ -115,8 +115,13 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint
 
 xenevtchn_port_or_error_t xenevtchn_bind_virq(xenevtchn_handle *xce, unsigned int virq)
 {
-    (void)virq;
-    return handle_result(xce->restricted != UNRESTRICTED ? -EACCES : -ENOSYS);
+    evtchn_port_t port = 0;
+    if (xce->restricted != UNRESTRICTED)
+        return handle_result(-EACCES);
+    handle_lock(&xce->handle);
+    int rc = fakexen_client_evtchn_virq(&xce->handle.client->xen, virq, &port);
+    handle_unlock(&xce->handle);
+    return rc ? handle_result(rc) : (int)port;
 }
 
 int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
