@@ -16,11 +16,24 @@ static void require(bool condition)
         abort();
 }
 
+static int open_host(const char *dir, const struct fakexen_xenstored *genuine, struct fakexen_host **out)
+{
+    if (!genuine)
+        return fakexen_host_open(dir, out);
+    int rc = fakexen_host_open_genuine(dir, genuine, out);
+    while (!rc && !(rc = fakexen_host_ready(*out))) {
+        struct pollfd fd = {.fd = fakexen_host_fd(*out), .events = POLLIN};
+        (void)!poll(&fd, 1, -1);
+        rc = fakexen_host_step(*out);
+    }
+    return rc == 1 ? 0 : rc;
+}
+
 /* Serves until stop is readable or at its end. */
-static int serve(const char *dir, int ready, int stop)
+static int serve(const char *dir, const struct fakexen_xenstored *genuine, int ready, int stop)
 {
     struct fakexen_host *host;
-    if (fakexen_host_open(dir, &host))
+    if (open_host(dir, genuine, &host))
         return 2;
     if (write(ready, "r", 1) != 1)
         return 3;
@@ -41,6 +54,12 @@ static int serve(const char *dir, int ready, int stop)
 
 void host_process_start(struct host_process *process, const char *dir, const char *parent)
 {
+    host_process_start_with(process, dir, parent, NULL);
+}
+
+void host_process_start_with(struct host_process *process, const char *dir, const char *parent,
+                             const struct fakexen_xenstored *genuine)
+{
     int ready[2];
     int stop[2];
     char byte;
@@ -53,7 +72,7 @@ void host_process_start(struct host_process *process, const char *dir, const cha
         close(stop[1]);
         /* Check kills the process group of a test that crashed. */
         setpgid(0, 0);
-        int rc = serve(dir, ready[1], stop[0]);
+        int rc = serve(dir, genuine, ready[1], stop[0]);
         /* A test that is meant to crash cannot do this. Fails unless the host removed all that it made. */
         exit(parent && rmdir(parent) && !rc ? 6 : rc);
     }

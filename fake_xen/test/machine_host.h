@@ -21,6 +21,11 @@ struct host_form {
 
 /* Returns when the host listens. When it ends it removes parent, if given, which must be empty then. */
 void host_process_start(struct host_process *process, const char *dir, const char *parent);
+/* The same with the genuine xenstored as its store, if given. */
+void host_process_start_with(struct host_process *process, const char *dir, const char *parent,
+                             const struct fakexen_xenstored *genuine);
+/* The genuine xenstored and our libraries for it; ends the program as skipped when there is none. */
+const struct fakexen_xenstored *machine_xenstored(void);
 /* Returns the status as of waitpid(). */
 int host_process_stop(struct host_process *process);
 
