@@ -26,9 +26,12 @@ struct job {
     struct job *next;
     struct host_client *client; /* who has the answer; NULL if nobody */
     struct host_domain *domain;
-    enum { JOB_HOME, JOB_CREATE, JOB_DESTROY, JOB_RELEASE } kind;
+    /* Each kind ends or becomes the one after it. */
+    enum { JOB_BEGIN, JOB_HOME, JOB_INTRODUCE, JOB_REMOVE, JOB_RELEASE } kind;
     bool begun;
     unsigned int unanswered;
+    unsigned int tries;
+    xen_transaction t;
     int rc;
 };
 
@@ -74,6 +77,8 @@ static bool replaced(const char *variable)
 }
 
 #define SET_MAX 8u
+/* A home is made in a transaction, in whose way other clients of domain 0 may be. */
+#define TRIES_MAX 100u
 
 static int spawn(struct host_genuine *genuine, const struct fakexen_xenstored *program, char *set[],
                  const int inherited[2])
@@ -208,7 +213,7 @@ bool host_genuine_is(const struct fakexen_host *host, int fd)
 
 static int order(struct host_genuine *genuine, struct job *job, uint32_t type, const void *payload, size_t length)
 {
-    struct xsd_sockmsg header = {.type = type, .len = (uint32_t)length};
+    struct xsd_sockmsg header = {.type = type, .tx_id = job->t, .len = (uint32_t)length};
     int rc = wire_out_add(&genuine->out, &header, sizeof(header), payload, length);
     if (!rc)
         job->unanswered++;
@@ -256,7 +261,7 @@ static int order_home(struct host_genuine *genuine, struct job *job)
     int rc = 0;
     for (unsigned int i = 0; !rc && i < count; i++)
         rc = order_home_node(genuine, job, &nodes[i]);
-    return rc;
+    return rc ? rc : order(genuine, job, XS_TRANSACTION_END, "T", 2);
 }
 
 static int order_introduce(struct host_genuine *genuine, struct job *job)
@@ -313,12 +318,15 @@ static int begin(struct fakexen_host *host, struct job *job)
     int rc = -ENOSYS;
     job->begun = true;
     switch (job->kind) {
+    case JOB_BEGIN:
+        job->tries++;
+        job->rc = 0;
+        return order(genuine, job, XS_TRANSACTION_START, "", 1);
     case JOB_HOME:
         return order_home(genuine, job);
-    case JOB_CREATE:
-        rc = order_home(genuine, job);
-        return rc ? rc : order_introduce(genuine, job);
-    case JOB_DESTROY:
+    case JOB_INTRODUCE:
+        return order_introduce(genuine, job);
+    case JOB_REMOVE:
         return order_named(genuine, job, XS_RM, "/local/domain/");
     case JOB_RELEASE:
         return release(host, job);
@@ -334,23 +342,40 @@ static void drop_ring(struct fakexen_host *host, struct host_domain *domain)
     domain->ring = NULL;
 }
 
+/* The home is made, or is not. */
+static bool finish_home(struct fakexen_host *host, struct job *job)
+{
+    job->t = XEN_XBT_NIL;
+    if (job->rc == -EAGAIN && job->tries < TRIES_MAX)
+        job->kind = JOB_BEGIN;
+    else if (job->rc)
+        job->kind = JOB_REMOVE;
+    else
+        job->kind = JOB_INTRODUCE;
+    if (job->domain->domid || job->kind == JOB_BEGIN)
+        return true;
+    /* Domain 0 has been introduced by xenstored itself, and what it knows of its home is for the eye. */
+    host->genuine->ready = true;
+    return false;
+}
+
 /* All is answered. True when the job has something more to do. */
 static bool finish(struct fakexen_host *host, struct job *job)
 {
     struct host_domain *domain = job->domain;
     switch (job->kind) {
+    case JOB_BEGIN:
+        job->kind = JOB_HOME;
+        return true;
     case JOB_HOME:
-        host->genuine->ready = true;
-        return false;
-    case JOB_CREATE:
+        return finish_home(host, job);
+    case JOB_INTRODUCE:
         if (!job->rc)
             job->rc = host_xenstored_open(host, domain);
         domain->alive = !job->rc;
-        if (!job->rc)
-            return false;
-        job->kind = JOB_RELEASE;
-        return true;
-    case JOB_DESTROY:
+        job->kind = JOB_REMOVE;
+        return job->rc;
+    case JOB_REMOVE:
         job->kind = JOB_RELEASE;
         return true;
     case JOB_RELEASE:
@@ -414,12 +439,12 @@ int host_genuine_create(struct fakexen_host *host, struct host_client *client, s
         return rc;
     }
     domain->there = true;
-    return job_add(host, client, domain, JOB_CREATE);
+    return job_add(host, client, domain, JOB_BEGIN);
 }
 
 int host_genuine_destroy(struct fakexen_host *host, struct host_client *client, struct host_domain *domain)
 {
-    return job_add(host, client, domain, JOB_DESTROY);
+    return job_add(host, client, domain, JOB_REMOVE);
 }
 
 void host_genuine_forget(struct fakexen_host *host, const struct host_client *client)
@@ -452,22 +477,30 @@ static int connect_tools(struct fakexen_host *host)
     rc = host_watch_source(host, &genuine->tools);
     if (rc)
         return rc;
-    rc = job_add(host, NULL, host_domain_find(host, 0), JOB_HOME);
+    rc = job_add(host, NULL, host_domain_find(host, 0), JOB_BEGIN);
     return rc < 0 ? rc : 0;
 }
 
-/* Its error stays the job's, except that what is to be taken back may be gone already. */
+static int error_number(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++) {
+        if (length == strlen(xsd_errors[i].errstring) + 1 && memcmp(name, xsd_errors[i].errstring, length) == 0)
+            return -xsd_errors[i].errnum;
+    }
+    return -EIO;
+}
+
+/* The first error stays the job's, except that what is to be taken back may be gone already. */
 static void answer(struct job *job, const struct xsd_sockmsg *header, const char *payload)
 {
+    char text[16] = "";
     job->unanswered--;
-    if (header->type != XS_ERROR || job->rc || job->kind != JOB_CREATE)
-        return;
-    job->rc = -EIO;
-    for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++) {
-        if (header->len == strlen(xsd_errors[i].errstring) + 1 &&
-            memcmp(payload, xsd_errors[i].errstring, header->len) == 0)
-            job->rc = -xsd_errors[i].errnum;
+    if (header->type == XS_TRANSACTION_START) {
+        memcpy(text, payload, header->len < sizeof(text) ? header->len : sizeof(text) - 1);
+        job->t = (xen_transaction)strtoul(text, NULL, 10);
     }
+    if (header->type == XS_ERROR && !job->rc && job->kind < JOB_REMOVE)
+        job->rc = error_number(payload, header->len);
 }
 
 static int hear(struct fakexen_host *host)

@@ -68,11 +68,6 @@ static uint64_t new_generation(const struct job *job)
     return ++job->conn->store->generation;
 }
 
-static int note(const struct job *job, const char *path, size_t length, bool below)
-{
-    return job->t ? xs_transaction_note_part(job->t, path, length, below) : 0;
-}
-
 static int refused(const struct job *job, size_t used)
 {
     int rc = job->t ? xs_transaction_refused(job->t, job->request->path, used) : 0;
@@ -122,7 +117,7 @@ static int put(const struct job *job, const char *path, struct xs_node *leaf)
     struct xs_node *after = NULL;
     int rc = xs_tree_replace(*job->root, path, leaf, new_generation(job), &after);
     xs_node_put(leaf);
-    if (!rc && job->batch) {
+    if (!rc && job->batch && !job->batch->quiet) {
         struct xs_change change = {
             .path = job->request->path, .before = *job->root, .after = after, .removed = !leaf};
         rc = xs_events_collect(job->batch, job->conn->store, &change);
@@ -237,6 +232,32 @@ static int apply_write(const struct job *job, struct xs_node *node, size_t used)
     return put(job, job->request->path, copy);
 }
 
+/* All that goes with a node is looked at, from there down, and told of. */
+static int note_below(const struct job *job, const struct xs_node *node, char *path, size_t length)
+{
+    for (unsigned int i = 0; i < node->child_count; i++) {
+        const struct xs_node *child = node->children[i];
+        size_t end = length + 1 + strlen(child->name);
+        path[length] = '/';
+        strcpy(path + length + 1, child->name);
+        int rc = xs_transaction_note(job->t, path, end);
+        if (rc)
+            return rc;
+        xs_transaction_fire(job->t, path, true);
+        rc = note_below(job, child, path, end);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int note_removal(const struct job *job, const struct xs_node *node)
+{
+    char path[XEN_XS_PATH_MAX + 1];
+    strcpy(path, job->request->path);
+    return note_below(job, node, path, strlen(path));
+}
+
 static int apply_rm(const struct job *job, struct xs_node *node, size_t used)
 {
     const char *path = job->request->path;
@@ -246,9 +267,9 @@ static int apply_rm(const struct job *job, struct xs_node *node, size_t used)
         if (!path[1])
             return -EINVAL;
         size_t parent = (size_t)(strrchr(path, '/') - path);
-        int rc = note(job, path, parent ? parent : 1, false);
-        if (!rc)
-            rc = note(job, path, used, true);
+        int rc = job->t ? xs_transaction_note(job->t, path, parent ? parent : 1) : 0;
+        if (!rc && job->t)
+            rc = note_removal(job, node);
         if (rc)
             return rc;
         xs_node_get(node);
@@ -300,19 +321,23 @@ int xs_apply(struct store_conn *conn, struct xs_node **root, const struct xs_req
     struct job job = {.conn = conn, .root = root, .request = request, .t = t, .batch = batch};
     size_t used;
     struct xs_node *node = xs_tree_nearest(*root, request->path, &used);
-    int rc = note(&job, request->path, strlen(request->path), false);
-    if (!rc)
-        rc = note(&job, request->path, used, false);
+    int rc = t ? xs_transaction_missed(t, request->path, used) : 0;
     if (rc)
         return rc;
+    bool tells = request->path[used] ? request->verb != XS_VERB_RM : request->verb != XS_VERB_MKDIR;
     switch (request->verb) {
     case XS_VERB_WRITE:
     case XS_VERB_MKDIR:
-        return apply_write(&job, node, used);
+        rc = apply_write(&job, node, used);
+        break;
     case XS_VERB_RM:
-        return apply_rm(&job, node, used);
+        rc = apply_rm(&job, node, used);
+        break;
     case XS_VERB_SET_PERMS:
-        return apply_set_perms(&job, node, used);
+        rc = apply_set_perms(&job, node, used);
+        break;
     }
-    return -EINVAL;
+    if (!rc && t && tells)
+        xs_transaction_fire(t, request->path, false);
+    return rc;
 }

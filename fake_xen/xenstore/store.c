@@ -26,13 +26,9 @@ static int find_readable(struct store_conn *conn, xen_transaction id, const char
             return -ENOENT;
         root = *xs_transaction_root(t);
     }
-    rc = t ? xs_transaction_note(t, absolute, false) : 0;
-    if (rc)
-        return rc;
     size_t used;
     struct xs_node *node = xs_tree_nearest(root, absolute, &used);
-    /* What is missing is missing in something. */
-    rc = t && absolute[used] ? xs_transaction_note_part(t, absolute, used, false) : 0;
+    rc = t ? xs_transaction_missed(t, absolute, used) : 0;
     if (rc)
         return rc;
     /* Whether a node exists is told only to those who may read what would be its parent. */
@@ -302,29 +298,30 @@ static int make_home(struct store_conn *conn, xen_transaction t, domid_t domid)
     return rc;
 }
 
-/* The home, and what the domain owns elsewhere: the next one with its number must not inherit it. */
-static int remove_nodes(struct store_conn *conn, xen_transaction t, domid_t domid)
-{
-    char path[XEN_XS_PATH_MAX + 1];
-    xs_path_home(domid, path);
-    int rc = store_rm(conn, t, path);
-    /* Domain 0 may have removed even the place of all homes. */
-    if (rc == -ENOENT)
-        rc = 0;
-    while (!rc && xs_tree_owned(*xs_transaction_root(xs_transaction_find(conn, t)), domid, path))
-        rc = store_rm(conn, t, path);
-    return rc;
-}
-
-static int change_nodes(struct store_conn *conn, domid_t domid, bool make)
+static int make_nodes(struct store_conn *conn, domid_t domid)
 {
     xen_transaction t;
     int rc = store_begin(conn, &t);
     if (rc)
         return rc;
-    int changed = make ? make_home(conn, t, domid) : remove_nodes(conn, t, domid);
-    rc = store_end(conn, t, changed != 0);
-    return changed ? changed : rc;
+    int made = make_home(conn, t, domid);
+    rc = store_end(conn, t, made != 0);
+    return made ? made : rc;
+}
+
+/* The home, and what the domain owns elsewhere: the next one with its number must not inherit it. */
+static int remove_nodes(struct store_conn *conn, domid_t domid, struct xs_node **root, struct xs_batch *batch)
+{
+    char path[XEN_XS_PATH_MAX + 1];
+    const struct xs_request request = {.verb = XS_VERB_RM, .path = path};
+    xs_path_home(domid, path);
+    int rc = xs_apply(conn, root, &request, NULL, batch);
+    /* Domain 0 may have removed even the place of all homes. */
+    if (rc == -ENOENT)
+        rc = 0;
+    while (!rc && xs_tree_owned(*root, domid, path))
+        rc = xs_apply(conn, root, &request, NULL, batch);
+    return rc;
 }
 
 /* Entries in the permissions of others: the next domain with this number must not have them. */
@@ -345,21 +342,25 @@ static void forget_special_perms(struct store *store, domid_t domid)
 
 static int remove_domain(struct store *store, struct store_conn *conn, domid_t domid)
 {
-    struct xs_node *before = store->root;
-    struct xs_node *after;
-    int rc = xs_tree_ignore(before, domid, &after);
+    struct xs_batch batch = {0};
+    struct xs_node *root;
+    int rc = xs_tree_ignore(store->root, domid, &root);
     if (rc)
         return rc;
-    store->root = after;
-    rc = change_nodes(conn, domid, false);
+    rc = remove_nodes(conn, domid, &root, &batch);
     if (rc) {
-        /* Nothing else was done to it. */
-        store->root = before;
-        before = after;
+        /* What has been counted belongs to a tree that is not going to be. */
+        xs_count(store, root, -1);
+        xs_count(store, store->root, 1);
     } else {
+        struct xs_node *old = store->root;
+        store->root = root;
+        root = old;
         forget_special_perms(store, domid);
+        xs_events_deliver(&batch);
     }
-    xs_node_put(before);
+    xs_batch_drop(&batch);
+    xs_node_put(root);
     return rc;
 }
 
@@ -390,7 +391,7 @@ static int change_domain(struct store *store, domid_t domid, bool make)
         goto out;
     /* What is made now is the domain's already. */
     domain->present = true;
-    rc = make ? change_nodes(conn, domid, true) : remove_domain(store, conn, domid);
+    rc = make ? make_nodes(conn, domid) : remove_domain(store, conn, domid);
     if (rc) {
         domain->present = !make;
         goto out;

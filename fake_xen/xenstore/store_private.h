@@ -93,16 +93,17 @@ struct xs_transaction *xs_transaction_find(struct store_conn *conn, xen_transact
 struct xs_node **xs_transaction_root(struct xs_transaction *t);
 /* How many more nodes the connection's domain owns in this transaction's tree than at its beginning. */
 long *xs_transaction_grown(struct xs_transaction *t);
-/* The commit fails if the node at path (with below: or any below it) is not then what it was at the
- * beginning. */
-int xs_transaction_note(struct xs_transaction *t, const char *path, bool below);
-/* The same for the first length bytes of path. */
-int xs_transaction_note_part(struct xs_transaction *t, const char *path, size_t length, bool below);
+/* The commit fails if the node at the first length bytes of path is not then what it was at the beginning. */
+int xs_transaction_note(struct xs_transaction *t, const char *path, size_t length);
+/* The same for the node at path, which is not there, and all on the way up to the first `used` bytes, which is. */
+int xs_transaction_missed(struct xs_transaction *t, const char *path, size_t used);
 /*
  * What was asked of the node at path was refused; `used` is as of xs_tree_nearest(). xenstored then asks the parent
  * whether the reason may be told (errno_from_parents()), so that the parent, too, must be then what it was.
  */
 int xs_transaction_refused(struct xs_transaction *t, const char *path, size_t used);
+/* The commit tells watches of this node, which has been noted; exact: only those of this very node. */
+void xs_transaction_fire(struct xs_transaction *t, const char *path, bool exact);
 /* The commit will fail. */
 void xs_transaction_fail(struct xs_transaction *t);
 /* Nodes are made: the commit looks at the quota. */

@@ -9,9 +9,11 @@
 
 #include "store_private.h"
 
+/* A node that was looked at, in order of the first time; and whether watches are to be told of it, at the end. */
 struct note {
     struct note *next;
-    bool below;
+    bool fire;
+    bool exact; /* only those of this very node */
     char path[];
 };
 
@@ -28,6 +30,7 @@ struct xs_transaction {
     struct xs_node *base; /* the tree at the beginning */
     struct xs_node *root; /* with the changes made since */
     struct note *notes;
+    struct note **last_note;
     struct record *records;
     struct record **last;
     /* Of a guest, whose memory here is limited. */
@@ -67,44 +70,61 @@ void xs_transaction_creates(struct xs_transaction *t)
     t->creates = true;
 }
 
-int xs_transaction_note(struct xs_transaction *t, const char *path, bool below)
+static struct note *note_find(struct xs_transaction *t, const char *path, size_t length)
 {
-    for (struct note *n = t->notes; n; n = n->next) {
-        if (strcmp(n->path, path) == 0) {
-            n->below |= below;
-            return 0;
-        }
-    }
+    struct note *note = t->notes;
+    while (note && (strncmp(note->path, path, length) != 0 || note->path[length]))
+        note = note->next;
+    return note;
+}
+
+int xs_transaction_note(struct xs_transaction *t, const char *path, size_t length)
+{
+    if (note_find(t, path, length))
+        return 0;
     if (t->guest && t->note_count >= STORE_TRANSACTION_NODES_MAX) {
         t->failed = true;
         return -ENOSPC;
     }
-    size_t size = strlen(path) + 1;
-    struct note *note = malloc(sizeof(*note) + size);
+    struct note *note = calloc(1, sizeof(*note) + length + 1);
     if (!note)
         return -ENOMEM;
-    note->below = below;
-    memcpy(note->path, path, size);
-    note->next = t->notes;
-    t->notes = note;
+    memcpy(note->path, path, length);
+    *t->last_note = note;
+    t->last_note = &note->next;
     t->note_count++;
     return 0;
 }
 
-int xs_transaction_note_part(struct xs_transaction *t, const char *path, size_t length, bool below)
+void xs_transaction_fire(struct xs_transaction *t, const char *path, bool exact)
 {
-    char part[XEN_XS_PATH_MAX + 1];
-    memcpy(part, path, length);
-    part[length] = '\0';
-    return xs_transaction_note(t, part, below);
+    struct note *note = note_find(t, path, strlen(path));
+    note->exact = exact && (note->exact || !note->fire);
+    note->fire = true;
+}
+
+/* How much of a path, of length bytes, is that of its parent. */
+static size_t parent_length(const char *path, size_t length)
+{
+    while (path[--length] != '/')
+        continue;
+    return length ? length : 1;
+}
+
+int xs_transaction_missed(struct xs_transaction *t, const char *path, size_t used)
+{
+    size_t length = strlen(path);
+    int rc = xs_transaction_note(t, path, length);
+    while (!rc && length > used) {
+        length = parent_length(path, length);
+        rc = xs_transaction_note(t, path, length);
+    }
+    return rc;
 }
 
 int xs_transaction_refused(struct xs_transaction *t, const char *path, size_t used)
 {
-    if (path[used] || !path[1])
-        return 0;
-    size_t length = (size_t)(strrchr(path, '/') - path);
-    return xs_transaction_note_part(t, path, length ? length : 1, false);
+    return path[used] || !path[1] ? 0 : xs_transaction_note(t, path, parent_length(path, used));
 }
 
 static void record_free(struct record *record)
@@ -204,6 +224,7 @@ int store_begin(struct store_conn *conn, xen_transaction *out)
     t->base = xs_node_get(conn->store->root);
     t->root = xs_node_get(conn->store->root);
     t->last = &t->records;
+    t->last_note = &t->notes;
     t->guest = conn->domid;
     t->next = conn->transactions;
     conn->transactions = t;
@@ -220,17 +241,30 @@ static bool conflicts(const struct xs_transaction *t, struct xs_node *now)
         if (!was || !is) {
             if (was != is)
                 return true;
-        } else if (n->below ? was != is : was->generation != is->generation) {
+        } else if (was->generation != is->generation) {
             return true;
         }
     }
     return false;
 }
 
+/* Of each node once, in the order in which they were first looked at: finalize_transaction(). */
+static int collect(struct store *store, const struct xs_transaction *t, struct xs_node *after,
+                   struct xs_batch *batch)
+{
+    int rc = 0;
+    for (const struct note *n = t->notes; n && !rc; n = n->next) {
+        const struct xs_change change = {
+            .path = n->path, .before = store->root, .after = after, .exact = n->exact, .commit = true};
+        rc = n->fire ? xs_events_collect(batch, store, &change) : 0;
+    }
+    return rc;
+}
+
 static int commit(struct store_conn *conn, struct xs_transaction *t)
 {
     struct store *store = conn->store;
-    struct xs_batch batch = {0};
+    struct xs_batch batch = {.quiet = true};
     struct xs_node *root = NULL;
     int rc;
 
@@ -244,10 +278,12 @@ static int commit(struct store_conn *conn, struct xs_transaction *t)
     if (conflicts(t, store->root))
         goto out;
     root = xs_node_get(store->root);
-    for (struct record *r = t->records; r; r = r->next) {
+    rc = 0;
+    for (struct record *r = t->records; r && !rc; r = r->next)
         rc = xs_apply(conn, &root, &r->request, NULL, &batch);
-        if (!rc)
-            continue;
+    if (!rc)
+        rc = collect(store, t, root, &batch);
+    if (rc) {
         /* What the requests before have counted belongs to a tree that is not going to be. */
         xs_count(store, root, -1);
         xs_count(store, store->root, 1);

@@ -107,7 +107,8 @@ void xs_batch_drop(struct xs_batch *batch)
 
 /*
  * Since XSA-115 a watch tells a guest only of what it may read, or may read the parent of
- * (watch_permitted() of xenstored); before the change or after it.
+ * (watch_permitted() of xenstored); before the change or after it. After a commit there is no parent before it, and
+ * of a node that was not there and is not nobody is told.
  */
 static bool may_know(const struct store_conn *conn, const struct xs_change *change, const char *path)
 {
@@ -115,7 +116,7 @@ static bool may_know(const struct store_conn *conn, const struct xs_change *chan
         const struct xs_special *special = xs_special_find(conn->store, path);
         return special && xs_perms_access(conn, special->perms, special->perm_count) & XEN_XS_READ;
     }
-    if (!conn->domid)
+    if (!conn->domid && !change->commit)
         return true;
     struct xs_node *roots[] = {change->after, change->before};
     char parent[XEN_XS_PATH_MAX + 1];
@@ -127,7 +128,10 @@ static bool may_know(const struct store_conn *conn, const struct xs_change *chan
         struct xs_node *node = xs_tree_find(roots[i], path);
         if (!node)
             continue;
-        if ((xs_access(conn, node) | xs_access(conn, xs_tree_find(roots[i], parent))) & XEN_XS_READ)
+        if (xs_access(conn, node) & XEN_XS_READ)
+            return true;
+        bool parent_counts = !change->commit || roots[i] == change->after;
+        if (parent_counts && xs_access(conn, xs_tree_find(roots[i], parent)) & XEN_XS_READ)
             return true;
     }
     return false;
@@ -201,7 +205,7 @@ int xs_events_collect(struct xs_batch *batch, struct store *store, const struct 
         strcpy(path, change->path);
         rc = collect_below(batch, store, change, xs_tree_find(change->before, path), path, strlen(path));
     }
-    return rc ? rc : collect(batch, store, change, change->path, false);
+    return rc ? rc : collect(batch, store, change, change->path, change->exact);
 }
 
 /* ---- watches ---- */

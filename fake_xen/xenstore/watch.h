@@ -28,6 +28,7 @@ struct xs_events {
 #define XS_BUCKETS 256u
 
 struct xs_batch {
+    bool quiet; /* changes add nothing by themselves */
     struct xs_events events;
     struct xs_event *buckets[XS_BUCKETS];
 };
@@ -39,12 +40,17 @@ struct xs_watch {
     size_t relative; /* how much of path is not shown to the watcher */
 };
 
-/* What happened to path: the trees before and after. removed: with all below it. Special: both NULL. */
+/*
+ * What happened to path: the trees before and after. removed: with all below it. exact: only those who watch this very
+ * node are told. commit: it is one of the changes of a transaction. Special: both trees NULL.
+ */
 struct xs_change {
     const char *path;
     struct xs_node *before;
     struct xs_node *after;
     bool removed;
+    bool exact;
+    bool commit;
 };
 
 int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token);
