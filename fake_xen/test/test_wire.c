@@ -510,11 +510,11 @@ static void test_wire_small_directory_part(void **state)
     /* Where the names would fit but not their end, the last one is for the next part. */
     uint64_t generation;
     memset(answer, 'x', 9);
-    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 0, answer, 7, &generation), 4);
+    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 0, answer, at + 7, &generation), 4);
     assert_memory_equal(answer, "abc\0xxxxx", 9);
-    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 4, answer, 7, &generation), 4);
+    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 4, answer, at + 7, &generation), 4);
     assert_memory_equal(answer, "de\0\0xxxxx", 9);
-    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 0, answer, 8, &generation), 8);
+    assert_int_equal(store_directory_part(lab->dom0.conn, 0, "/s", 0, answer, at + 8, &generation), 8);
 }
 
 /* A guest's watch of its data whose token is of some length. Its first event is taken. */

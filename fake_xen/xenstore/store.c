@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +99,7 @@ ssize_t store_directory_part(struct store_conn *conn, xen_transaction t, const c
     if (rc)
         return rc;
     size_t used = 0;
+    size -= (size_t)snprintf(NULL, 0, "%" PRIu64, node->generation) + 1;
     unsigned int i = child_at(node, &offset);
     for (; i < node->child_count; i++) {
         const char *name = node->children[i]->name + offset;

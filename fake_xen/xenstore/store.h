@@ -72,7 +72,7 @@ ssize_t store_directory(struct store_conn *conn, xen_transaction t, const char *
 /*
  * A part of the names from byte `offset` of all of them, only whole ones (the first may have lost its
  * beginning), with a NUL behind the last one of all; and the node's generation, which tells
- * whether parts belong together.
+ * whether parts belong together. Behind that number as text, with a NUL, they fit into size bytes (more than 22).
  */
 ssize_t store_directory_part(struct store_conn *conn, xen_transaction t, const char *path, size_t offset,
                              char *buf, size_t size, uint64_t *generation);

@@ -89,9 +89,8 @@ static int serve_directory_part(struct wire_request *r)
     uint64_t generation;
     if (strings(r, vector, 2) != 2)
         return -EINVAL;
-    /* A generation has at most 20 digits; with its NUL and the end of the list it must fit. */
-    ssize_t length = store_directory_part(r->conn, r->t, vector[0], (size_t)strtoul(vector[1], NULL, 10),
-                                          list, XENSTORE_PAYLOAD_MAX - sizeof(number), &generation);
+    ssize_t length = store_directory_part(r->conn, r->t, vector[0], number_of(vector[1]), list,
+                                          XENSTORE_PAYLOAD_MAX, &generation);
     if (length < 0)
         return (int)length;
     snprintf(number, sizeof(number), "%" PRIu64, generation);
