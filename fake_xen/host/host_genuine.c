@@ -290,8 +290,7 @@ static int send_orders(struct fakexen_host *host)
         ssize_t sent = send(genuine->tools.fd, genuine->out.data, genuine->out.length, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR)
             continue;
-        if (sent < 0 && errno != EAGAIN)
-            return -ECHILD;
+        /* Its end is told by its descriptor. */
         if (sent < 0)
             break;
         wire_out_consume(&genuine->out, (size_t)sent);
@@ -511,8 +510,12 @@ static int hear(struct fakexen_host *host)
                        MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return send_orders(host);
-    if (got <= 0)
-        return child_ended(genuine);
+    if (got <= 0) {
+        /* It is ending, and how is known when it has. */
+        host_unwatch_source(host, &genuine->tools);
+        kill(genuine->pid, SIGKILL);
+        return 0;
+    }
     genuine->have += (size_t)got;
     size_t at = 0;
     while (genuine->have - at >= sizeof(header)) {

@@ -29,6 +29,12 @@ static int open_host(const char *dir, const struct fakexen_xenstored *genuine, s
     return rc == 1 ? 0 : rc;
 }
 
+static int host_failed(const struct fakexen_host *host)
+{
+    fprintf(stderr, "the host cannot go on; xenstored's status: %d\n", fakexen_host_xenstored_status(host));
+    return 5;
+}
+
 /* Serves until stop is readable or at its end. */
 static int serve(const char *dir, const struct fakexen_xenstored *genuine, int ready, int stop)
 {
@@ -46,7 +52,7 @@ static int serve(const char *dir, const struct fakexen_xenstored *genuine, int r
         else if (fds[0].revents)
             break;
         else if (fakexen_host_step(host))
-            rc = 5;
+            rc = host_failed(host);
     }
     fakexen_host_close(host);
     return rc;
