@@ -383,11 +383,21 @@ struct fakexen_balance fakexen_host_balance(const struct fakexen_host *host)
     return balance;
 }
 
-unsigned int fakexen_host_domains(const struct fakexen_host *host)
+unsigned int fakexen_host_descriptors(const struct fakexen_host *host)
 {
     unsigned int n = 0;
-    for (const struct host_domain *domain = host->domains; domain; domain = domain->next)
-        n += domain->alive;
+    for (const struct host_domain *domain = host->domains; domain; domain = domain->next) {
+        n += domain->xenstored.source.fd >= 0;
+        /* Three of its memory, two of its port. */
+        n += domain->ring ? 5 : 0;
+    }
+    for (const struct host_client *client = host->clients; client; client = client->next) {
+        if (!client->own)
+            continue;
+        n += client->granter ? 4 : 1;
+        for (const struct host_port *port = client->ports; port; port = port->next)
+            n += 2;
+    }
     return n;
 }
 

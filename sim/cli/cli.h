@@ -8,6 +8,7 @@
 #define SIM_CLI_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum exit_code {
     EXIT_AS_EXPECTED = 0,
@@ -26,6 +27,12 @@ int exec_cli(int argc, char **argv);
 
 /* "pvusb VERB: " and the message on stderr; returns EXIT_USAGE. */
 int usage_error(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * The folder of the libraries that take the place of Debian's libxen*: ../lib/xen of our own, both in a build tree and
+ * where pvusb is installed. An exit code, after its message.
+ */
+int find_xen_libraries(const char *verb, char *out, size_t size);
 
 /* The text that all verbs end their --help with. */
 extern const char exit_codes_help[];

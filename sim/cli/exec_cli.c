@@ -102,30 +102,6 @@ static int check_machine(const struct options *options)
     return 0;
 }
 
-/* Our own folder's ../lib/xen: so in a build tree and where it is installed. */
-static int find_libraries(char *out, size_t size)
-{
-    char self[PATH_MAX];
-    char path[PATH_MAX + sizeof("/../lib/xen/libxengnttab.so.1")];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length < 0)
-        return usage_error("exec", "/proc/self/exe: %s", strerror(errno));
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash)
-        *slash = '\0';
-    snprintf(path, sizeof(path), "%s/../lib/xen/libxengnttab.so.1", self);
-    char *found = realpath(path, NULL);
-    if (!found || strlen(found) >= size) {
-        free(found);
-        return usage_error("exec", "%s: the libraries are not there; build or install all of pvusb", path);
-    }
-    memcpy(out, found, strlen(found) + 1);
-    *strrchr(out, '/') = '\0';
-    free(found);
-    return 0;
-}
-
 static int set_environment(const struct options *options)
 {
     char libraries[PATH_MAX];
@@ -133,7 +109,7 @@ static int set_environment(const struct options *options)
     char domid[16];
     char *text = NULL;
     const char *old = getenv("LD_LIBRARY_PATH");
-    int code = find_libraries(libraries, sizeof(libraries));
+    int code = find_xen_libraries("exec", libraries, sizeof(libraries));
     if (code)
         return code;
     /* COMMAND may change its folder. */

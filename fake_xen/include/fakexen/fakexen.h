@@ -133,8 +133,8 @@ int fakexen_host_fd(const struct fakexen_host *host);
  */
 int fakexen_host_step(struct fakexen_host *host);
 struct fakexen_balance fakexen_host_balance(const struct fakexen_host *host);
-/* Domains that live, 0 among them. Each has a descriptor at the host: its xenstore socket. */
-unsigned int fakexen_host_domains(const struct fakexen_host *host);
+/* How many descriptors the host has for domains that live, and for xenstored, whoever else is there. */
+unsigned int fakexen_host_descriptors(const struct fakexen_host *host);
 /* Ends all connections and removes what it put into DIR, and DIR if it made it. NULL is allowed. */
 void fakexen_host_close(struct fakexen_host *host);
 
