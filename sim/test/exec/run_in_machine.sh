@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs a program in domain 0 of a machine of its own that has the domains 1 and 2, and fails if the machine does not
+# end with nothing left open.
+# usage: run_in_machine.sh PVUSB MAKE_DOMAINS COMMAND [ARGUMENT]...
+set -euo pipefail
+
+pvusb=$1
+make_domains=$2
+shift 2
+work=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+
+mkfifo "$work/pipe"
+"$pvusb" host --dir "$work/m" >"$work/pipe" &
+host=$!
+exec {said}<"$work/pipe"
+read -r -t 60 line <&"$said"
+"$make_domains" "$work/m" 1 2
+code=0
+FAKEXEN_LOG=$work/log "$pvusb" exec --dir "$work/m" --domid 0 -- "$@" || code=$?
+kill "$host"
+wait "$host" || code=$((code ? code : 1))
+read -r -t 60 line <&"$said"
+if [ "$line" != "balance: all zero" ]; then
+  echo "FAILED: $line"
+  code=1
+fi
+exit "$code"
