@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Goal: a frontend that is written against Xen's headers alone works with `pvusb backend`, again and again, also when
+# the one before was killed, and leaves nothing on the machine.
+# usage: test_twin.sh PVUSB TWIN
+set -euo pipefail
+
+pvusb=$1
+twin=$2
+work=$(mktemp -d)
+dir=$work/m
+failures=0
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# start PATTERN ARGUMENT...: pvusb in the background until it has printed that; its pid in $started, its output on $fd.
+start() {
+  local pattern=$1 line
+  shift
+  mkfifo "$work/pipe"
+  "$pvusb" "$@" >"$work/pipe" &
+  started=$!
+  exec {fd}<"$work/pipe"
+  rm "$work/pipe"
+  while IFS= read -r -t 60 line <&"$fd"; do
+    [[ $line =~ $pattern ]] && return 0
+  done
+  fail "pvusb $*: never said $pattern"
+}
+
+! ldd "$twin" | grep -q fakexen || fail "the frontend is linked with a library of ours"
+start 'machine ready' host --dir "$dir"
+host=$started host_says=$fd
+start 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:16M
+back=$started
+
+cat >"$work/expected" <<'END'
+connected
+plug, speed 3
+capacity 16777216
+closed
+END
+for round in 1 2 3; do
+  code=0
+  "$pvusb" exec --dir "$dir" --domid 1 -- "$twin" >"$work/out" 2>"$work/err" || code=$?
+  [ $code -eq 0 ] || fail "round $round: exit code $code: $(cat "$work/err")"
+  grep -qE '^device [0-9a-f]{4}:[0-9a-f]{4}$' "$work/out" || fail "round $round: $(cat "$work/out")"
+  grep -qE '^inquiry [^ ]' "$work/out" || fail "round $round: $(cat "$work/out")"
+  grep -vE '^(device|inquiry) ' "$work/out" | cmp -s - "$work/expected" || fail "round $round: $(cat "$work/out")"
+done
+
+kill "$back"
+wait "$back" || fail "backend: exit code $?"
+kill "$host"
+wait "$host" || fail "host: exit code $?"
+read -r -t 60 line <&"$host_says"
+[ "$line" = "balance: all zero" ] || fail "$line"
+if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
