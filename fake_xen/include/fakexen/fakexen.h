@@ -23,6 +23,13 @@
  * The host makes DIR and the folders in it with mode 0700 and the sockets with mode 0600: whoever may open
  * them may be any domain, so they are for one user. A DIR that was there keeps its mode.
  *
+ * Programs that use libxengnttab, libxenevtchn or libxenctrl find here libraries of the same names and symbols
+ * (fake_xen/shim): `pvusb exec --dir DIR --domid N -- COMMAND` runs one, QEMU for example, as if it were in domain N.
+ * Of them these functions are real: all of libxengnttab but those of dma-buf, all of libxenevtchn but
+ * xenevtchn_fdopen() and xenevtchn_bind_virq(), xc_domain_getinfo() and xc_domain_getinfolist() for the domains 0 and
+ * N, and what opens and closes a handle. All others fail with ENOSYS; with FAKEXEN_LOG=FILE each such call is
+ * a line of FILE.
+ *
  * Each domain but 0 has the quotas of Xen's C xenstored: it owns at most 1000 nodes, each of less than 2048
  * bytes with permissions and names of children, with at most 5 permissions; it has at most 128
  * watches and 10 transactions, of 1024 nodes each. Requests that are answered but whose answer was not yet
@@ -35,7 +42,8 @@
  *     handle's memory and maps single pages of it. The library maps only what
  *     was granted and asks for read-only descriptors for read-only maps, but a
  *     process that bypasses the library could map more. On Xen it could not.
- *  2. Grant entries are version 1 only. Grant copy and transfer are not there.
+ *  2. Grant entries are version 1 only. Grant transfer is not there; grant copy is made of a map, a copy and an
+ *     unmap by the library of the copying process (see 12).
  *  3. Grant references belong to a handle's part of the table, so a reference
  *     of one handle is never equal to one of another handle of the same domain.
  *  4. Event channels have no priorities and no IPI; a port number is never used again while its machine
@@ -63,6 +71,15 @@
  * 11. When one end of an event channel closes, also because its process or domain died, the other end gets
  *     one event, and evtchn_status() then says that it is unbound. On Xen that end only becomes unbound,
  *     silently: a driver there learns of it only if it asks.
+ * 12. The libraries of fake_xen/shim. Handles log nothing to their xentoollog logger, and xentoolcore_restrict_all()
+ *     does not know them. xengnttab_set_max_grants() counts (ENOSPC beyond it), as current kernels do not.
+ *     xengnttab_grant_copy() copies the segments before one that is refused (-1), and has GNTST_bad_gntref also for
+ *     an unused reference and for a domain that is not there. xengntshr_unshare() takes what one call shared,
+ *     not a part of it. xenevtchn_bind_interdomain() has EINVAL for a domain that is not there. An event is masked when
+ *     xenevtchn_pending() takes it, not already when it arrives, so of several events before that
+ *     none comes again after. An event channel handle does not survive exec(): xenevtchn_fdopen() has ENOSYS.
+ *     UNMAP_NOTIFY_SEND_EVENT reaches the other end of a port also when this end closed before. When the machine ends
+ *     or the domain dies, the program goes on and every call fails with EPIPE.
  */
 #ifndef FAKEXEN_FAKEXEN_H
 #define FAKEXEN_FAKEXEN_H
