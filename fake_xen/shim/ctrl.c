@@ -39,14 +39,17 @@ int xc_interface_close(xc_interface *xch)
 /* The most that one call gives: xenstored asks for one, the tools for some hundreds. */
 #define LIST_MAX 1024u
 
+/* As on Xen, only domain 0 is told. */
 static int list_domains(xc_interface *xch, uint32_t first, unsigned int max, domid_t found[LIST_MAX])
 {
+    if (xch->handle.client->xen.domid)
+        return -EPERM;
     if (first >= DOMID_FIRST_RESERVED)
         return 0;
     handle_lock(&xch->handle);
     int count = client_domains(xch->handle.client, (domid_t)first, max < LIST_MAX ? max : LIST_MAX, found);
     handle_unlock(&xch->handle);
-    return handle_result(count);
+    return count;
 }
 
 /* Of a domain there is nothing to tell but that it lives. */
@@ -59,10 +62,11 @@ int xc_domain_getinfo(xc_interface *xch, uint32_t first_domid, unsigned int max_
         info[i].domid = found[i];
         info[i].running = 1;
     }
-    return count;
+    return handle_result(count || !max_doms ? count : -ESRCH);
 }
 
-int xc_domain_getinfolist(xc_interface *xch, uint32_t first_domain, unsigned int max_domains, xc_domaininfo_t *info)
+int xc_domain_getinfolist(xc_interface *xch, uint32_t first_domain, unsigned int max_domains,
+                          xc_domaininfo_t *info)
 {
     domid_t found[LIST_MAX];
     int count = list_domains(xch, first_domain, max_domains, found);
@@ -71,5 +75,5 @@ int xc_domain_getinfolist(xc_interface *xch, uint32_t first_domain, unsigned int
         info[i].domain = found[i];
         info[i].flags = XEN_DOMINF_running;
     }
-    return count;
+    return handle_result(count);
 }

@@ -26,9 +26,8 @@
  * Programs that use libxengnttab, libxenevtchn or libxenctrl find here libraries of the same names and symbols
  * (fake_xen/shim): `pvusb exec --dir DIR --domid N -- COMMAND` runs one, QEMU for example, as if it were in domain N.
  * Of them these functions are real: all of libxengnttab but those of dma-buf, all of libxenevtchn but
- * xenevtchn_fdopen() and xenevtchn_bind_virq(), xc_domain_getinfo() and xc_domain_getinfolist() for the domains 0 and
- * N, and what opens and closes a handle. All others fail with ENOSYS; with FAKEXEN_LOG=FILE each such call is
- * a line of FILE.
+ * xenevtchn_fdopen(), xc_domain_getinfo() and xc_domain_getinfolist(), and what opens and closes a handle. All others
+ * fail with ENOSYS; with FAKEXEN_LOG=FILE each such call is a line of FILE.
  *
  * Each domain but 0 has the quotas of Xen's C xenstored: it owns at most 1000 nodes, each of less than 2048
  * bytes with permissions and names of children, with at most 5 permissions; it has at most 128

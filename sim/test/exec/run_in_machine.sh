@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Runs a program in domain 0 of a machine of its own that has the domains 1 and 2, and fails if the machine does not
-# end with nothing left open.
+# end with nothing left open. The program finds MAKE_DOMAINS in $DOMAINS.
 # usage: run_in_machine.sh PVUSB MAKE_DOMAINS COMMAND [ARGUMENT]...
 set -euo pipefail
 
@@ -19,7 +19,7 @@ read -r -t 60 line <&"$said"
 "$make_domains" "$work/m" 1 2
 code=0
 # One that hangs ends before the time of the test does, so that nothing is left of it.
-timeout 250 "$pvusb" exec --dir "$work/m" --domid 0 -- "$@" || code=$?
+DOMAINS=$make_domains timeout 250 "$pvusb" exec --dir "$work/m" --domid 0 -- "$@" || code=$?
 kill "$host"
 wait "$host" || code=$((code ? code : 1))
 read -r -t 60 line <&"$said"

@@ -50,19 +50,36 @@ static void test_domains(void **state)
     (void)state;
     xc_dominfo_t info[4];
     xc_domaininfo_t list[4];
-    be_domain(2);
+    be_domain(0);
     xc_interface *xch = xc_interface_open(NULL, NULL, 0);
     assert_non_null(xch);
-    assert_true(xc_domain_getinfo(xch, 0, 4, info) >= 2);
-    assert_int_equal(info[0].domid, 0);
-    assert_int_equal(info[0].dying | info[0].shutdown | info[0].crashed, 0);
-    assert_int_equal(xc_domain_getinfo(xch, 2, 4, info), 1);
-    assert_int_equal(info[0].domid, 2);
-    assert_int_equal(xc_domain_getinfo(xch, 0, 1, info), 1);
-    assert_int_equal(info[0].domid, 0);
-    assert_int_equal(xc_domain_getinfolist(xch, 2, 4, list), 1);
-    assert_int_equal(list[0].domain, 2);
-    assert_int_equal(xc_domain_getinfolist(xch, 3, 4, list), 0);
+    assert_int_equal(xc_domain_getinfo(xch, 0, 4, info), 3);
+    assert_int_equal(xc_domain_getinfolist(xch, 0, 4, list), 3);
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(info[i].domid, i);
+        assert_int_equal(info[i].dying | info[i].shutdown | info[i].crashed, 0);
+        assert_int_equal(list[i].domain, i);
+        assert_int_equal(list[i].flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown), 0);
+    }
+    assert_int_equal(xc_domain_getinfo(xch, 1, 1, info), 1);
+    assert_int_equal(info[0].domid, 1);
+    const uint32_t beyond[] = {3, DOMID_XEN, 0x10000, UINT32_MAX};
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+        errno = 0;
+        assert_int_equal(xc_domain_getinfo(xch, beyond[i], 1, info), -1);
+        assert_int_equal(errno, ESRCH);
+        assert_int_equal(xc_domain_getinfolist(xch, beyond[i], 4, list), 0);
+    }
+    assert_int_equal(xc_interface_close(xch), 0);
+    /* A guest is told nothing. */
+    be_domain(2);
+    xch = xc_interface_open(NULL, NULL, 0);
+    assert_non_null(xch);
+    assert_int_equal(xc_domain_getinfo(xch, 0, 4, info), -1);
+    assert_int_equal(errno, EPERM);
+    errno = 0;
+    assert_int_equal(xc_domain_getinfolist(xch, 0, 4, list), -1);
+    assert_int_equal(errno, EPERM);
     assert_int_equal(xc_interface_close(xch), 0);
     assert_int_equal(xc_interface_close(NULL), 0);
 }

@@ -133,6 +133,27 @@ static void test_open_and_restrict(void **state)
     assert_int_equal(xenevtchn_close(NULL), 0);
 }
 
+/* VIRQ_DOM_EXC is an event when a domain dies; each VIRQ is bound once. */
+static void test_virq(void **state)
+{
+    (void)state;
+    xenevtchn_handle *xce = evtchn_of(0);
+    int port = xenevtchn_bind_virq(xce, VIRQ_DOM_EXC);
+    assert_true(port > 0);
+    assert_false(has_event(xce));
+    assert_int_equal(xenevtchn_bind_virq(xce, VIRQ_DOM_EXC), -1);
+    assert_int_equal(errno, EEXIST);
+    assert_int_equal(xenevtchn_bind_virq(xce, 1000), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(system("\"$DOMAINS\" \"$FAKEXEN_DIR\" 3 -3"), 0);
+    assert_true(wait_event(xce));
+    assert_int_equal(xenevtchn_pending(xce), port);
+    assert_int_equal(xenevtchn_unmask(xce, (evtchn_port_t)port), 0);
+    assert_int_equal(xenevtchn_unbind(xce, (evtchn_port_t)port), 0);
+    assert_int_equal(xenevtchn_bind_virq(xce, VIRQ_DOM_EXC), port + 1);
+    assert_int_equal(xenevtchn_close(xce), 0);
+}
+
 /* A child that closes what it inherited takes nothing from the parent. */
 static void test_closed_in_child(void **state)
 {
@@ -336,10 +357,15 @@ static void test_no_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_machine),      cmocka_unit_test(test_masking),
-        cmocka_unit_test(test_errors),          cmocka_unit_test(test_open_and_restrict),
-        cmocka_unit_test(test_closed_in_child), cmocka_unit_test(test_pending_waits),
-        cmocka_unit_test(test_ping_pong),       cmocka_unit_test(test_pending_interrupted),
+        cmocka_unit_test(test_no_machine),
+        cmocka_unit_test(test_masking),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_virq),
+        cmocka_unit_test(test_open_and_restrict),
+        cmocka_unit_test(test_closed_in_child),
+        cmocka_unit_test(test_pending_waits),
+        cmocka_unit_test(test_ping_pong),
+        cmocka_unit_test(test_pending_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
