@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -177,15 +179,35 @@ struct waiter {
     xenevtchn_handle *xce;
     int port;
     int error;
+    pid_t tid; /* of the thread, once it runs */
     pthread_t thread;
 };
 
 static void *wait_in_pending(void *context)
 {
     struct waiter *waiter = context;
+    __atomic_store_n(&waiter->tid, gettid(), __ATOMIC_RELEASE);
     waiter->port = xenevtchn_pending(waiter->xce);
     waiter->error = errno;
     return NULL;
+}
+
+/* Returns when the thread sleeps, which it does nowhere but in the wait for an event. */
+static void start_waiting(struct waiter *waiter)
+{
+    char path[64];
+    char state = 'R';
+    assert_int_equal(pthread_create(&waiter->thread, NULL, wait_in_pending, waiter), 0);
+    while (!__atomic_load_n(&waiter->tid, __ATOMIC_ACQUIRE))
+        sched_yield();
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)waiter->tid);
+    while (state != 'S') {
+        FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        fclose(file);
+        sched_yield();
+    }
 }
 
 /* While one thread waits, others use the same handle: the event that ends the wait is for a port bound
@@ -195,7 +217,7 @@ static void test_pending_waits(void **state)
     (void)state;
     struct waiter waiter = {.xce = evtchn_of(0)};
     xenevtchn_handle *far = evtchn_of(1);
-    assert_int_equal(pthread_create(&waiter.thread, NULL, wait_in_pending, &waiter), 0);
+    start_waiting(&waiter);
     int near_port = xenevtchn_bind_unbound_port(waiter.xce, 1);
     assert_true(near_port > 0);
     int far_port = xenevtchn_bind_interdomain(far, 0, (evtchn_port_t)near_port);
@@ -218,7 +240,7 @@ static void test_pending_interrupted(void **state)
     struct sigaction action = {.sa_handler = on_signal};
     struct waiter waiter = {.xce = evtchn_of(0)};
     sigaction(SIGUSR1, &action, NULL);
-    assert_int_equal(pthread_create(&waiter.thread, NULL, wait_in_pending, &waiter), 0);
+    start_waiting(&waiter);
     /* Until it hits the thread while that waits. */
     while (pthread_tryjoin_np(waiter.thread, NULL) == EBUSY) {
         pthread_kill(waiter.thread, SIGUSR1);

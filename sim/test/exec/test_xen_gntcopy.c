@@ -138,6 +138,9 @@ static void test_refused(void **state)
     both.dest.foreign.domid = 1;
     both.dest.foreign.offset = PAGE - 7;
     static const char constant[16] = "constant";
+    uint8_t *half = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(half, MAP_FAILED);
+    assert_int_equal(mprotect(half + PAGE, PAGE, PROT_NONE), 0);
     const struct {
         xengnttab_grant_copy_segment_t seg;
         int error;
@@ -151,6 +154,8 @@ static void test_refused(void **state)
         {from(bed->open, 0, (void *)8, 8), EFAULT},
         {from(bed->open, 0, (void *)(uintptr_t)constant, 8), EFAULT},
         {to(bed->open, 0, (void *)8, 8), EFAULT},
+        {from(bed->open, 0, half + PAGE - 4, 8), EFAULT}, /* the second half is not there */
+        {to(bed->open, 0, half + PAGE - 4, 8), EFAULT},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         xengnttab_grant_copy_segment_t seg = rows[i].seg;
@@ -158,6 +163,7 @@ static void test_refused(void **state)
         assert_int_equal(xengnttab_grant_copy(bed->xgt, 1, &seg), -1);
         assert_int_equal(errno, rows[i].error);
     }
+    munmap(half, 2 * PAGE);
     /* Nothing stays mapped after any of it. */
     xengnttab_set_max_grants(bed->xgt, 1);
     assert_non_null(xengnttab_map_grant_ref(bed->xgt, 1, bed->open, PROT_READ));
