@@ -44,15 +44,36 @@ plug, speed 3
 capacity 16777216
 closed
 END
-for round in 1 2 3; do
-  code=0
+# round NAME: one frontend from start to end.
+round() {
+  local code=0
   "$pvusb" exec --dir "$dir" --domid 1 -- "$twin" >"$work/out" 2>"$work/err" || code=$?
-  [ $code -eq 0 ] || fail "round $round: exit code $code: $(cat "$work/err")"
-  grep -qE '^device [0-9a-f]{4}:[0-9a-f]{4}$' "$work/out" || fail "round $round: $(cat "$work/out")"
-  grep -qE '^inquiry [^ ]' "$work/out" || fail "round $round: $(cat "$work/out")"
-  grep -vE '^(device|inquiry) ' "$work/out" | cmp -s - "$work/expected" || fail "round $round: $(cat "$work/out")"
-done
+  [ $code -eq 0 ] || fail "$1: exit code $code: $(cat "$work/err")"
+  grep -qE '^device [0-9a-f]{4}:[0-9a-f]{4}$' "$work/out" || fail "$1: $(cat "$work/out")"
+  grep -qE '^inquiry [^ ]' "$work/out" || fail "$1: $(cat "$work/out")"
+  grep -vE '^(device|inquiry) ' "$work/out" | cmp -s - "$work/expected" || fail "$1: $(cat "$work/out")"
+}
 
+# killed: one at work dies.
+killed() {
+  local victim line=
+  mkfifo "$work/stay"
+  "$pvusb" exec --dir "$dir" --domid 1 -- "$twin" --stay >"$work/stay" &
+  victim=$!
+  exec {fd}<"$work/stay"
+  rm "$work/stay"
+  while [ "$line" != staying ] && IFS= read -r -t 60 line <&"$fd"; do :; done
+  [ "$line" = staying ] || fail "the one to be killed said: $line"
+  kill -9 $victim
+  wait $victim 2>/dev/null || true
+}
+
+round first
+round second
+for number in 1 2 3; do
+  killed
+  round "after dead one $number"
+done
 kill "$back"
 wait "$back" || fail "backend: exit code $?"
 kill "$host"

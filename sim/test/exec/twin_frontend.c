@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define xen_mb()  __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define xen_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
@@ -310,7 +311,7 @@ static void ask_disk(struct twin *twin, unsigned int in, unsigned int out)
     printf("capacity %llu\n", (unsigned long long)(last + 1ull) * size);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct twin twin = {0};
     unsigned int in = 0;
@@ -326,6 +327,12 @@ int main(void)
     printf("plug, speed %u\n", wait_for_plug(&twin));
     enumerate(&twin, &in, &out);
     ask_disk(&twin, in, out);
+    if (argc > 1 && strcmp(argv[1], "--stay") == 0) {
+        puts("staying");
+        fflush(stdout);
+        for (;;)
+            pause();
+    }
     close_all(&twin);
     puts("closed");
     return 0;
