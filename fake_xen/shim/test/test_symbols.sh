@@ -14,10 +14,10 @@ fail() {
   failures=$((failures + 1))
 }
 
-# name@version and whether it is a function, of what a library defines; with an argument more also of a variable its size.
+# name@version and whether it is a function, or the size of a variable, of what a library defines.
 symbols() {
   readelf -W --dyn-syms "$1" |
-    awk '$7 != "UND" && $7 != "ABS" && $8 ~ /@/ { print $8, $4 == "OBJECT" ? "variable " $3 : "function" }' |
+    awk '$1 ~ /^[0-9]+:$/ && $7 != "UND" && $7 != "ABS" { print $8, $4 == "OBJECT" ? "variable " $3 : "function" }' |
     LC_ALL=C sort
 }
 

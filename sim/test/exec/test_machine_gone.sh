@@ -24,6 +24,8 @@ waiter=$!
 exec {says}<"$work/said"
 read -r -t 60 line <&"$says"
 [ "$line" = waiting ] || fail "said $line"
+# It sleeps nowhere else after that line.
+until [[ $(</proc/$waiter/stat) =~ \)\ S ]]; do :; done
 kill -9 $host
 read -r -t 60 line <&"$says" || fail "still waiting"
 [ "$line" = "Broken pipe" ] || fail "ended with $line"
