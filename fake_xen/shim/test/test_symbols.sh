@@ -42,7 +42,6 @@ done
 [ "$(symbols "$ours/libxenctrl.so.4.17" | wc -l)" -eq 393 ] || fail "libxenctrl: not the 393 symbols of 4.17"
 
 # The lists say what each stub returns, so they must be what their script writes.
-lists=$(dirname "${BASH_SOURCE[0]}")/../symbols
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
 "$lists/update" "$new"
