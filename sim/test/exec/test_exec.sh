@@ -91,13 +91,14 @@ environment() {
 
 store_tools() {
   local home=/local/domain/1 line watch
-  as 0 xenstore-write $home/data/a 1 /secret s
+  as 0 xenstore-write $home/data/a 1 /secret s /open o
   as 0 xenstore-chmod /secret n0
+  as 0 xenstore-chmod /open r0
   as 0 xenstore-ls -fp >"$work/all"
   grep -qx '/secret = "s"   (n0)' "$work/all" || fail "xenstore-ls: $(cat "$work/all")"
   # A guest: its own by a relative path, what it may read, and nothing else.
   [ "$(as 1 xenstore-read domid)" = 1 ] || fail "guest: its own domid"
-  [ "$(as 1 xenstore-read /local/domain/0/name)" = Domain-0 ] || fail "guest: name of domain 0"
+  [ "$(as 1 xenstore-read /open)" = o ] || fail "guest: what all may read"
   as 1 xenstore-write data/b two
   as 1 xenstore-chmod data/b n1 r2
   [ "$(as 2 xenstore-read $home/data/b)" = two ] || fail "guest: what another lets it read"
@@ -105,6 +106,7 @@ store_tools() {
   grep -qx "$home/data/b = \"two\"   (n1,r2)" "$work/guest" || fail "guest: xenstore-ls: $(cat "$work/guest")"
   refused 1 xenstore-ls -fp /local/domain/2
   refused 1 xenstore-read /secret
+  refused 1 xenstore-write /open x
   refused 1 xenstore-write /local/domain/0/name x
   refused 1 xenstore-write $home/name x
   refused 1 xenstore-chmod /local/domain/0/name b1
