@@ -15,63 +15,7 @@
 #include <sys/socket.h>
 
 #include "../xenstore/path.h"
-#include "genuine.h"
-
-#define MUX_REQUESTS_MAX 16u
-/* Messages taken from the ring in one step: then the others have their turn. */
-#define MUX_ANSWERS_MAX 64u
-/* "ffffffff:" in front of a token. */
-#define MUX_PREFIX_SIZE 10u
-
-struct mux_watch {
-    struct mux_watch *next;
-    char *path; /* absolute or special */
-    char *token; /* with its prefix; both behind this struct */
-};
-
-struct mux_transaction {
-    struct mux_transaction *next;
-    xen_transaction id;
-};
-
-/* One socket, until xenstored has nothing of it any more. */
-struct mux_client {
-    struct mux_client *next;
-    struct host_mux *mux;
-    struct host_xenstore *xenstore; /* NULL when the socket is gone */
-    uint32_t id;
-    unsigned int outstanding;
-    bool ended;     /* it sends no more */
-    bool resetting; /* `reset` is to be answered when all is taken back */
-    struct xsd_sockmsg reset;
-    struct mux_watch *watches;
-    struct mux_transaction *transactions;
-};
-
-struct mux_request {
-    struct mux_request *next;
-    struct mux_client *client;
-    uint32_t id;
-    bool own; /* not the client's: it takes something back */
-    struct xsd_sockmsg asked;
-    struct mux_watch *watch; /* of XS_WATCH and XS_UNWATCH */
-};
-
-struct host_mux {
-    struct host_ring *ring;
-    struct mux_client *clients; /* whose turn is next is first */
-    struct mux_request *requests;
-    unsigned int request_count;
-    uint32_t next_client;
-    uint32_t next_request;
-    bool broken; /* ring or xenstored talk nonsense */
-    bool dirty;  /* a socket has gone */
-    size_t out_length;
-    size_t out_sent;
-    uint8_t out[WIRE_MESSAGE_SIZE];
-    size_t have;
-    uint8_t in[WIRE_MESSAGE_SIZE];
-};
+#include "mux_private.h"
 
 /* ---- beginning and end ---- */
 
@@ -115,7 +59,7 @@ static void client_free(struct mux_client *client)
     free(client);
 }
 
-static void request_free(struct mux_request *request)
+void mux_request_free(struct mux_request *request)
 {
     free(request->watch);
     free(request);
@@ -133,7 +77,7 @@ void host_mux_close(struct host_mux *mux)
     struct mux_request *next_request;
     for (struct mux_request *r = mux->requests; r; r = next_request) {
         next_request = r->next;
-        request_free(r);
+        mux_request_free(r);
     }
     free(mux);
 }
@@ -176,7 +120,7 @@ static int ask(struct mux_client *client, const struct xsd_sockmsg *asked, const
     return 0;
 }
 
-static int answer(struct mux_client *client, const struct xsd_sockmsg *asked, uint32_t type, const void *payload,
+int mux_answer(struct mux_client *client, const struct xsd_sockmsg *asked, uint32_t type, const void *payload,
                   size_t length)
 {
     struct xsd_sockmsg header = *asked;
@@ -185,7 +129,7 @@ static int answer(struct mux_client *client, const struct xsd_sockmsg *asked, ui
     return wire_out_add(&client->xenstore->out, &header, sizeof(header), payload, length);
 }
 
-static struct mux_transaction **transaction_find(struct mux_client *client, xen_transaction id)
+struct mux_transaction **mux_transaction_find(struct mux_client *client, xen_transaction id)
 {
     struct mux_transaction **at = &client->transactions;
     while (*at && (*at)->id != id)
@@ -246,7 +190,7 @@ static int ask_watch(struct mux_client *client, const struct xsd_sockmsg *asked,
         return ask(client, asked, payload, asked->len, false, NULL);
     size_t length = (size_t)(token_end + 1 - payload) + MUX_PREFIX_SIZE - 1;
     if (length > sizeof(text))
-        return answer(client, asked, XS_ERROR, "E2BIG", sizeof("E2BIG"));
+        return mux_answer(client, asked, XS_ERROR, "E2BIG", sizeof("E2BIG"));
     struct mux_watch *watch = watch_new(client, payload, token);
     if (!watch)
         return -ENOMEM;
@@ -270,8 +214,8 @@ static int take(struct mux_client *client)
         return 0;
     }
     const char *payload = (const char *)wire->in + sizeof(asked);
-    if (wants_transaction(asked.type) && asked.tx_id && !*transaction_find(client, asked.tx_id)) {
-        rc = answer(client, &asked, XS_ERROR, "ENOENT", sizeof("ENOENT"));
+    if (wants_transaction(asked.type) && asked.tx_id && !*mux_transaction_find(client, asked.tx_id)) {
+        rc = mux_answer(client, &asked, XS_ERROR, "ENOENT", sizeof("ENOENT"));
     } else if (asked.type == XS_RESET_WATCHES) {
         client->resetting = true;
         client->reset = asked;
@@ -333,7 +277,7 @@ static bool turn(struct mux_client *client)
         if (client->outstanding || take_back(client))
             return client->mux->out_length;
         client->resetting = false;
-        if (answer(client, &client->reset, XS_RESET_WATCHES, "OK", sizeof("OK")))
+        if (mux_answer(client, &client->reset, XS_RESET_WATCHES, "OK", sizeof("OK")))
             host_xenstore_close(x);
         return true;
     }
@@ -385,20 +329,36 @@ static bool is_over(const struct mux_client *client)
     return !client->outstanding && !client->watches && !client->transactions && !client->resetting;
 }
 
+static void send_answers(struct fakexen_host *host, const struct host_mux *mux)
+{
+    for (const struct mux_client *client = mux->clients; client; client = client->next) {
+        if (client->xenstore)
+            host_xenstore_send(host, client->xenstore);
+    }
+}
+
+/* Whether anybody had something to say. Whoever has answers to take has no turn before they are sent. */
+static bool take_turns(struct fakexen_host *host, struct host_mux *mux)
+{
+    bool any = false;
+    send_answers(host, mux);
+    while (push(mux) && mux->request_count < MUX_REQUESTS_MAX && next_turn(mux))
+        any = true;
+    return any;
+}
+
 /* After whatever happened: asks what can be asked, sends what can be sent, and lets go who is done. */
 static void settle(struct fakexen_host *host, struct host_mux *mux)
 {
-    while (push(mux) && mux->request_count < MUX_REQUESTS_MAX && next_turn(mux))
+    while (take_turns(host, mux))
         ;
     for (struct mux_client **at = &mux->clients; *at;) {
         struct mux_client *client = *at;
         struct host_xenstore *x = client->xenstore;
-        if (x) {
-            host_xenstore_send(host, x);
-            if (!x->source.gone && (mux->broken || (client->ended && !client->outstanding && !client->resetting &&
-                                                    !x->out.length && !wire_ready(&x->wire))))
-                host_xenstore_close(x);
-        }
+        if (x && !x->source.gone &&
+            (mux->broken || (client->ended && !client->outstanding && !client->resetting && !x->out.length &&
+                             !wire_ready(&x->wire))))
+            host_xenstore_close(x);
         if (!client->xenstore && (mux->broken ? !client->outstanding : is_over(client))) {
             *at = client->next;
             client_free(client);
@@ -408,145 +368,13 @@ static void settle(struct fakexen_host *host, struct host_mux *mux)
     }
 }
 
-/* ---- answers ---- */
-
-static void watch_made(struct mux_request *request)
-{
-    request->watch->next = request->client->watches;
-    request->client->watches = request->watch;
-    request->watch = NULL;
-}
-
-static void watch_ended(const struct mux_request *request)
-{
-    struct mux_watch **at = &request->client->watches;
-    while (*at &&
-           (strcmp((*at)->path, request->watch->path) != 0 || strcmp((*at)->token, request->watch->token) != 0))
-        at = &(*at)->next;
-    struct mux_watch *watch = *at;
-    if (!watch)
-        return;
-    *at = watch->next;
-    free(watch);
-}
-
-static int transaction_begun(struct mux_client *client, const char *payload, size_t length)
-{
-    char text[16] = "";
-    struct mux_transaction *transaction = malloc(sizeof(*transaction));
-    if (!transaction)
-        return -ENOMEM;
-    memcpy(text, payload, length < sizeof(text) ? length : sizeof(text) - 1);
-    transaction->id = (xen_transaction)strtoul(text, NULL, 10);
-    transaction->next = client->transactions;
-    client->transactions = transaction;
-    return 0;
-}
-
-static void transaction_ended(struct mux_client *client, xen_transaction id)
-{
-    struct mux_transaction **at = transaction_find(client, id);
-    struct mux_transaction *transaction = *at;
-    if (!transaction)
-        return;
-    *at = transaction->next;
-    free(transaction);
-}
-
-/* What the answer means for what xenstored has of the client. */
-static int learn(struct mux_request *request, const struct xsd_sockmsg *header, const char *payload)
-{
-    bool failed = header->type == XS_ERROR;
-    switch (request->asked.type) {
-    case XS_WATCH:
-        if (!failed && request->watch)
-            watch_made(request);
-        return 0;
-    case XS_UNWATCH:
-        if (!failed && request->watch)
-            watch_ended(request);
-        return 0;
-    case XS_TRANSACTION_START:
-        return failed ? 0 : transaction_begun(request->client, payload, header->len);
-    case XS_TRANSACTION_END:
-        /* Over also when it failed, unless it was no proper question. */
-        if (!failed || header->len != sizeof("EINVAL") || memcmp(payload, "EINVAL", header->len) != 0)
-            transaction_ended(request->client, request->asked.tx_id);
-        return 0;
-    default:
-        return 0;
-    }
-}
-
-static int answered(struct host_mux *mux, const struct xsd_sockmsg *header, const char *payload)
-{
-    struct mux_request **at = &mux->requests;
-    while (*at && (*at)->id != header->req_id)
-        at = &(*at)->next;
-    struct mux_request *request = *at;
-    if (!request)
-        return -EPROTO;
-    *at = request->next;
-    mux->request_count--;
-    struct mux_client *client = request->client;
-    client->outstanding--;
-    int rc = learn(request, header, payload);
-    if (!rc && client->xenstore && !request->own)
-        rc = answer(client, &request->asked, header->type, payload, header->len);
-    request_free(request);
-    return rc;
-}
-
-static int told(struct host_mux *mux, const struct xsd_sockmsg *header, const char *payload)
-{
-    unsigned int id;
-    const char *end = payload + header->len;
-    const char *path_end = memchr(payload, '\0', header->len);
-    const char *token = path_end ? path_end + 1 : end;
-    if ((size_t)(end - token) < MUX_PREFIX_SIZE || end[-1] || sscanf(token, "%8x:", &id) != 1)
-        return -EPROTO;
-    struct mux_client *client = mux->clients;
-    while (client && client->id != id)
-        client = client->next;
-    if (!client || !client->xenstore)
-        return 0;
-    char text[XENSTORE_PAYLOAD_MAX];
-    size_t path_size = (size_t)(token - payload);
-    size_t rest = (size_t)(end - token) - (MUX_PREFIX_SIZE - 1);
-    memcpy(text, payload, path_size);
-    memcpy(text + path_size, token + MUX_PREFIX_SIZE - 1, rest);
-    const struct xsd_sockmsg none = {0};
-    return answer(client, &none, XS_WATCH_EVENT, text, path_size + rest);
-}
-
-/* One message of xenstored: 1, 0 if there is no whole one, or what is wrong with it. */
-static int hear(struct host_mux *mux)
-{
-    struct xsd_sockmsg header;
-    ssize_t got = host_ring_read(mux->ring, mux->in + mux->have, sizeof(mux->in) - mux->have);
-    if (got < 0)
-        return (int)got;
-    mux->have += (size_t)got;
-    if (mux->have < sizeof(header))
-        return 0;
-    memcpy(&header, mux->in, sizeof(header));
-    if (header.len > XENSTORE_PAYLOAD_MAX)
-        return -EPROTO;
-    size_t whole = sizeof(header) + header.len;
-    if (mux->have < whole)
-        return got > 0;
-    const char *payload = (const char *)mux->in + sizeof(header);
-    int rc = header.type == XS_WATCH_EVENT ? told(mux, &header, payload) : answered(mux, &header, payload);
-    memmove(mux->in, mux->in + whole, mux->have - whole);
-    mux->have -= whole;
-    return rc ? rc : 1;
-}
+/* ---- events ---- */
 
 void host_mux_event(struct fakexen_host *host, struct host_mux *mux)
 {
     unsigned int left = MUX_ANSWERS_MAX;
     int rc = 1;
-    while (!mux->broken && left && (rc = hear(mux)) > 0)
+    while (!mux->broken && left && (rc = mux_hear(mux)) > 0)
         left--;
     if (rc < 0 || mux->ring->page->error)
         mux->broken = true;

@@ -29,6 +29,9 @@ void machine_finish(struct test_machine *test);
 /* Whether a handle of this form has something waiting; NULL where its fd says that. */
 extern bool (*const machine_waiting)(const struct xen *xen);
 
+/* The store is ours, not the genuine xenstored. */
+extern const bool machine_own_store;
+
 /* cmocka's set-up and tear-down: the latter fails unless everything was given back. */
 int machine_setup(void **state);
 int machine_teardown(void **state);

@@ -10,6 +10,15 @@
 
 #include "machine_host.h"
 
+/* The same tests with the genuine xenstored. */
+#ifdef MACHINE_GENUINE
+#define GENUINE       machine_xenstored()
+#define GENUINE_STORE true
+#else
+#define GENUINE       NULL
+#define GENUINE_STORE false
+#endif
+
 static void require(bool condition)
 {
     if (!condition)
@@ -98,6 +107,7 @@ int host_process_stop(struct host_process *process)
 }
 
 bool (*const machine_waiting)(const struct xen *xen) = NULL;
+const bool machine_own_store = !GENUINE_STORE;
 
 void machine_begin(struct test_machine *test)
 {
@@ -106,7 +116,7 @@ void machine_begin(struct test_machine *test)
     strcpy(form->parent, "/tmp/fakexen-test-XXXXXX");
     require(mkdtemp(form->parent));
     snprintf(form->dir, sizeof(form->dir), "%s/machine", form->parent);
-    host_process_start(&form->process, form->dir, form->parent);
+    host_process_start_with(&form->process, form->dir, form->parent, GENUINE);
     require(!fakexen_client_machine_create(form->dir, &test->machine));
     test->form = form;
 }

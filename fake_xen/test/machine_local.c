@@ -5,6 +5,8 @@
 
 bool (*const machine_waiting)(const struct xen *xen) = fakexen_local_handle_pending;
 
+const bool machine_own_store = true;
+
 void machine_begin(struct test_machine *test)
 {
     struct fakexen_local *local;

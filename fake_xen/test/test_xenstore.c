@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* xenstore through a handle: paths, permissions, watches, transactions, limits. */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,7 +42,14 @@ static void expect_event(struct xen *xen, const char *path, const char *token)
 {
     char seen_path[XEN_XS_PATH_MAX + 1];
     char seen_token[XEN_XS_TOKEN_MAX + 1];
-    assert_int_equal(CALL(xen, xs_watch_read, seen_path, seen_token), 0);
+    int rc = CALL(xen, xs_watch_read, seen_path, seen_token);
+    /* Our own store has told before it answers whoever made the change; another process may be a moment later. */
+    while (rc == -EAGAIN && !machine_own_store) {
+        struct pollfd fd = {.fd = xen->ops->fd(xen), .events = POLLIN};
+        assert_int_equal(poll(&fd, 1, 10000), 1);
+        rc = CALL(xen, xs_watch_read, seen_path, seen_token);
+    }
+    assert_int_equal(rc, 0);
     assert_string_equal(seen_path, path);
     assert_string_equal(seen_token, token);
 }
@@ -395,9 +403,12 @@ static void test_watch_domains(void **state)
     assert_int_equal(CALL(test->dom0, xs_watch, "/local/domain/9/name", "name"), 0);
     expect_event(test->dom0, "/local/domain/9/name", "name");
     assert_int_equal(test->machine->ops->domain_create(test->machine, 9), 0);
+    /* What has happened before this answer has been told before it. */
+    expect_text(test->dom0, 0, "domid", "0");
     expect_event(test->dom0, "/local/domain/9/name", "name");
     expect_event(test->dom0, "@introduceDomain", "in");
     assert_int_equal(test->machine->ops->domain_destroy(test->machine, 9), 0);
+    expect_text(test->dom0, 0, "domid", "0");
     expect_event(test->dom0, "/local/domain/9/name", "name");
     expect_event(test->dom0, "@releaseDomain", "out");
     expect_no_event(test->dom0);
@@ -410,6 +421,8 @@ static void test_watch_token_limit(void **state)
 {
     struct test_machine *test = *state;
     char token[XEN_XS_TOKEN_MAX + 2];
+    if (!machine_own_store)
+        skip(); /* the limit is our own */
     memset(token, 't', sizeof(token));
     token[XEN_XS_TOKEN_MAX + 1] = '\0';
     assert_int_equal(CALL(test->dom0, xs_watch, "/", token), -E2BIG);
@@ -424,6 +437,8 @@ static void test_watch_token_limit(void **state)
 static void test_transaction_snapshot(void **state)
 {
     struct test_machine *test = *state;
+    if (!machine_own_store)
+        skip(); /* see fakexen.h 5 */
     assert_int_equal(put(test->dom0, 0, "/t/k", "old"), 0);
     assert_int_equal(CALL(test->dom0, xs_watch, "/t", "w"), 0);
     expect_event(test->dom0, "/t", "w");
