@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
  * For a genuine xenstored: the two files by which Linux hands it domain 0's part of xenstore are those named in the
- * environment. For LD_PRELOAD.
+ * environment. And it ends with the host that has started it. For LD_PRELOAD.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
+
+/* A host that has gone before this is missed when xenstored connects to it. */
+__attribute__((constructor)) static void end_with_host(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
 
 /* The name to be opened in place of this one. */
 static const char *instead(const char *path)
