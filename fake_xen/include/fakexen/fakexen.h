@@ -29,9 +29,18 @@
  * xenevtchn_fdopen(), xc_domain_getinfo() and xc_domain_getinfolist(), and what opens and closes a handle. All others
  * fail with ENOSYS; with FAKEXEN_LOG=FILE each such call is a line of FILE.
  *
+ * xenstore is ours, or the C xenstored itself, of Debian's package xen-utils-4.17 (fakexen_host_open_genuine()). That
+ * runs as a child process of the host, in domain 0, with those libraries. The first of the sockets above is then its
+ * own, and the handles of domain 0 connect there, too. Each other domain has one ring of struct
+ * xenstore_domain_interface with it, as on Xen, and the host passes on what the domain's sockets and handles say over
+ * that, as Linux does for /dev/xen/xenbus: their watches and transactions stay apart, and what one leaves when it
+ * closes is taken back. When xenstored ends, the machine does. What of the following is about xenstore is
+ * then xenstored's affair; what domain 0 has open there is in no balance; and other clients may be told by their
+ * watches a moment after who made the change has his answer.
+ *
  * Each domain but 0 has the quotas of Xen's C xenstored: it owns at most 1000 nodes, each of less than 2048
- * bytes with permissions and names of children, with at most 5 permissions; it has at most 128
- * watches and 10 transactions, of 1024 nodes each. Requests that are answered but whose answer was not yet
+ * bytes with permissions and names of children, with at most 5 permissions; it has at most 129
+ * watches and 11 transactions, of 1024 nodes each. Requests that are answered but whose answer was not yet
  * taken are at most 16, then no more are read. A connection with 1 MiB unread is dropped; so is one
  * that sends a message longer than 4096 bytes.
  *
