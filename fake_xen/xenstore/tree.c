@@ -180,6 +180,8 @@ int xs_tree_ignore(struct xs_node *root, domid_t domid, struct xs_node **out)
         int rc = xs_tree_ignore(root->children[i], domid, &child);
         if (!rc && child != root->children[i] && !copy) {
             copy = xs_node_clone(root);
+            if (!copy)
+                xs_node_put(child);
             rc = copy ? 0 : -ENOMEM;
         }
         if (rc) {
