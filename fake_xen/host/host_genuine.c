@@ -21,13 +21,15 @@
 #include "../xenstore/home.h"
 #include "genuine.h"
 
+/* Each is followed by the next, or was the last. */
+enum job_kind { JOB_BEGIN, JOB_HOME, JOB_INTRODUCE, JOB_REMOVE, JOB_RELEASE };
+
 /* One domain to be made or ended. */
 struct job {
     struct job *next;
     struct host_client *client; /* who has the answer; NULL if nobody */
     struct host_domain *domain;
-    /* Each kind ends or becomes the one after it. */
-    enum { JOB_BEGIN, JOB_HOME, JOB_INTRODUCE, JOB_REMOVE, JOB_RELEASE } kind;
+    enum job_kind kind;
     bool begun;
     unsigned int unanswered;
     unsigned int tries;
@@ -409,7 +411,8 @@ static int work(struct fakexen_host *host)
     return send_orders(host);
 }
 
-static int job_add(struct fakexen_host *host, struct host_client *client, struct host_domain *domain, int kind)
+static int job_add(struct fakexen_host *host, struct host_client *client, struct host_domain *domain,
+                   enum job_kind kind)
 {
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
