@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Goal: Debian's unmodified QEMU runs in `pvusb exec`, offers its PVUSB backend (qusb) and connects to our frontend, and
 # leaves nothing; without a machine it ends with one clear line of ours.
-# usage: test_qemu.sh PVUSB MAKE_DOMAINS
+# usage: test_qemu.sh PVUSB MAKE_DOMAINS [OPTION OF PVUSB HOST]...
 set -euo pipefail
 
 pvusb=$1
@@ -20,6 +20,7 @@ fail() {
 }
 
 [ -x $qemu ] || { echo "skip: $qemu is missing: install qemu-system-xen"; exit 77; }
+[ "${4:-}" != genuine ] || [ -x /usr/lib/xen-4.17/bin/xenstored ] || { echo "skip: xen-utils-4.17 is missing"; exit 77; }
 command -v xenstore-watch >/dev/null || { echo "skip: xenstore-watch is missing: install xenstore-utils"; exit 77; }
 
 # start PATTERN ARGUMENT...: pvusb in the background until it has printed that; its pid in $started, its output on $fd.
@@ -58,7 +59,7 @@ wait_for() {
   [ "$(dom0 xenstore-read "$1")" = "$2" ] || fail "$1 is not $2: $(dom0 xenstore-read "$1")"
 }
 
-start 'machine ready' host --dir "$dir"
+start 'machine ready' host --dir "$dir" "${@:3}"
 host=$started host_says=$fd
 "$make_domains" "$dir" 1
 FAKEXEN_LOG=$work/log "$pvusb" exec --dir "$dir" --domid 0 -- $qemu "${arguments[@]}" </dev/null 2>"$work/qemu.err" &
