@@ -116,27 +116,35 @@ static int spawn(struct host_genuine *genuine, const struct fakexen_xenstored *p
     return rc;
 }
 
+/* The variables of the child that are not ours; to be freed one by one. -ENOMEM. */
+static int make_variables(const struct fakexen_host *host, const struct fakexen_xenstored *program,
+                          const int inherited[2], char *set[SET_MAX + 1])
+{
+    int made = asprintf(&set[0], "LD_LIBRARY_PATH=%s", program->libraries);
+    made = made < 0 ? made : asprintf(&set[1], "LD_PRELOAD=%s", program->preload);
+    made = made < 0 ? made : asprintf(&set[2], "XENSTORED_RUNDIR=%s", host->dir);
+    made = made < 0 ? made : asprintf(&set[3], "XENSTORED_PATH=%s/xenstored.socket", host->dir);
+    made = made < 0 ? made : asprintf(&set[4], "FAKEXEN_XSD_PORT=/proc/self/fd/%d", inherited[0]);
+    made = made < 0 ? made : asprintf(&set[5], "FAKEXEN_XSD_KVA=/proc/self/fd/%d", inherited[1]);
+    made = made < 0 ? made : asprintf(&set[6], "FAKEXEN_DIR=%s", host->dir);
+    made = made < 0 ? made : asprintf(&set[7], "FAKEXEN_DOMID=0");
+    return made < 0 ? -ENOMEM : 0;
+}
+
 static int start_child(struct fakexen_host *host, const struct fakexen_xenstored *program,
                        const struct host_ring *ring)
 {
-    char text[SET_MAX][600];
     char *set[SET_MAX + 1] = {NULL};
     int port = -1;
     int rc = port_file(ring, &port);
     if (rc)
         return rc;
     const int inherited[2] = {port, ring->granter->granter.fd};
-    snprintf(text[0], sizeof(text[0]), "LD_LIBRARY_PATH=%s", program->libraries);
-    snprintf(text[1], sizeof(text[1]), "LD_PRELOAD=%s", program->preload);
-    snprintf(text[2], sizeof(text[2]), "XENSTORED_RUNDIR=%s", host->dir);
-    snprintf(text[3], sizeof(text[3]), "XENSTORED_PATH=%s/xenstored.socket", host->dir);
-    snprintf(text[4], sizeof(text[4]), "FAKEXEN_XSD_PORT=/proc/self/fd/%d", inherited[0]);
-    snprintf(text[5], sizeof(text[5]), "FAKEXEN_XSD_KVA=/proc/self/fd/%d", inherited[1]);
-    snprintf(text[6], sizeof(text[6]), "FAKEXEN_DIR=%s", host->dir);
-    snprintf(text[7], sizeof(text[7]), "FAKEXEN_DOMID=0");
+    rc = make_variables(host, program, inherited, set);
+    if (!rc)
+        rc = spawn(host->genuine, program, set, inherited);
     for (unsigned int i = 0; i < SET_MAX; i++)
-        set[i] = text[i];
-    rc = spawn(host->genuine, program, set, inherited);
+        free(set[i]);
     close(port);
     if (rc)
         return rc;
