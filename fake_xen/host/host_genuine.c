@@ -82,6 +82,33 @@ static bool replaced(const char *variable)
 /* A home is made in a transaction, in whose way other clients of domain 0 may be. */
 #define TRIES_MAX 100u
 
+/* In a group of its own, as Ctrl-C is for the host, and without the signals blocked that the host blocks. */
+static int spawn_with(struct host_genuine *genuine, const char *program, char *const argv[], char *environment[],
+                      const int inherited[2])
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
+    int rc = -posix_spawn_file_actions_init(&actions);
+    if (rc)
+        return rc;
+    rc = -posix_spawnattr_init(&attributes);
+    if (!rc) {
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setpgroup(&attributes, 0);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+        /* To itself: it stays open in the child. */
+        for (int i = 0; !rc && i < 2; i++)
+            rc = -posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
+        if (!rc)
+            rc = -posix_spawn(&genuine->pid, program, &actions, &attributes, argv, environment);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return rc;
+}
+
 static int spawn(struct host_genuine *genuine, const struct fakexen_xenstored *program, char *set[],
                  const int inherited[2])
 {
@@ -102,16 +129,7 @@ static int spawn(struct host_genuine *genuine, const struct fakexen_xenstored *p
     char foreground[] = "-N";
     char internal[] = "--internal-db=on";
     char *const argv[] = {name, foreground, internal, NULL};
-    posix_spawn_file_actions_t actions;
-    int rc = -posix_spawn_file_actions_init(&actions);
-    if (!rc) {
-        /* To itself: it stays open in the child. */
-        for (int i = 0; !rc && i < 2; i++)
-            rc = -posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
-        if (!rc)
-            rc = -posix_spawn(&genuine->pid, program->program, &actions, NULL, argv, environment);
-        posix_spawn_file_actions_destroy(&actions);
-    }
+    int rc = spawn_with(genuine, program->program, argv, environment, inherited);
     free(environment);
     return rc;
 }

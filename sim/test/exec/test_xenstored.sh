@@ -88,11 +88,11 @@ read -r -t 60 line <&"$said"
 # ---- xenstored is killed ----
 
 start "machine ready" host --dir "$dir" --xenstored genuine
-kill -KILL "$(ps -o pid= --ppid "$started")"
+kill -TERM "$(ps -o pid= --ppid "$started")"
 code=0
 wait "$started" || code=$?
 [ $code -eq 3 ] || fail "the host ended with exit code $code when xenstored was killed"
-[ "$(cat "$work/errors")" = "pvusb host: xenstored was killed by signal 9 (Killed)" ] || fail "$(cat "$work/errors")"
+[ "$(cat "$work/errors")" = "pvusb host: xenstored was killed by signal 15 (Terminated)" ] || fail "$(cat "$work/errors")"
 [ ! -e "$dir" ] || fail "the host without its xenstored has left $dir"
 
 # ---- the host is killed: xenstored ends by itself, and the next host begins anew ----
