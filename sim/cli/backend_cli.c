@@ -7,8 +7,8 @@
 
 #include "backend/backend.h"
 #include "cli/cli.h"
+#include "cli/kinds.h"
 #include "cli/options.h"
-#include "devices/disk.h"
 #include "devices/sim_host.h"
 #include "process/loop.h"
 #include "toolstack/vusb.h"
@@ -26,8 +26,7 @@ static const char help_text[] =
     "  --guest DOMID         make this guest if it is not there, with one controller\n"
     "                        that has the devices on its ports 1, 2, ...\n"
     "  --usb-ver 1|2         of that controller (default 2)\n"
-    "  --device BUSID=disk:SIZE  a disk in memory, for example 1-1=disk:16M\n"
-    "  --device BUSID=disk:FILE  a disk in a file; its name contains a '/'\n"
+    "  --device BUSID=KIND   a simulated device, for example 1-1=disk:16M\n"
     "  --verbose             say what the driver does\n"
     "  --help                this text\n"
     "\n";
@@ -91,29 +90,10 @@ static int parse(int argc, char **argv, struct options *options)
     return optind < argc ? usage_error("backend", "'%s' is not wanted; see 'pvusb backend --help'", argv[optind]) : 0;
 }
 
-/* "1-1=disk:16M" or "1-1=disk:./FILE". */
 static int plug(struct sim_host *sim, const char *text)
 {
-    char busid[SIM_HOST_BUSID_SIZE];
-    struct disk_config config = {0};
-    struct usb_device *disk;
-    const char *equals = strchr(text, '=');
-    if (!equals || (size_t)(equals - text) >= sizeof(busid) || strncmp(equals, "=disk:", 6) != 0)
-        return usage_error("backend", "--device takes BUSID=disk:SIZE or BUSID=disk:FILE, not '%s'", text);
-    memcpy(busid, text, (size_t)(equals - text));
-    busid[equals - text] = '\0';
-    if (!sim_host_busid_valid(busid))
-        return usage_error("backend", "'%s' is not a place on a bus, such as 1-2 or 2-4.3", busid);
-    const char *what = equals + 6;
-    if (strchr(what, '/'))
-        config.path = what;
-    else if (parse_size(what, &config.bytes) || config.bytes % DISK_BLOCK_SIZE)
-        return usage_error("backend", "'%s' is not a size in blocks of %u bytes, such as 16M; a FILE contains a '/'",
-                           what, DISK_BLOCK_SIZE);
-    int rc = disk_create(&config, &disk);
-    if (!rc)
-        rc = sim_host_plug(sim, busid, disk);
-    return rc ? usage_error("backend", "%s: %s", text, strerror(-rc)) : 0;
+    char error[KIND_ERROR_MAX];
+    return kind_plug(sim, text, NULL, error) ? usage_error("backend", "%s", error) : 0;
 }
 
 static int make_guest(const struct options *options, struct xen_machine *machine, struct xen *xen)
@@ -198,6 +178,7 @@ int backend_cli(int argc, char **argv)
         return code;
     if (options.help) {
         fputs(help_text, stdout);
+        fputs(kinds_help, stdout);
         fputs(exit_codes_help, stdout);
         return EXIT_AS_EXPECTED;
     }

@@ -3,14 +3,9 @@
 #ifndef SIM_CLI_OPTIONS_H
 #define SIM_CLI_OPTIONS_H
 
-#include <stdint.h>
-
 #include <fakexen/fakexen.h>
 
-/* A decimal number in min..max; -EINVAL. */
-int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);
-/* "64M", "512K", "1G" or bytes. */
-int parse_size(const char *text, uint64_t *out);
+#include "cli/numbers.h"
 
 /*
  * "fake:DIR" becomes the machine there, and a handle of domid on it is opened. On failure one line

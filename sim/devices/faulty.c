@@ -14,7 +14,7 @@ struct faulty {
     struct usb_device_ops ops; /* the device's from now on */
     const struct usb_device_ops *honest;
     struct sim_host *host;
-    const char *busid;
+    char busid[SIM_HOST_BUSID_SIZE];
     struct fault_rule rules[FAULTY_RULES_MAX];
     unsigned int nr_rules;
     unsigned int fired;
@@ -315,7 +315,8 @@ int faulty_wrap(struct usb_device *device, const struct faulty_config *config)
         return rc;
     }
     faulty->host = config->host;
-    faulty->busid = config->busid;
+    if (config->busid)
+        strncat(faulty->busid, config->busid, sizeof(faulty->busid) - 1);
     faulty->honest = device->ops;
     faulty->ops = *device->ops;
     faulty->ops.intercept = faulty_intercept;

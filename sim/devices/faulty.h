@@ -33,7 +33,7 @@
 
 struct faulty_config {
     const char *script;
-    /* Where disconnect unplugs it; NULL if no rule says so. Must live as long as the device. */
+    /* Where disconnect unplugs it; NULL if no rule says so. The host must live as long as the device. */
     struct sim_host *host;
     const char *busid;
 };

@@ -74,7 +74,12 @@ usage_errors() {
   refused 'not a number' frontend --xen "fake:$work/m" --domid 0
   refused 'not a number' frontend --xen "fake:$work/m" --domid 1x
   refused 'not a number' backend --usb-ver 3
-  refused 'BUSID=disk' backend --device nonsense
+  refused 'BUSID=KIND' backend --device nonsense
+  refused "no device of kind 'mouse'" backend --device 1-1=mouse
+  refused 'has no parameter' backend --device 1-1=keyboard:big
+  refused "'x': zero takes" backend --device 1-1=zero:x
+  refused 'not a script' backend --device '1-1=disk:1M!ep 0x81: explode'
+  refused 'File exists' backend --device 1-1=audio --device 1-1=serial
   refused 'place on a bus' backend --device 0-1=disk:1M
   refused 'not a size' backend --device 1-1=disk:1000
   refused 'No such file' backend --device "1-1=disk:$work/none/x"
