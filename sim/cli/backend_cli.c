@@ -10,6 +10,7 @@
 #include "cli/kinds.h"
 #include "cli/options.h"
 #include "devices/sim_host.h"
+#include "peer/peer.h"
 #include "process/loop.h"
 #include "toolstack/vusb.h"
 
@@ -27,6 +28,10 @@ static const char help_text[] =
     "                        that has the devices on its ports 1, 2, ...\n"
     "  --usb-ver 1|2         of that controller (default 2)\n"
     "  --device BUSID=KIND   a simulated device, for example 1-1=disk:16M\n"
+    "  --peer qemu           QEMU's PVUSB backend in our place, unmodified, for the --guest;\n"
+    "                        packages qemu-system-xen and umockdev are needed\n"
+    "  --qemu FILE           which QEMU (default PVUSB_QEMU of the environment, or\n"
+    "                        " PEER_QEMU ")\n"
     "  --verbose             say what the driver does\n"
     "  --help                this text\n"
     "\n";
@@ -38,9 +43,18 @@ struct options {
     uint64_t usb_ver;
     const char *device[DEVICES_MAX];
     unsigned int nr_devices;
+    bool peer; /* QEMU */
+    const char *qemu;
     bool verbose;
     bool help;
 };
+
+static int check_peer(const struct options *options)
+{
+    if (!options->guest)
+        return usage_error("backend", "--peer qemu serves one guest: --guest DOMID is needed");
+    return options->domid ? usage_error("backend", "--peer qemu runs in domain 0") : 0;
+}
 
 static int parse(int argc, char **argv, struct options *options)
 {
@@ -48,6 +62,7 @@ static int parse(int argc, char **argv, struct options *options)
         {"xen", required_argument, NULL, 'x'},     {"domid", required_argument, NULL, 'd'},
         {"guest", required_argument, NULL, 'g'},   {"usb-ver", required_argument, NULL, 'u'},
         {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
+        {"peer", required_argument, NULL, 'p'},    {"qemu", required_argument, NULL, 'q'},
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     int c;
@@ -74,6 +89,14 @@ static int parse(int argc, char **argv, struct options *options)
                 return usage_error("backend", "more than %u devices", DEVICES_MAX);
             options->device[options->nr_devices++] = optarg;
             break;
+        case 'p':
+            if (strcmp(optarg, "qemu") != 0)
+                return usage_error("backend", "--peer takes qemu, not '%s'", optarg);
+            options->peer = true;
+            break;
+        case 'q':
+            options->qemu = optarg;
+            break;
         case 'v':
             options->verbose = true;
             break;
@@ -87,7 +110,9 @@ static int parse(int argc, char **argv, struct options *options)
         if (rc)
             return usage_error("backend", "'%s' is not a number that this option takes", optarg);
     }
-    return optind < argc ? usage_error("backend", "'%s' is not wanted; see 'pvusb backend --help'", argv[optind]) : 0;
+    if (optind < argc)
+        return usage_error("backend", "'%s' is not wanted; see 'pvusb backend --help'", argv[optind]);
+    return options->peer ? check_peer(options) : 0;
 }
 
 static int plug(struct sim_host *sim, const char *text)
@@ -169,6 +194,59 @@ static int run(const struct options *options, struct sim_host *sim)
     return code;
 }
 
+/* ---- QEMU in our place ---- */
+
+static int watch_peer(struct peer *peer, int signals)
+{
+    struct peer_death death;
+    struct loop loop;
+    while (!peer_poll_death(peer, &death)) {
+        loop_clear(&loop);
+        loop_add(&loop, signals);
+        loop_add(&loop, peer_fd(peer));
+        if (loop_wait(&loop, UINT64_MAX) || loop_ready(&loop, signals))
+            return EXIT_AS_EXPECTED;
+    }
+    usage_error("backend", "%s", death.text);
+    fprintf(stderr, "It was: %s\n", peer_command_line(peer));
+    return EXIT_PEER;
+}
+
+static int run_peer(const struct options *options)
+{
+    struct xen_machine *machine;
+    struct xen *xen;
+    struct peer *peer = NULL;
+    char error[PEER_ERROR_MAX];
+    int code = connect_machine("backend", options->xen, 0, &machine, &xen);
+    if (code)
+        return code;
+    const struct peer_config config = {.dir = options->xen + strlen("fake:"),
+                                       .guest = (domid_t)options->guest,
+                                       .devices = options->device,
+                                       .nr_devices = options->nr_devices,
+                                       .qemu = options->qemu};
+    int signals = loop_signal_fd();
+    int rc = peer_qemu_start(&config, &peer, error);
+    if (rc) {
+        usage_error("backend", "%s", error);
+        code = rc == -ENOPKG ? EXIT_SKIPPED : EXIT_PEER;
+    } else {
+        code = make_guest(options, machine, xen);
+    }
+    if (!code) {
+        printf("backend ready in domain 0: QEMU, process %d\n", (int)peer_qemu_pid(peer));
+        fflush(stdout);
+        code = watch_peer(peer, signals);
+    }
+    (void)peer_stop(peer);
+    xen_close(xen);
+    fakexen_client_machine_destroy(machine);
+    if (signals >= 0)
+        close(signals);
+    return code;
+}
+
 int backend_cli(int argc, char **argv)
 {
     struct options options;
@@ -182,6 +260,8 @@ int backend_cli(int argc, char **argv)
         fputs(exit_codes_help, stdout);
         return EXIT_AS_EXPECTED;
     }
+    if (options.peer)
+        return run_peer(&options);
     if (sim_host_create(&sim))
         return usage_error("backend", "out of memory");
     for (unsigned int i = 0; !code && i < options.nr_devices; i++)

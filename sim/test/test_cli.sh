@@ -80,6 +80,9 @@ usage_errors() {
   refused "'x': zero takes" backend --device 1-1=zero:x
   refused 'not a script' backend --device '1-1=disk:1M!ep 0x81: explode'
   refused 'File exists' backend --device 1-1=audio --device 1-1=serial
+  refused 'takes qemu' backend --peer kernel
+  refused 'guest DOMID is needed' backend --peer qemu
+  refused 'in domain 0' backend --peer qemu --guest 2 --domid 1
   refused 'place on a bus' backend --device 0-1=disk:1M
   refused 'not a size' backend --device 1-1=disk:1000
   refused 'No such file' backend --device "1-1=disk:$work/none/x"

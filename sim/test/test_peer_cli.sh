@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Goal: "pvusb backend --peer qemu" as a user runs it: our frontend reads a disk through QEMU, what QEMU dies of is said
+# with the command that repeats it, and nothing is left.
+# usage: test_peer_cli.sh PVUSB
+set -euo pipefail
+
+pvusb=$1
+work=$(mktemp -d)
+export TMPDIR=$work/tmp
+mkdir "$TMPDIR"
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+
+fail() {
+  echo "FAILED: $*"
+  exit 1
+}
+
+# start NAME PATTERN ARGUMENT...: in the background, until it has printed a line that matches; pid in $started.
+start() {
+  local name=$1 pattern=$2
+  shift 2
+  mkfifo "$work/$name.pipe"
+  "$pvusb" "$@" >"$work/$name.pipe" 2>"$work/$name.err" &
+  started=$!
+  exec {fd}<"$work/$name.pipe"
+  while IFS= read -r -t 60 line <&"$fd"; do
+    [[ $line =~ $pattern ]] && return 0
+  done
+  code=0
+  wait "$started" || code=$?
+  if [ $code -eq 77 ]; then
+    echo "skip: $(sed 's/^pvusb backend: //' "$work/$name.err")"
+    exit 77
+  fi
+  fail "pvusb $*: never said $pattern; $(cat "$work/$name.err")"
+}
+
+# ended PID CODE
+ended() {
+  local code=0
+  wait "$1" || code=$?
+  [ $code -eq "$2" ] || fail "process $1: exit code $code instead of $2"
+}
+
+head -c 1048576 /dev/urandom >"$work/disk.img"
+start host 'machine ready' host --dir "$work/m"
+host=$started
+for round in 1 2; do
+  start "qemu$round" 'backend ready.*QEMU, process' \
+    backend --xen "fake:$work/m" --guest "$round" --peer qemu --device "1-1=disk:$work/disk.img" --device 1-2=keyboard
+  "$pvusb" frontend --xen "fake:$work/m" --domid "$round" --read 1M >"$work/through" ||
+    fail "the frontend ended with $?: $(cat "$work/through")"
+  grep -q 'read 1048576 bytes' "$work/through" || fail "through QEMU: $(cat "$work/through")"
+  if [ $round = 1 ]; then
+    kill "$started"
+    ended "$started" 0
+  else
+    kill -SEGV "${line##* }"
+    ended "$started" 3
+    grep -q 'QEMU was ended by signal 11' "$work/qemu2.err" || fail "it said: $(cat "$work/qemu2.err")"
+    grep -q '^It was: .*pvusb-usbfs --device .* -- .*pvusb exec .* -- .*qemu' "$work/qemu2.err" ||
+      fail "no command to repeat it: $(cat "$work/qemu2.err")"
+  fi
+done
+start back 'backend ready' backend --xen "fake:$work/m" --guest 3 --device "1-1=disk:$work/disk.img"
+back=$started
+"$pvusb" frontend --xen "fake:$work/m" --domid 3 --read 1M >"$work/ours" || fail "the frontend at our backend"
+grep checksum "$work/through" >"$work/a"
+grep checksum "$work/ours" >"$work/b"
+cmp -s "$work/a" "$work/b" || fail "through QEMU the disk has other bytes"
+kill "$back"
+ended "$back" 0
+kill "$host"
+ended "$host" 0
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left in TMPDIR: $(ls -A "$TMPDIR")"
