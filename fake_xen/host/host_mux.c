@@ -189,8 +189,11 @@ static int ask_watch(struct mux_client *client, const struct xsd_sockmsg *asked,
     if (!token_end || memchr(token_end + 1, '\0', (size_t)(end - token_end - 1)))
         return ask(client, asked, payload, asked->len, false, NULL);
     size_t length = (size_t)(token_end + 1 - payload) + MUX_PREFIX_SIZE - 1;
-    if (length > sizeof(text))
-        return mux_answer(client, asked, XS_ERROR, "E2BIG", sizeof("E2BIG"));
+    if (length > sizeof(text)) {
+        /* So nobody can have set it either. */
+        const char *error = asked->type == XS_UNWATCH ? "ENOENT" : "E2BIG";
+        return mux_answer(client, asked, XS_ERROR, error, strlen(error) + 1);
+    }
     struct mux_watch *watch = watch_new(client, payload, token);
     if (!watch)
         return -ENOMEM;

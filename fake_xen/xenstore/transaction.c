@@ -14,6 +14,7 @@ struct note {
     struct note *next;
     bool fire;
     bool exact; /* only those of this very node */
+    bool committed;
     char path[];
 };
 
@@ -70,7 +71,7 @@ void xs_transaction_creates(struct xs_transaction *t)
     t->creates = true;
 }
 
-static struct note *note_find(struct xs_transaction *t, const char *path, size_t length)
+static struct note *note_find(const struct xs_transaction *t, const char *path, size_t length)
 {
     struct note *note = t->notes;
     while (note && (strncmp(note->path, path, length) != 0 || note->path[length]))
@@ -248,15 +249,25 @@ static bool conflicts(const struct xs_transaction *t, struct xs_node *now)
     return false;
 }
 
-/* Of each node once, in the order in which they were first looked at: finalize_transaction(). */
+/*
+ * Of each node once, in the order in which they were first looked at: finalize_transaction(). One by one they are written
+ * and told of, so that the parent, whose permissions count too, may still be the old one.
+ */
 static int collect(struct store *store, const struct xs_transaction *t, struct xs_node *after,
                    struct xs_batch *batch)
 {
     int rc = 0;
-    for (const struct note *n = t->notes; n && !rc; n = n->next) {
-        const struct xs_change change = {
-            .path = n->path, .before = store->root, .after = after, .exact = n->exact, .commit = true};
+    for (struct note *n = t->notes; n && !rc; n = n->next) {
+        const struct note *parent = n->path[1] ? note_find(t, n->path, parent_length(n->path, strlen(n->path))) : NULL;
+        bool parent_new = parent && parent->committed;
+        const struct xs_change change = {.path = n->path,
+                                         .before = store->root,
+                                         .after = after,
+                                         .exact = n->exact,
+                                         .commit = true,
+                                         .parents = parent_new ? after : store->root};
         rc = n->fire ? xs_events_collect(batch, store, &change) : 0;
+        n->committed = true;
     }
     return rc;
 }

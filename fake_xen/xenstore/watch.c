@@ -107,7 +107,7 @@ void xs_batch_drop(struct xs_batch *batch)
 
 /*
  * Since XSA-115 a watch tells a guest only of what it may read, or may read the parent of
- * (watch_permitted() of xenstored); before the change or after it. After a commit there is no parent before it, and
+ * (watch_permitted() of xenstored); before the change or after it. In a commit only one state of the parent counts, and
  * of a node that was not there and is not nobody is told.
  */
 static bool may_know(const struct store_conn *conn, const struct xs_change *change, const char *path)
@@ -130,8 +130,8 @@ static bool may_know(const struct store_conn *conn, const struct xs_change *chan
             continue;
         if (xs_access(conn, node) & XEN_XS_READ)
             return true;
-        bool parent_counts = !change->commit || roots[i] == change->after;
-        if (parent_counts && xs_access(conn, xs_tree_find(roots[i], parent)) & XEN_XS_READ)
+        struct xs_node *above = xs_tree_find(change->commit ? change->parents : roots[i], parent);
+        if (above && (!change->commit || i == 0) && xs_access(conn, above) & XEN_XS_READ)
             return true;
     }
     return false;

@@ -42,7 +42,8 @@ struct xs_watch {
 
 /*
  * What happened to path: the trees before and after. removed: with all below it. exact: only those who watch this very
- * node are told. commit: it is one of the changes of a transaction. Special: both trees NULL.
+ * node are told. commit: it is one of the changes of a transaction, and parents is the tree that the parent of path is
+ * of when this one is told. Special: both trees NULL.
  */
 struct xs_change {
     const char *path;
@@ -51,6 +52,7 @@ struct xs_change {
     bool removed;
     bool exact;
     bool commit;
+    struct xs_node *parents;
 };
 
 int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token);
