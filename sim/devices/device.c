@@ -69,16 +69,24 @@ static void doom(struct device_endpoint *ep, struct host_urb *first, int32_t sta
     }
 }
 
-static void complete_doomed(struct device_endpoint *ep)
+static void complete(struct usb_device *device, struct device_endpoint *ep, struct host_urb *urb, int32_t status,
+                     uint32_t moved)
+{
+    if (device->ops->ended)
+        device->ops->ended(device, ep, urb, status, moved);
+    host_urb_complete(urb, status, moved);
+}
+
+static void complete_doomed(struct usb_device *device, struct device_endpoint *ep)
 {
     while (ep->doomed) {
         struct host_urb *urb = ep->doomed;
         ep->doomed = urb->host_next;
-        host_urb_complete(urb, urb->status, urb->actual);
+        complete(device, ep, urb, urb->status, urb->actual);
     }
 }
 
-static void finish_head(struct device_endpoint *ep, int32_t status)
+static void finish_head(struct usb_device *device, struct device_endpoint *ep, int32_t status)
 {
     struct host_urb *urb = ep->head;
     uint32_t moved = ep->moved;
@@ -93,8 +101,8 @@ static void finish_head(struct device_endpoint *ep, int32_t status)
         ep->head = NULL;
         ep->tail = NULL;
     }
-    host_urb_complete(urb, status, moved);
-    complete_doomed(ep);
+    complete(device, ep, urb, status, moved);
+    complete_doomed(device, ep);
 }
 
 static int run_data(struct usb_device *device, struct device_endpoint *ep)
@@ -124,9 +132,9 @@ static void run_endpoint(struct usb_device *device, struct device_endpoint *ep)
         ep->status = 0;
         int rc = ep == &device->in[0] ? ep0_run(device) : run_data(device, ep);
         if (rc < 0)
-            finish_head(ep, rc);
+            finish_head(device, ep, rc);
         else if (ep->ended)
-            finish_head(ep, ep->status);
+            finish_head(device, ep, ep->status);
         else if (rc == DEVICE_WAIT)
             return;
     }
@@ -213,7 +221,7 @@ void device_cancel(struct usb_device *device, struct host_urb *urb)
     if (!ep->head)
         iso_end(ep);
     enter(device);
-    host_urb_complete(urb, -ECONNRESET, moved);
+    complete(device, ep, urb, -ECONNRESET, moved);
     /* The next one in the queue has become the first (rule XFR-09). */
     ep->kicked = true;
     run(device);
@@ -232,7 +240,7 @@ void device_abort(struct usb_device *device, int32_t status)
         iso_end(ep);
     }
     for (unsigned int i = 0; i < 32; i++)
-        complete_doomed(i < 16 ? &device->in[i] : &device->out[i - 16]);
+        complete_doomed(device, i < 16 ? &device->in[i] : &device->out[i - 16]);
     leave(device);
 }
 

@@ -101,6 +101,12 @@ struct usb_device_ops {
     void (*iso_missed)(struct usb_device *device, struct device_endpoint *ep, uint64_t packets);
     /* Sees every control request before chapter 9 does: for devices that misbehave on purpose. Optional. */
     int (*intercept)(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup);
+    /*
+     * An URB leaves, completed or cancelled, with `moved` bytes; it is not the device's any more afterwards. For devices
+     * that keep a record. Optional.
+     */
+    void (*ended)(struct usb_device *device, struct device_endpoint *ep, const struct host_urb *urb,
+                  int32_t status, uint32_t moved);
     /* The bus was reset. Optional. */
     void (*reset)(struct usb_device *device);
     /*

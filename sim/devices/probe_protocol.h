@@ -24,7 +24,8 @@ enum probe_request {
     PROBE_SET_RELEASE = 2, /* OUT, wIndex: endpoint; what is held goes on as PROBE_SEND */
     PROBE_GET_LOG = 3,     /* IN, wIndex: first entry; data: struct probe_entry, as many as fit */
     PROBE_SET_CLEAR = 4,   /* OUT; log, scripts, stream positions and counters */
-    PROBE_SET_UNPLUG = 5,  /* OUT, wValue: ms until it goes, wIndex: ms until it is back, 0 never */
+    PROBE_SET_UNPLUG = 5,  /* OUT, wValue: ms until it goes, wIndex: ms until it is back, 0 never (stalls where the
+                              device cannot do that) */
     PROBE_SET_BYTES = 6,   /* OUT; keeps the data (at most PROBE_BYTES_MAX) ... */
     PROBE_GET_BYTES = 7,   /* IN; ... and gives them back; wValue: at most so many, 0 all; wIndex 1: one packet too
                               many whatever was asked, if that is possible */
