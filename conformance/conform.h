@@ -11,7 +11,7 @@
  *         front_expect(t, request.id, 0, 100);
  *     }
  *
- *     {"backend.bulk.short", "urb.short.actual-length", "a short IN transfer reports what arrived", short_in},
+ *     {"backend.bulk.short", "transfer.short", "a short IN transfer reports what arrived", short_in},
  *
  * front.h is for cases with a backend under test (the case is the frontend and the guest), back.h for
  * those with a frontend under test (the case is the backend and the device), store.h for what both need of
