@@ -10,6 +10,8 @@
 #ifndef CONFORMANCE_FRONT_H
 #define CONFORMANCE_FRONT_H
 
+#include <stdint.h> /* Xen's headers need it first */
+
 #include <xen/io/usbif.h>
 #include <xen/io/xenbus.h>
 
