@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* Verdicts, waits, and the course of one case. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../front.h"
+#include "kit.h"
+
+#define QUIET_NS 50000000u /* real time in which a peer in another process has done what it will do */
+
+_Noreturn void kit_leave(struct conform *t, enum kit_verdict verdict)
+{
+    t->verdict = verdict;
+    longjmp(t->leave, 1);
+}
+
+_Noreturn void conform_fail(struct conform *t, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(t->message, sizeof(t->message), format, args);
+    va_end(args);
+    kit_leave(t, KIT_FAIL);
+}
+
+_Noreturn void conform_skip(struct conform *t, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(t->message, sizeof(t->message), format, args);
+    va_end(args);
+    kit_leave(t, KIT_SKIP);
+}
+
+void conform_equal(struct conform *t, const char *field, int64_t expected, int64_t actual)
+{
+    if (expected != actual)
+        conform_fail(t, "%s: expected %" PRId64 " (0x%" PRIx64 "), actual %" PRId64 " (0x%" PRIx64 ")", field,
+                     expected, (uint64_t)expected, actual, (uint64_t)actual);
+}
+
+void conform_bytes(struct conform *t, const char *what, const void *expected, const void *actual, size_t n)
+{
+    const uint8_t *e = expected, *a = actual;
+
+    for (size_t i = 0; i < n; i++)
+        if (e[i] != a[i])
+            conform_fail(t, "%s: byte %zu of %zu: expected 0x%02x, actual 0x%02x", what, i, n, e[i], a[i]);
+}
+
+void conform_true(struct conform *t, bool holds, const char *what)
+{
+    if (!holds)
+        conform_fail(t, "expected: %s", what);
+}
+
+void conform_note(struct conform *t, const char *format, ...)
+{
+    char text[128];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    kit_log_line(t, "case", "%s", text);
+}
+
+void conform_alive(struct conform *t)
+{
+    char line[PEER_ERROR_MAX] = "";
+
+    if (!t->peer->ops->died(t->peer, line))
+        return;
+    snprintf(t->message, sizeof(t->message), "the peer died: %s", line);
+    kit_leave(t, KIT_DIED);
+}
+
+static int own_fd(struct conform *t)
+{
+    struct xen *xen = t->nr_fronts && !conform_has(t, "inproc") ? front_xen(t->front[0]) : NULL;
+
+    return xen ? xen->ops->fd(xen) : -1;
+}
+
+/* Until holds(), or the time is over, or in one process nothing will change any more. */
+static bool turn_until(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context,
+                       uint64_t end_ns, bool advance)
+{
+    const struct peer_ops *ops = t->peer->ops;
+
+    for (;;) {
+        if (holds && holds(t, context))
+            return true;
+        conform_alive(t);
+        if (ops->now(t->peer) >= end_ns)
+            return false;
+        if (!ops->turn(t->peer, own_fd(t), end_ns, advance) && (!advance || conform_has(t, "inproc")))
+            return holds && holds(t, context);
+    }
+}
+
+bool conform_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context)
+{
+    return turn_until(t, holds, context, t->peer->ops->now(t->peer) + t->peer->config.timeout_ns, true);
+}
+
+void conform_wait(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context,
+                  const char *what)
+{
+    if (!conform_try(t, holds, context))
+        conform_fail(t, "waited for %s", what);
+}
+
+void conform_settle(struct conform *t)
+{
+    uint64_t now = t->peer->ops->now(t->peer);
+    bool inproc = conform_has(t, "inproc");
+
+    turn_until(t, NULL, NULL, now + (inproc ? t->peer->config.timeout_ns : QUIET_NS), !inproc);
+}
+
+void conform_pass(struct conform *t, uint64_t ns)
+{
+    uint64_t end = t->peer->ops->now(t->peer) + ns;
+
+    turn_until(t, NULL, NULL, end, true);
+}
+
+void conform_kill_peer(struct conform *t)
+{
+    t->peer->ops->kill(t->peer);
+}
+
+void conform_start_peer(struct conform *t)
+{
+    char error[PEER_ERROR_MAX] = "";
+
+    if (t->peer->ops->start(t->peer, error) == 0)
+        return;
+    snprintf(t->message, sizeof(t->message), "the peer never came: %s", error);
+    kit_leave(t, KIT_ERROR);
+}
+
+static bool has_word(const char *list, const char *word, size_t length)
+{
+    for (const char *p = list; p && *p;) {
+        size_t n = strcspn(p, " ");
+
+        if (n == length && !memcmp(p, word, n))
+            return true;
+        p += n + strspn(p + n, " ");
+    }
+    return false;
+}
+
+static const char *abilities(const struct conform *t)
+{
+    const struct peer_ops *ops = t->peer->ops;
+
+    return ops->abilities_for ? ops->abilities_for(t->peer->config.role) : ops->abilities;
+}
+
+bool conform_has(const struct conform *t, const char *ability)
+{
+    return has_word(abilities(t), ability, strlen(ability));
+}
+
+uint64_t conform_random(struct conform *t)
+{
+    uint64_t z = t->random += 0x9e3779b97f4a7c15u; /* splitmix64 */
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* The case's own stream: the seed and the id, so that the selection does not matter. */
+static void seed_random(struct conform *t)
+{
+    t->random = t->seed ^ 0xcbf29ce484222325u;
+    for (const char *p = t->test->id; *p; p++)
+        t->random = (t->random ^ (uint8_t)*p) * 0x100000001b3u;
+}
+
+static void run_test(struct conform *t)
+{
+    bool backend = t->test->role == CONFORM_BACKEND;
+
+    for (const char *p = t->test->needs; p && *p;) {
+        size_t n = strcspn(p, " ");
+
+        if (!has_word(abilities(t), p, n))
+            conform_skip(t, "peer %s has no \"%.*s\"", t->peer->ops->name, (int)n, p);
+        p += n + strspn(p + n, " ");
+    }
+    conform_start_peer(t);
+    if (backend)
+        kit_front_start(t);
+    else if (t->test->role == CONFORM_FRONTEND)
+        kit_back_start(t);
+    t->test->run(t);
+    if (backend)
+        kit_front_check(t);
+    else if (t->test->role == CONFORM_FRONTEND)
+        kit_back_check(t);
+    conform_alive(t);
+    t->verdict = KIT_PASS;
+}
+
+void kit_run(struct conform *t)
+{
+    seed_random(t);
+    if (setjmp(t->leave) == 0)
+        run_test(t);
+    if (setjmp(t->leave) == 0) { /* a finish that leaves has said why; the verdict is its own */
+        if (t->test->role == CONFORM_BACKEND)
+            kit_front_finish(t);
+        else if (t->test->role == CONFORM_FRONTEND)
+            kit_back_finish(t);
+    }
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#include "run.h"
+
+int main(int argc, char **argv)
+{
+    static const struct peer_ops *const peers[] = {NULL};
+
+    return conform_main(argc, argv, conform_groups, peers);
+}

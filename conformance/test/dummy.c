@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Cases and a peer that come to every verdict there is, for the tests of the program. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../run/run.h"
+
+static bool is_dead;
+
+static int dummy_open(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX])
+{
+    static struct peer peer;
+    extern const struct peer_ops peer_dummy;
+
+    (void)error;
+    peer = (struct peer){&peer_dummy, *config};
+    *out = &peer;
+    return 0;
+}
+
+static int absent_open(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX])
+{
+    (void)config;
+    (void)out;
+    snprintf(error, PEER_ERROR_MAX, "it is not there");
+    return -ENOENT;
+}
+
+static void dummy_close(struct peer *peer)
+{
+    (void)peer;
+}
+
+static int dummy_start(struct peer *peer, char error[PEER_ERROR_MAX])
+{
+    (void)peer;
+    (void)error;
+    return 0;
+}
+
+static bool dummy_died(struct peer *peer, char line[PEER_ERROR_MAX])
+{
+    (void)peer;
+    snprintf(line, PEER_ERROR_MAX, "signal 9, Killed");
+    return is_dead;
+}
+
+extern const struct peer_ops peer_dummy;
+const struct peer_ops peer_dummy = {.name = "dummy", .abilities = "inproc", .open = dummy_open,
+                                    .close = dummy_close, .start = dummy_start, .died = dummy_died};
+static const struct peer_ops peer_absent = {.name = "absent", .abilities = "", .open = absent_open};
+
+static void passes(struct conform *t)
+{
+    conform_equal(t, "rsp.status", 0, 0);
+}
+
+static void fails(struct conform *t)
+{
+    conform_note(t, "before it fails");
+    conform_equal(t, "rsp.status", 0, -32);
+}
+
+static void crashes(struct conform *t)
+{
+    (void)t;
+    raise(SIGKILL);
+}
+
+static void ends_early(struct conform *t)
+{
+    (void)t;
+    _exit(5);
+}
+
+static void hangs(struct conform *t)
+{
+    (void)t;
+    for (;;)
+        pause();
+}
+
+static void peer_dies(struct conform *t)
+{
+    is_dead = true;
+    conform_alive(t);
+}
+
+static const struct conform_case dummies[] = {
+    {"dummy.pass", "d.one", "passes", passes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.fail", "d.one", "fails", fails, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.skip", "d.one", "skips", passes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, "inproc iso"},
+    {"dummy.crash", "d.one", "crashes", crashes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.early", "d.one", "exits", ends_early, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.hang", "d.one", "hangs", hangs, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.peer-dies", "d.one", "loses its peer", peer_dies, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {0}};
+
+int main(int argc, char **argv)
+{
+    static const struct conform_case *const groups[] = {dummies, NULL};
+    static const struct peer_ops *const peers[] = {&peer_dummy, &peer_absent, NULL};
+
+    return conform_main(argc, argv, groups, peers);
+}

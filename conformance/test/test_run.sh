@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Verdicts, isolation and exit codes of pvusb-conform, with cases whose verdict is known.
+set -uo pipefail
+dummy=$1 program=$2 failed=0
+
+# expect RC TEXT COMMAND...: the exit code, and a text of its output.
+expect() {
+  local rc=$1 text=$2 out got
+  shift 2
+  out=$("$@" 2>&1); got=$?
+  if [ "$got" != "$rc" ] || [[ $out != *"$text"* ]]; then
+    printf 'FAIL: %s\n  expected exit %s and "%s", got exit %s:\n%s\n' "$*" "$rc" "$text" "$got" "$out"
+    failed=1
+  fi
+}
+
+expect 0 'pass  dummy.pass' "$dummy" dummy.pass
+expect 1 'rsp.status: expected 0 (0x0), actual -32 (0xffffffffffffffe0)' "$dummy" dummy.fail
+expect 1 'case   before it fails' "$dummy" dummy.fail
+expect 1 'reproduce: pvusb-conform --peer dummy --seed 0x7 dummy.fail' "$dummy" --seed 7 dummy.fail
+expect 77 'peer dummy has no "iso"' "$dummy" dummy.skip
+expect 1 "the case's process died: signal 9" "$dummy" dummy.crash
+expect 1 "the case's process ended early: exit 5" "$dummy" dummy.early
+expect 1 'no verdict within the limit in seconds of a case: 10' "$dummy" --timeout 1 dummy.hang
+expect 1 'the peer died: signal 9, Killed' "$dummy" dummy.peer-dies
+expect 1 'pass 1  fail 1  skip 1  died 3  error 0  of 6' "$dummy" -x dummy.hang
+expect 3 'the peer never came: it is not there' "$dummy" --peer absent dummy.pass
+expect 0 'dummy.peer-dies' "$dummy" --list 'dummy.p*'
+expect 2 'no case matches: dummy.pas' "$dummy" dummy.pas
+expect 2 'nothing selected' "$dummy" dummy.pass -x dummy
+expect 2 '--seed: 1x' "$dummy" --seed 1x
+expect 2 '--peer: not built in: none' "$dummy" --peer none
+expect 1 'ok 2 - dummy.fail' "$dummy" --format tap -x dummy.hang
+expect 77 'ok 1 - dummy.skip # SKIP peer dummy has no "iso"' "$dummy" --format tap dummy.skip
+expect 0 'Exit codes:' "$program" --help
+exit "$failed"
