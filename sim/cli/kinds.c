@@ -13,6 +13,7 @@
 #include "devices/disk.h"
 #include "devices/faulty.h"
 #include "devices/keyboard.h"
+#include "devices/probe.h"
 #include "devices/serial.h"
 #include "devices/zero.h"
 
@@ -26,6 +27,7 @@ const char kinds_help[] =
     "  audio            a sound card (UAC 1)\n"
     "  zero             Linux's gadget zero: source and sink; zero:loopback starts as loopback\n"
     "  composite        a serial port and a keyboard in one\n"
+    "  probe            does what the host tells it by vendor requests (high speed); probe:full, probe:low\n"
     "  KIND!SCRIPT      one that misbehaves, for example '1-1=disk:1M!ep 0x81 after 5: stall';\n"
     "                   sim/devices/faulty.h has the script's language\n"
     "\n";
@@ -98,6 +100,19 @@ static int make_composite(const char *what, struct usb_device **out, char *error
     return rc ? rc : composite_create(USBIF_SPEED_HIGH, functions, 2, out);
 }
 
+/* A probe takes itself off its bus, so it is told where that is. */
+static int make_probe(const char *what, struct sim_host *sim, const char *busid, struct usb_device **out, char *error)
+{
+    struct probe_config config = {.host = sim, .busid = busid};
+    if (strcmp(what, "full") == 0)
+        config.speed = USBIF_SPEED_FULL;
+    else if (strcmp(what, "low") == 0)
+        config.speed = USBIF_SPEED_LOW;
+    else if (*what)
+        return fail(error, -EINVAL, "'%s': probe takes nothing, 'full' or 'low'", what);
+    return probe_create(&config, out);
+}
+
 static const struct {
     const char *name;
     int (*make)(const char *what, struct usb_device **out, char *error);
@@ -108,11 +123,13 @@ static const struct {
 };
 
 /* kind is the caller's to write into: "NAME" or "NAME:WHAT". */
-static int make(char *kind, struct usb_device **out, char *error)
+static int make(char *kind, struct sim_host *sim, const char *busid, struct usb_device **out, char *error)
 {
     char *what = strchr(kind, ':');
     if (what)
         *what++ = '\0';
+    if (strcmp(kind, "probe") == 0)
+        return make_probe(what ? what : "", sim, busid, out, error);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strcmp(kind, kinds[i].name) == 0)
             return kinds[i].make(what ? what : "", out, error);
@@ -126,7 +143,7 @@ static int plug(struct sim_host *sim, const char *busid, char *kind, char *error
     char *script = strchr(kind, '!');
     if (script)
         *script++ = '\0';
-    int rc = make(kind, &device, error);
+    int rc = make(kind, sim, busid, &device, error);
     if (rc)
         return rc;
     if (script) {

@@ -78,6 +78,7 @@ usage_errors() {
   refused "no device of kind 'mouse'" backend --device 1-1=mouse
   refused 'has no parameter' backend --device 1-1=keyboard:big
   refused "'x': zero takes" backend --device 1-1=zero:x
+  refused "'x': probe takes" backend --device 1-1=probe:x
   refused 'not a script' backend --device '1-1=disk:1M!ep 0x81: explode'
   refused 'File exists' backend --device 1-1=audio --device 1-1=serial
   refused 'takes qemu' backend --peer kernel
