@@ -7,6 +7,10 @@
 
 #define STORE_VALUE_MAX 256u
 
+/* The machine has functions of these names inside, and is linked into the same program. */
+#define store_read  conform_store_read
+#define store_write conform_store_write
+
 /* The handles of the case: the toolstack's (domain 0 where there is one, else NULL) and its own half's. */
 struct xen *store_toolstack(struct conform *t);
 struct xen *store_own(struct conform *t);

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/* Both rings of the frontend that a case plays, word by word. */
+#include <stdio.h>
+#include <string.h>
+
+#include "front_private.h"
+
+/* Shared words: read and written once, in order. */
+uint32_t front_word(const uint8_t *page, unsigned int offset)
+{
+    return __atomic_load_n((const uint32_t *)(const void *)(page + offset), __ATOMIC_ACQUIRE);
+}
+
+void front_set_word(uint8_t *page, unsigned int offset, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)(page + offset), value, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+uint8_t *front_urb_page(struct front *f)
+{
+    return f->urb_page;
+}
+
+uint8_t *front_conn_page(struct front *f)
+{
+    return f->conn_page;
+}
+
+uint8_t *front_slot(struct front *f, uint32_t index)
+{
+    return f->urb_page + FRONT_SLOTS + sizeof(struct usbif_urb_request) * (size_t)(index % FRONT_URB_SLOTS);
+}
+
+/* ---- requests ---- */
+
+void front_notify(struct front *f)
+{
+    kit_front_need(f, f->xen->ops->evtchn_notify(f->xen, f->port), "evtchn_notify");
+}
+
+/* Notifies when the index asked for lies in what was just published. */
+static bool publish(struct front *f, uint8_t *page, uint32_t *published, uint32_t new)
+{
+    uint32_t old = *published;
+    *published = new;
+    front_set_word(page, FRONT_REQ_PROD, new);
+    if (f->knobs.silent || new - front_word(page, FRONT_REQ_EVENT) >= new - old)
+        return false;
+    front_notify(f);
+    return true;
+}
+
+void front_put(struct front *f, const struct usbif_urb_request *request)
+{
+    memcpy(front_slot(f, f->urb_req), request, sizeof(*request));
+    kit_log_request(f->t, f->urb_req++, request);
+}
+
+bool front_push(struct front *f)
+{
+    return publish(f, f->urb_page, &f->urb_published, f->urb_req);
+}
+
+void front_send_on(struct front *f, const struct usbif_urb_request *request)
+{
+    front_put(f, request);
+    front_push(f);
+}
+
+void front_send(struct conform *t, const struct usbif_urb_request *request)
+{
+    front_send_on(front_number(t, 0), request);
+}
+
+static void put_plug_request(struct front *f, uint16_t id)
+{
+    memcpy(f->conn_page + FRONT_SLOTS + 4 * (size_t)(f->conn_req % FRONT_CONN_SLOTS), &id, sizeof(id));
+    f->conn_req++;
+}
+
+void front_prime(struct front *f, unsigned int n, uint16_t first)
+{
+    for (unsigned int i = 0; i < n; i++)
+        put_plug_request(f, (uint16_t)(first + i));
+    publish(f, f->conn_page, &f->conn_published, f->conn_req);
+}
+
+/* ---- responses ---- */
+
+static void take_responses(struct front *f)
+{
+    uint32_t prod;
+    while ((prod = front_word(f->urb_page, FRONT_RSP_PROD)) != f->urb_rsp) {
+        if (prod - f->urb_rsp > f->urb_published - f->urb_rsp)
+            conform_fail(f->t, "rsp_prod: expected at most %u, as many as requests, it is %u", f->urb_published, prod);
+        for (; f->urb_rsp != prod; f->urb_rsp++) {
+            if (f->nr_rsp == FRONT_RESPONSES)
+                conform_fail(f->t, "rsp: %u responses came that nobody expects", f->nr_rsp);
+            memcpy(&f->rsp[f->nr_rsp++], front_slot(f, f->urb_rsp), sizeof(f->rsp[0]));
+            kit_log_response(f->t, f->urb_rsp, &f->rsp[f->nr_rsp - 1]);
+        }
+        front_set_word(f->urb_page, FRONT_RSP_EVENT, f->urb_rsp + 1);
+    }
+}
+
+static void take_events(struct front *f)
+{
+    uint32_t prod;
+    while ((prod = front_word(f->conn_page, FRONT_RSP_PROD)) != f->conn_rsp) {
+        if (prod - f->conn_rsp > f->conn_published - f->conn_rsp)
+            conform_fail(f->t, "conn rsp_prod: expected at most %u, as many as requests, it is %u", f->conn_published,
+                         prod);
+        for (; f->conn_rsp != prod; f->conn_rsp++) {
+            struct usbif_conn_response event;
+            memcpy(&event, f->conn_page + FRONT_SLOTS + 4 * (size_t)(f->conn_rsp % FRONT_CONN_SLOTS), sizeof(event));
+            if (f->nr_events == FRONT_EVENTS)
+                conform_fail(f->t, "plug event: %u came that nobody expects", f->nr_events);
+            f->event[f->nr_events++] = event;
+            kit_log_line(f->t, "ring", "plug event %u: id %u port %u speed %u", f->conn_rsp, event.id, event.portnum,
+                         event.speed);
+            if (!f->knobs.hold_plug_requests)
+                put_plug_request(f, event.id);
+        }
+        front_set_word(f->conn_page, FRONT_RSP_EVENT, f->conn_rsp + 1);
+    }
+    if (f->conn_req != f->conn_published)
+        publish(f, f->conn_page, &f->conn_published, f->conn_req);
+}
+
+bool kit_front_poll(struct front *f)
+{
+    evtchn_port_t port;
+    bool any = false;
+    while (f->xen && f->xen->ops->evtchn_pending(f->xen, &port) == 0) {
+        any = true;
+        f->notified++;
+        if (f->made && port == f->port && !f->knobs.deaf) {
+            take_responses(f);
+            take_events(f);
+        }
+        f->xen->ops->evtchn_unmask(f->xen, port);
+    }
+    return any;
+}
+
+void kit_front_settle(struct front *f)
+{
+    do {
+        conform_settle(f->t);
+    } while (kit_front_poll(f));
+}
+
+/* ---- what is expected ---- */
+
+struct awaited {
+    struct front *f;
+    bool any; /* whatever its id */
+    uint16_t id;
+    unsigned int at;
+};
+
+static bool response_came(struct conform *t, void *context)
+{
+    struct awaited *awaited = context;
+    (void)t;
+    (void)kit_front_poll(awaited->f);
+    for (awaited->at = 0; awaited->at < awaited->f->nr_rsp; awaited->at++) {
+        if (awaited->any || awaited->f->rsp[awaited->at].id == awaited->id)
+            return true;
+    }
+    return false;
+}
+
+static struct usbif_urb_response take_response(struct awaited *awaited)
+{
+    struct front *f = awaited->f;
+    char what[64];
+    snprintf(what, sizeof(what), awaited->any ? "a response" : "the response for id %u", awaited->id);
+    conform_wait(f->t, response_came, awaited, what);
+    struct usbif_urb_response rsp = f->rsp[awaited->at];
+    f->nr_rsp--;
+    memmove(f->rsp + awaited->at, f->rsp + awaited->at + 1, (f->nr_rsp - awaited->at) * sizeof(rsp));
+    return rsp;
+}
+
+struct usbif_urb_response front_expect_on(struct front *f, uint16_t id, int32_t status, int32_t actual)
+{
+    struct awaited awaited = {.f = f, .id = id};
+    struct usbif_urb_response rsp = take_response(&awaited);
+    conform_equal(f->t, "rsp.status", status, rsp.status);
+    conform_equal(f->t, "rsp.actual_length", actual, rsp.actual_length);
+    return rsp;
+}
+
+struct usbif_urb_response front_expect(struct conform *t, uint16_t id, int32_t status, int32_t actual)
+{
+    return front_expect_on(front_number(t, 0), id, status, actual);
+}
+
+struct usbif_urb_response front_response(struct front *f, uint16_t id)
+{
+    struct awaited awaited = {.f = f, .id = id};
+    return take_response(&awaited);
+}
+
+struct usbif_urb_response front_next(struct front *f)
+{
+    struct awaited awaited = {.f = f, .any = true};
+    return take_response(&awaited);
+}
+
+void front_expect_none(struct conform *t, uint16_t id)
+{
+    struct awaited awaited = {.f = front_number(t, 0), .id = id};
+    kit_front_settle(awaited.f);
+    if (response_came(t, &awaited))
+        conform_fail(t, "rsp: expected no response for id %u yet, one came (status %d)", id,
+                     awaited.f->rsp[awaited.at].status);
+}
+
+static bool event_came(struct conform *t, void *context)
+{
+    struct front *f = context;
+    (void)t;
+    (void)kit_front_poll(f);
+    return f->nr_events > 0;
+}
+
+struct usbif_conn_response front_next_plug(struct front *f)
+{
+    conform_wait(f->t, event_came, f, "a plug event");
+    struct usbif_conn_response event = f->event[0];
+    f->nr_events--;
+    memmove(f->event, f->event + 1, f->nr_events * sizeof(event));
+    f->last_event = event;
+    f->any_event = true;
+    return event;
+}
+
+void front_expect_plug(struct front *f, uint8_t port, uint8_t speed)
+{
+    struct usbif_conn_response last = f->last_event;
+    bool repeats = f->any_event && (last.portnum != port || last.speed != speed);
+    struct usbif_conn_response event;
+    do {
+        event = front_next_plug(f);
+    } while (repeats && event.portnum == last.portnum && event.speed == last.speed);
+    conform_equal(f->t, "event.portnum", port, event.portnum);
+    conform_equal(f->t, "event.speed", speed, event.speed);
+}
+
+void front_expect_no_plug(struct front *f)
+{
+    kit_front_settle(f);
+    if (f->nr_events > 0)
+        conform_fail(f->t, "plug event: expected none, one came for port %u (speed %u)", f->event[0].portnum,
+                     f->event[0].speed);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "../store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../front.h"
+#include "kit.h"
+
+#define PATH_MAX_HERE 256u
+
+struct xen *store_toolstack(struct conform *t)
+{
+    struct xen_machine *machine = t->peer->ops->machine(t->peer);
+    int rc = t->dom0 || !conform_has(t, "toolstack") ? 0 : machine->ops->open(machine, 0, &t->dom0);
+    if (rc)
+        conform_fail(t, "cannot be the toolstack: %s", strerror(-rc));
+    return t->dom0;
+}
+
+struct xen *store_own(struct conform *t)
+{
+    return t->test->role == CONFORM_FRONTEND ? back_handle(t) : front_handle(front_number(t, 0));
+}
+
+bool store_read(struct conform *t, struct xen *xen, const char *path, char value[STORE_VALUE_MAX])
+{
+    ssize_t n = xen->ops->xs_read(xen, XEN_XBT_NIL, path, value, STORE_VALUE_MAX);
+    if (n == -ENOENT || n == -EACCES)
+        return false;
+    if (n < 0)
+        conform_fail(t, "xenstore %s: %s", path, strerror((int)-n));
+    return true;
+}
+
+int store_try_write(struct conform *t, struct xen *xen, const char *path, const char *value)
+{
+    (void)t;
+    return xen->ops->xs_write(xen, XEN_XBT_NIL, path, value, strlen(value));
+}
+
+void store_write(struct conform *t, struct xen *xen, const char *path, const char *value)
+{
+    int rc = store_try_write(t, xen, path, value);
+    if (rc)
+        conform_fail(t, "xenstore write %s: %s", path, strerror(-rc));
+}
+
+void store_remove(struct conform *t, struct xen *xen, const char *path)
+{
+    int rc = xen->ops->xs_rm(xen, XEN_XBT_NIL, path);
+    if (rc && rc != -ENOENT)
+        conform_fail(t, "xenstore rm %s: %s", path, strerror(-rc));
+}
+
+struct wanted_node {
+    struct xen *xen;
+    const char *path, *value;
+};
+
+static bool node_says(struct conform *t, void *context)
+{
+    const struct wanted_node *wanted = context;
+    char value[STORE_VALUE_MAX];
+    bool there = store_read(t, wanted->xen, wanted->path, value);
+    return wanted->value ? there && strcmp(value, wanted->value) == 0 : !there;
+}
+
+static _Noreturn void say_difference(struct conform *t, const struct wanted_node *wanted)
+{
+    char value[STORE_VALUE_MAX];
+    bool there = store_read(t, wanted->xen, wanted->path, value);
+    conform_fail(t, "%s: expected %s%s%s, it is %s%s%s", wanted->path, wanted->value ? "'" : "",
+                 wanted->value ? wanted->value : "no such node", wanted->value ? "'" : "", there ? "'" : "",
+                 there ? value : "missing", there ? "'" : "");
+}
+
+void store_expect(struct conform *t, struct xen *xen, const char *path, const char *value)
+{
+    struct wanted_node wanted = {xen, path, value};
+    if (!conform_try(t, node_says, &wanted))
+        say_difference(t, &wanted);
+}
+
+void store_check(struct conform *t, struct xen *xen, const char *path, const char *value)
+{
+    struct wanted_node wanted = {xen, path, value};
+    conform_settle(t);
+    if (!node_says(t, &wanted))
+        say_difference(t, &wanted);
+}
+
+/* ---- a controller ---- */
+
+static bool omitted(const struct store_controller *c, const char *node)
+{
+    size_t n = strlen(node);
+    for (const char *at = c->omit; at && (at = strstr(at, node)); at += n) {
+        if ((at == c->omit || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static void put(struct conform *t, const struct store_controller *c, const char *dir, const char *node,
+                const char *value)
+{
+    char path[PATH_MAX_HERE];
+    snprintf(path, sizeof(path), "%s/%s", dir, node);
+    if (!omitted(c, node))
+        store_write(t, t->dom0, path, value);
+}
+
+static void put_number(struct conform *t, const struct store_controller *c, const char *dir, const char *node,
+                       unsigned int value)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u", value);
+    put(t, c, dir, node, text);
+}
+
+static void make_directory(struct conform *t, const char *dir, domid_t owner, domid_t reader)
+{
+    const struct xen_xs_perm perms[] = {{.domid = owner, .access = XEN_XS_NONE},
+                                        {.domid = reader, .access = XEN_XS_READ}};
+    int rc = t->dom0->ops->xs_mkdir(t->dom0, XEN_XBT_NIL, dir);
+    if (!rc)
+        rc = t->dom0->ops->xs_set_perms(t->dom0, XEN_XBT_NIL, dir, perms, 2);
+    if (rc)
+        conform_fail(t, "xenstore mkdir %s: %s", dir, strerror(-rc));
+}
+
+static void directories(const struct store_controller *c, char backend[PATH_MAX_HERE], char frontend[PATH_MAX_HERE])
+{
+    snprintf(backend, PATH_MAX_HERE, "/local/domain/%u/backend/%s/%u/%u", c->backend, c->kind, c->frontend, c->devid);
+    snprintf(frontend, PATH_MAX_HERE, "/local/domain/%u/device/vusb/%u", c->frontend, c->devid);
+}
+
+void store_create_controller(struct conform *t, const struct store_controller *c)
+{
+    char backend[PATH_MAX_HERE], frontend[PATH_MAX_HERE];
+    if (!store_toolstack(t))
+        conform_skip(t, "nobody here may write a controller's nodes");
+    directories(c, backend, frontend);
+    /* The frontend's half first: a backend looks there as soon as it sees its own. */
+    make_directory(t, frontend, c->frontend, c->backend);
+    put(t, c, frontend, "backend", backend);
+    put_number(t, c, frontend, "backend-id", c->backend);
+    put_number(t, c, frontend, "state", XenbusStateInitialising);
+    make_directory(t, backend, c->backend, c->frontend);
+    put_number(t, c, backend, "frontend-id", c->frontend);
+    put(t, c, backend, "online", "1");
+    put(t, c, backend, "type", "qusb");
+    for (unsigned int i = 1; i <= c->num_ports; i++) {
+        char node[16];
+        snprintf(node, sizeof(node), "port/%u", i);
+        put(t, c, backend, node, "");
+    }
+    if (c->usb_ver_text)
+        put(t, c, backend, "usb-ver", c->usb_ver_text);
+    else
+        put_number(t, c, backend, "usb-ver", c->usb_ver);
+    if (c->num_ports_text)
+        put(t, c, backend, "num-ports", c->num_ports_text);
+    else
+        put_number(t, c, backend, "num-ports", c->num_ports);
+    put(t, c, backend, "frontend", frontend);
+    put_number(t, c, backend, "state", XenbusStateInitialising);
+}
+
+void store_remove_controller(struct conform *t, const struct store_controller *c)
+{
+    char backend[PATH_MAX_HERE], frontend[PATH_MAX_HERE];
+    directories(c, backend, frontend);
+    store_remove(t, t->dom0, backend);
+    store_remove(t, t->dom0, frontend);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Our halves in the process of the case: what both roles have, and what each adds. */
+#ifndef CONFORMANCE_PEERS_INPROC_PRIVATE_H
+#define CONFORMANCE_PEERS_INPROC_PRIVATE_H
+
+#include "devices/sim_host.h"
+#include "peer.h"
+
+struct back_driver;
+
+struct inproc_backend {
+    struct xen_machine machine; /* the driver's view of the machine: notes the handle that it keeps for itself */
+    struct xen *own;
+    struct back_driver *driver; /* NULL while not started */
+    struct sim_host *host;
+};
+
+struct inproc {
+    struct peer peer;
+    struct fakexen_local *local;
+    uint64_t now_ns;
+    int rc;
+    struct inproc_backend backend;
+};
+
+int inproc_backend_open(struct inproc *p, char error[PEER_ERROR_MAX]);
+void inproc_backend_close(struct inproc *p);
+int inproc_backend_start(struct inproc *p, char error[PEER_ERROR_MAX]);
+void inproc_backend_kill(struct inproc *p);
+/* Runs what there is; true when there was anything to do. */
+bool inproc_backend_step(struct inproc *p);
+uint64_t inproc_backend_deadline(struct inproc *p);
+int inproc_backend_plug(struct inproc *p, const char *busid, uint8_t speed);
+int inproc_backend_unplug(struct inproc *p, const char *busid);
+
+#endif
