@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The cases with a backend under test; groups.c lists them. */
+#ifndef CONFORMANCE_CASES_BACKEND_GROUPS_H
+#define CONFORMANCE_CASES_BACKEND_GROUPS_H
+
+#include "../conform.h"
+
+extern const struct conform_case backend_transfer_cases[];
+
+#endif
