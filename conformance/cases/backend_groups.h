@@ -6,5 +6,6 @@
 #include "../conform.h"
 
 extern const struct conform_case backend_transfer_cases[];
+extern const struct conform_case backend_unlink_cases[];
 
 #endif
