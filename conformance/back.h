@@ -66,7 +66,7 @@ uint8_t *back_urb_page(struct conform *t);
 uint8_t *back_conn_page(struct conform *t);
 unsigned int back_notified(const struct conform *t);
 uint32_t back_requests(const struct conform *t); /* consumed */
-struct xen *back_xen(struct conform *t);
+struct xen *back_handle(struct conform *t);
 const char *back_dir(const struct conform *t);
 const char *back_frontend_dir(const struct conform *t);
 

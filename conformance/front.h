@@ -132,7 +132,7 @@ struct front_knobs *front_knobs(struct front *f);
 /* Events that came on the channel. */
 unsigned int front_notified(const struct front *f);
 /* The guest's handle, for what is not here. */
-struct xen *front_xen(struct front *f);
+struct xen *front_handle(struct front *f);
 const char *front_dir(const struct front *f);         /* /local/domain/N/device/vusb/D */
 const char *front_backend_dir(const struct front *f); /* its backend's */
 /* Pages that the peer maps of this guest; needs "inproc". */
