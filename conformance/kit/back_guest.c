@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/* The guest above the frontend under test, and a simple device for what its USB core asks. */
+#include <errno.h>
+#include <string.h>
+
+#include "back_private.h"
+
+static const struct peer_guest_ops *guest(struct conform *t)
+{
+    if (!t->peer->ops->guest)
+        conform_skip(t, "the peer %s has no guest to submit URBs", t->peer->ops->name);
+    return t->peer->ops->guest;
+}
+
+int guest_submit(struct conform *t, const struct guest_urb *urb)
+{
+    int number = guest(t)->submit(t->peer, urb);
+    kit_log_line(t, "case", "guest submits endpoint %u %s length %u: %d", urb->endpoint,
+                 urb->in ? "in" : "out", urb->length, number);
+    return number;
+}
+
+int guest_unlink(struct conform *t, int urb, int reason)
+{
+    int rc = guest(t)->unlink(t->peer, urb, reason);
+    kit_log_line(t, "case", "guest unlinks %d: %d", urb, rc);
+    return rc;
+}
+
+struct guest_result guest_result(struct conform *t, int urb)
+{
+    return guest(t)->result(t->peer, urb);
+}
+
+static bool given_back(struct conform *t, void *context)
+{
+    return guest_result(t, *(int *)context).times > 0;
+}
+
+void guest_expect(struct conform *t, int urb, int status, uint32_t actual)
+{
+    conform_wait(t, given_back, &urb, "an URB to be given back");
+    struct guest_result result = guest_result(t, urb);
+    conform_equal(t, "urb given back times", 1, result.times);
+    conform_equal(t, "urb.status", status, result.status);
+    conform_equal(t, "urb.actual_length", actual, result.actual);
+}
+
+void guest_expect_none(struct conform *t, int urb)
+{
+    conform_settle(t);
+    conform_equal(t, "urb given back times", 0, guest_result(t, urb).times);
+}
+
+void guest_write(struct conform *t, uint32_t offset, const void *data, uint32_t size)
+{
+    int rc = guest(t)->write(t->peer, offset, data, size);
+    if (rc)
+        conform_fail(t, "the guest's buffer cannot be written: %s", strerror(-rc));
+}
+
+void guest_read(struct conform *t, uint32_t offset, void *data, uint32_t size)
+{
+    int rc = guest(t)->read(t->peer, offset, data, size);
+    if (rc)
+        conform_fail(t, "the guest's buffer cannot be read: %s", strerror(-rc));
+}
+
+int guest_hub(struct conform *t, const uint8_t setup[8], void *data, uint16_t size)
+{
+    return guest(t)->hub(t->peer, setup, data, size);
+}
+
+uint32_t guest_port_status(struct conform *t, unsigned int port)
+{
+    const uint8_t setup[8] = {0xa3, 0, 0, 0, (uint8_t)port, 0, 4, 0};
+    uint8_t data[4] = {0};
+    conform_equal(t, "GetPortStatus bytes", 4, guest_hub(t, setup, data, 4));
+    return (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
+}
+
+void guest_close(struct conform *t)
+{
+    guest(t)->close(t->peer);
+}
+
+void guest_reconnect(struct conform *t)
+{
+    int rc = guest(t)->reconnect(t->peer);
+    if (rc)
+        conform_fail(t, "the frontend cannot connect again: %s", strerror(-rc));
+}
+
+/* ---- a device ---- */
+
+static const uint8_t device_descriptor[18] = {18,   1,    0, 2, 0xff, 0, 0, 64, 0x09,
+                                              0x12, 0x01, 0, 0, 1,    0, 0, 0,  1};
+static const uint8_t config_descriptor[18] = {9, 2, 18, 0, 1, 1, 0, 0x80, 50, 9, 4, 0, 0, 0, 0xff, 0, 0, 0};
+
+static void answer(struct conform *t, const struct usbif_urb_request *r)
+{
+    const uint8_t *setup = r->u.ctrl;
+    const uint32_t length = (uint32_t)(setup[6] | setup[7] << 8);
+    const uint8_t *data = NULL;
+    if (setup[0] == 0x80 && setup[1] == 6)
+        data = setup[3] == 1 ? device_descriptor : setup[3] == 2 ? config_descriptor : NULL;
+    if (data) {
+        const uint32_t size = length < 18 ? length : 18;
+        back_respond(t, r->id, 0, (int32_t)back_copy_in(t, r, data, size));
+    } else if (setup[0] == 0x00 && (setup[1] == 5 || setup[1] == 9)) {
+        back_respond(t, r->id, 0, 0);
+    } else {
+        back_respond(t, r->id, -EPIPE, 0);
+    }
+}
+
+void back_serve(struct conform *t, unsigned int port)
+{
+    for (;;) {
+        struct usbif_urb_request r = back_take(t);
+        if ((r.pipe & 0x1f) != port || r.pipe >> 30 != 2 || (r.pipe & 0x20) || (r.u.ctrl[0] & 0x60)) {
+            t->back->req_cons--; /* not for us: the case takes it */
+            return;
+        }
+        answer(t, &r);
+        if (r.u.ctrl[0] == 0 && r.u.ctrl[1] == 9)
+            return;
+    }
+}
