@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+#include "frontend_groups.h"
+
+const struct conform_case *const frontend_groups[] = {cases_frontend_requests, cases_frontend_answers, NULL};

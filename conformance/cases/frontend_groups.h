@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The groups of cases for the frontend and toolstack roles; groups.c takes them in. */
+#ifndef CONFORMANCE_CASES_FRONTEND_GROUPS_H
+#define CONFORMANCE_CASES_FRONTEND_GROUPS_H
+
+#include "../conform.h"
+
+extern const struct conform_case cases_frontend_requests[], cases_frontend_answers[], cases_frontend_slots[],
+    cases_frontend_hub[], cases_hostile_frontend[], cases_xenbus_frontend[], cases_toolstack[];
+
+/* All of the above, then NULL. */
+extern const struct conform_case *const frontend_groups[];
+
+#endif
