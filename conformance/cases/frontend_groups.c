@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "frontend_groups.h"
 
-const struct conform_case *const frontend_groups[] = {cases_frontend_requests, cases_frontend_answers, NULL};
+const struct conform_case *const frontend_groups[] = {
+    cases_frontend_requests, cases_frontend_answers, cases_frontend_hub, cases_hostile_frontend, NULL,
+};
