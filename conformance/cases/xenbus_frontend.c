@@ -139,6 +139,62 @@ static void quiet_before(struct conform *t)
     back_expect_no_request(t);
 }
 
+/* A node of the frontend's own that comes late is found when it comes. */
+static void late_node(struct conform *t, const char *node)
+{
+    char path[256];
+    char value[STORE_VALUE_MAX];
+    snprintf(path, sizeof(path), "%s/%s", back_frontend_dir(t), node);
+    conform_true(t, store_read(t, store_toolstack(t), path, value), "the toolstack wrote the node");
+    store_remove(t, store_toolstack(t), path);
+    conform_settle(t);
+    back_set_state(t, XenbusStateInitWait);
+    conform_settle(t);
+    conform_equal(t, "frontend state without the node", XenbusStateInitialising, back_frontend_state(t));
+    store_write(t, store_toolstack(t), path, value);
+    back_expect_frontend_state(t, XenbusStateConnected);
+}
+
+static void late_backend(struct conform *t)
+{
+    late_node(t, "backend");
+}
+
+static void late_backend_id(struct conform *t)
+{
+    late_node(t, "backend-id");
+}
+
+static void decimal(struct conform *t)
+{
+    static const char *const nodes[] = {"urb-ring-ref", "conn-ring-ref", "event-channel"};
+    offer(t);
+    for (unsigned int i = 0; i < 3; i++) {
+        char path[256];
+        char value[STORE_VALUE_MAX];
+        snprintf(path, sizeof(path), "%s/%s", back_frontend_dir(t), nodes[i]);
+        conform_true(t, store_read(t, back_xen(t), path, value), "the ring's node is there");
+        conform_true(t, value[0] && strspn(value, "0123456789") == strlen(value),
+                     "the node is unsigned decimal");
+    }
+}
+
+static void not_before(struct conform *t)
+{
+    char path[256];
+    char value[STORE_VALUE_MAX];
+    snprintf(path, sizeof(path), "%s/urb-ring-ref", back_frontend_dir(t));
+    conform_settle(t);
+    conform_true(t, !store_read(t, back_xen(t), path, value), "no ring is offered before InitWait");
+}
+
+static void rings_apart(struct conform *t)
+{
+    offer(t);
+    memset(back_conn_page(t) + 64, 0x77, 64);
+    conform_equal(t, "bytes of the URB ring", 0, back_urb_page(t)[64]);
+}
+
 /* ---- ends ---- */
 
 static void remove_backend(struct conform *t)
@@ -280,6 +336,11 @@ const struct conform_case cases_xenbus_frontend[] = {
     STATES(STATE_ROW) NODES(NODE_ROW) ENDS(END_ROW)
         NODES_CASE("plug.primed", "plug.prime", "512 plug requests are there at Connected", primed),
     NODES_CASE("plug.primed-ids", "plug.prime", "with ids of their own", primed_ids),
+    NODES_CASE("late.backend", "xenbus.nodes.late", "waits for the node backend", late_backend),
+    NODES_CASE("late.backend-id", "xenbus.nodes.late", "waits for the node backend-id", late_backend_id),
+    NODES_CASE("ring.decimal", "xenbus.nodes.rings", "ring nodes are unsigned decimal", decimal),
+    NODES_CASE("ring.not-before", "xenbus.nodes.rings", "rings are offered after InitWait", not_before),
+    NODES_CASE("ring.apart", "xenbus.nodes.rings", "each ring has a page of its own", rings_apart),
     NODES_CASE("ring.empty", "ring.init", "the URB ring is as SHARED_RING_INIT leaves it", urb_ring_empty),
     NODES_CASE("ring.clean", "ring.clean", "no old memory is in its page", pages_clean),
     NODES_CASE("ring.quiet", "xenbus.state.quiet", "no request before the backend is Connected",
