@@ -15,53 +15,54 @@ static void status(struct conform *t, int32_t status, int32_t actual, bool short
     check_works(t);
 }
 
-#define STATUS(X)                                                                                                \
-    X(ok, "status.ok", "urb.status.map", "0 is success", 0, 64, false, 0, 64)                                    \
-    X(nodev, "status.nodev", "urb.status.map", "-19 is -ENODEV", -19, 0, false, -ENODEV, 0)                      \
-    X(inval, "status.inval", "urb.status.map", "-22 is -EINVAL", -22, 0, false, -EINVAL, 0)                      \
-    X(stall, "status.stall", "urb.status.map", "-32 is -EPIPE", -32, 0, false, -EPIPE, 0)                        \
-    X(stall_partial, "status.stall-partial", "urb.status.actual", "what came before a stall counts", -32, 7,     \
-      false, -EPIPE, 7)                                                                                          \
-    X(ioerror, "status.ioerror", "urb.status.map", "-71 is -EPROTO", -71, 0, false, -EPROTO, 0)                  \
-    X(babble, "status.babble", "urb.status.map", "-75 is -EOVERFLOW", -75, 64, false, -EOVERFLOW, 64)            \
-    X(shutdown, "status.shutdown", "urb.status.map", "-108 is -ESHUTDOWN", -108, 0, false, -ESHUTDOWN, 0)        \
-    X(unknown_positive, "status.unknown-positive", "urb.status.unknown", "5 is -ESHUTDOWN", 5, 0, false,         \
-      -ESHUTDOWN, 0)                                                                                             \
-    X(unknown_minus_1, "status.unknown-minus-1", "urb.status.unknown", "-1 is -ESHUTDOWN", -1, 0, false,         \
-      -ESHUTDOWN, 0)                                                                                             \
-    X(unknown_reset, "status.unknown-connreset", "urb.status.unknown", "-104 is -ESHUTDOWN", -104, 0, false,     \
-      -ESHUTDOWN, 0)                                                                                             \
-    X(unknown_progress, "status.unknown-inprogress", "urb.status.unknown", "-115 is -ESHUTDOWN", -115, 0, false, \
-      -ESHUTDOWN, 0)                                                                                             \
-    X(unknown_max, "status.unknown-max", "urb.status.unknown", "the largest number is -ESHUTDOWN", INT32_MAX, 0, \
-      false, -ESHUTDOWN, 0)                                                                                      \
-    X(unknown_min, "status.unknown-min", "urb.status.unknown", "the smallest number is -ESHUTDOWN", INT32_MIN,   \
-      0, false, -ESHUTDOWN, 0)                                                                                   \
-    X(short_ok, "length.short", "urb.short.actual-length", "a short transfer is a success", 0, 5, false, 0, 5)   \
-    X(empty_ok, "length.empty", "urb.short.actual-length", "no bytes are a success", 0, 0, false, 0, 0)          \
-    X(short_refused, "length.short-not-ok", "urb.short-not-ok.result", "is -EREMOTEIO", 0, 63, true,             \
-      -EREMOTEIO, 63)                                                                                            \
-    X(empty_refused, "length.empty-not-ok", "urb.short-not-ok.result", "no bytes are -EREMOTEIO", 0, 0, true,    \
-      -EREMOTEIO, 0)                                                                                             \
-    X(full_accepted, "length.full-not-ok", "urb.short-not-ok.result", "a full transfer is fine", 0, 64, true, 0, \
-      64)                                                                                                        \
-    X(stall_not_ok, "length.stall-not-ok", "urb.short-not-ok.result", "another error stays", -32, 63, true,      \
-      -EPIPE, 63)                                                                                                \
-    X(kernel_remoteio, "length.remoteio", "urb.short-not-ok.kernel", "-121 of kernel backends is -EREMOTEIO",    \
-      -121, 5, true, -EREMOTEIO, 5)                                                                              \
-    X(negative, "length.minus-1", "urb.actual.clamp", "-1 bytes are none", 0, -1, false, 0, 0)                   \
-    X(most_negative, "length.min", "urb.actual.clamp", "the smallest number is none", 0, INT32_MIN, false, 0, 0) \
-    X(one_over, "length.one-over", "urb.actual.clamp", "a byte more than asked is not believed", 0, 65, false,   \
-      0, 64)                                                                                                     \
-    X(largest, "length.max", "urb.actual.clamp", "the largest number is not believed", 0, INT32_MAX, false, 0,   \
-      64)
+#define STATUS(X)                                                                                            \
+    X(ok, "status.ok", "status.mapping", "0 is success", 0, 64, false, 0, 64)                                \
+    X(nodev, "status.nodev", "status.mapping", "-19 is -ENODEV", -19, 0, false, -ENODEV, 0)                  \
+    X(inval, "status.inval", "status.mapping", "-22 is -EINVAL", -22, 0, false, -EINVAL, 0)                  \
+    X(stall, "status.stall", "status.mapping", "-32 is -EPIPE", -32, 0, false, -EPIPE, 0)                    \
+    X(stall_partial, "status.stall-partial", "status.actual-data", "what came before a stall counts", -32,   \
+      7, false, -EPIPE, 7)                                                                                   \
+    X(ioerror, "status.ioerror", "status.mapping", "-71 is -EPROTO", -71, 0, false, -EPROTO, 0)              \
+    X(babble, "status.babble", "status.mapping", "-75 is -EOVERFLOW", -75, 64, false, -EOVERFLOW, 64)        \
+    X(shutdown, "status.shutdown", "status.mapping", "-108 is -ESHUTDOWN", -108, 0, false, -ESHUTDOWN, 0)    \
+    X(unknown_positive, "status.unknown-positive", "status.unknown", "5 is -ESHUTDOWN", 5, 0, false,         \
+      -ESHUTDOWN, 0)                                                                                         \
+    X(unknown_minus_1, "status.unknown-minus-1", "status.unknown", "-1 is -ESHUTDOWN", -1, 0, false,         \
+      -ESHUTDOWN, 0)                                                                                         \
+    X(unknown_reset, "status.unknown-connreset", "status.unknown", "-104 is -ESHUTDOWN", -104, 0, false,     \
+      -ESHUTDOWN, 0)                                                                                         \
+    X(unknown_progress, "status.unknown-inprogress", "status.unknown", "-115 is -ESHUTDOWN", -115, 0, false, \
+      -ESHUTDOWN, 0)                                                                                         \
+    X(unknown_max, "status.unknown-max", "status.unknown", "the largest number is -ESHUTDOWN", INT32_MAX, 0, \
+      false, -ESHUTDOWN, 0)                                                                                  \
+    X(unknown_min, "status.unknown-min", "status.unknown", "the smallest number is -ESHUTDOWN", INT32_MIN,   \
+      0, false, -ESHUTDOWN, 0)                                                                               \
+    X(short_ok, "length.short", "transfer.short", "a short transfer is a success", 0, 5, false, 0, 5)        \
+    X(empty_ok, "length.empty", "transfer.short", "no bytes are a success", 0, 0, false, 0, 0)               \
+    X(short_refused, "length.short-not-ok", "flags.short-not-ok.status", "is -EREMOTEIO", 0, 63, true,       \
+      -EREMOTEIO, 63)                                                                                        \
+    X(empty_refused, "length.empty-not-ok", "flags.short-not-ok.status", "no bytes are -EREMOTEIO", 0, 0,    \
+      true, -EREMOTEIO, 0)                                                                                   \
+    X(full_accepted, "length.full-not-ok", "flags.short-not-ok.status", "a full transfer is fine", 0, 64,    \
+      true, 0, 64)                                                                                           \
+    X(stall_not_ok, "length.stall-not-ok", "flags.short-not-ok.status", "another error stays", -32, 63,      \
+      true, -EPIPE, 63)                                                                                      \
+    X(kernel_remoteio, "length.remoteio", "flags.short-not-ok.status",                                       \
+      "-121 of kernel backends is -EREMOTEIO", -121, 5, true, -EREMOTEIO, 5)                                 \
+    X(negative, "length.minus-1", "status.actual-clamped", "-1 bytes are none", 0, -1, false, 0, 0)          \
+    X(most_negative, "length.min", "status.actual-clamped", "the smallest number is none", 0, INT32_MIN,     \
+      false, 0, 0)                                                                                           \
+    X(one_over, "length.one-over", "status.actual-clamped", "a byte more than asked is not believed", 0, 65, \
+      false, 0, 64)                                                                                          \
+    X(largest, "length.max", "status.actual-clamped", "the largest number is not believed", 0, INT32_MAX,    \
+      false, 0, 64)
 
-#define STATUS_RUN(name, id, requirement, title, code, actual, sno, expected, expected_actual) \
-    static void name(struct conform *t)                                                        \
-    {                                                                                          \
-        status(t, code, actual, sno, expected, expected_actual);                               \
+#define STATUS_RUN(name, id, requirement, title, code, actual, sno, expected, expected_actual)               \
+    static void name(struct conform *t)                                                                      \
+    {                                                                                                        \
+        status(t, code, actual, sno, expected, expected_actual);                                             \
     }
-#define STATUS_ROW(name, id, requirement, title, code, actual, sno, expected, expected_actual) \
+#define STATUS_ROW(name, id, requirement, title, code, actual, sno, expected, expected_actual)               \
     GUEST_CASE("frontend." id, requirement, title, name),
 STATUS(STATUS_RUN)
 
@@ -272,24 +273,29 @@ static void iso_unsupported(struct conform *t)
 }
 
 const struct conform_case cases_frontend_answers[] = {
-    STATUS(STATUS_ROW)
-    GUEST_CASE("frontend.length.out-not-ok", "urb.short-not-ok.out", "means nothing for OUT", out_short_not_ok),
-    GUEST_CASE("frontend.order.reverse", "urb.order", "responses may come in any order", reverse_order),
-    GUEST_CASE("frontend.order.batch", "urb.order", "six responses published at once", batch),
-    GUEST_CASE("frontend.order.silence", "urb.no-timeout", "an URB without answer is waited for", silence),
-    GUEST_CASE("frontend.order.early", "urb.early-response", "an answer before the read is one", early),
-    GUEST_CASE("frontend.ring.wrap", "ring.wrap", "a hundred URBs go round the ring", wrap),
-    GUEST_CASE("frontend.unlink.target-first", "urb.unlink.order", "target, then unlink", unlink_target_first),
-    GUEST_CASE("frontend.unlink.answer-first", "urb.unlink.order", "unlink, then target", unlink_answer_first),
-    GUEST_CASE("frontend.unlink.reason", "urb.unlink.reason", "the URB returns with the reason", unlink_reason),
-    GUEST_CASE("frontend.unlink.any-status", "urb.unlink.status", "an unlink's status says nothing",
+    STATUS(STATUS_ROW) GUEST_CASE("frontend.length.out-not-ok", "flags.short-not-ok.meaning",
+                                  "means nothing for OUT", out_short_not_ok),
+    GUEST_CASE("frontend.order.reverse", "transfer.order", "responses may come in any order", reverse_order),
+    GUEST_CASE("frontend.order.batch", "transfer.order", "six responses published at once", batch),
+    GUEST_CASE("frontend.order.silence", "control.timeout", "an URB without answer is waited for", silence),
+    GUEST_CASE("frontend.order.early", "id.opaque", "an answer before the read is one", early),
+    GUEST_CASE("frontend.ring.wrap", "ring.index-wrap", "a hundred URBs go round the ring", wrap),
+    GUEST_CASE("frontend.unlink.target-first", "urb.unlink.order", "target, then unlink",
+               unlink_target_first),
+    GUEST_CASE("frontend.unlink.answer-first", "urb.unlink.order", "unlink, then target",
+               unlink_answer_first),
+    GUEST_CASE("frontend.unlink.reason", "urb.unlink.give-back", "the URB returns with the reason",
+               unlink_reason),
+    GUEST_CASE("frontend.unlink.any-status", "urb.unlink.any-order", "an unlink's status says nothing",
                unlink_any_status),
-    GUEST_CASE("frontend.unlink.waits", "urb.unlink.waits", "the URB waits for its own response", unlink_waits),
-    GUEST_CASE("frontend.unlink.grants", "urb.unlink.waits", "its pages stay granted until then", unlink_grants),
-    GUEST_CASE("frontend.unlink.twice", "urb.unlink.once", "an URB is unlinked once", unlink_twice),
+    GUEST_CASE("frontend.unlink.waits", "urb.unlink.give-back", "the URB waits for its own response",
+               unlink_waits),
+    GUEST_CASE("frontend.unlink.grants", "urb.unlink.give-back", "its pages stay granted until then",
+               unlink_grants),
+    GUEST_CASE("frontend.unlink.twice", "urb.unlink.twice", "an URB is unlinked once", unlink_twice),
     GUEST_CASE("frontend.unlink.many", "urb.unlink.order", "five unlinks answered in reverse", unlink_many),
-    GUEST_CASE("frontend.iso.errors", "iso.error-count", "error_count is passed on", iso_errors),
-    GUEST_CASE("frontend.iso.errors-clamped", "iso.error-count", "at most one per packet", iso_errors_clamped),
-    GUEST_CASE("frontend.iso.unsupported", "iso.unsupported", "a backend without them", iso_unsupported),
+    GUEST_CASE("frontend.iso.errors", "iso.status", "error_count is passed on", iso_errors),
+    GUEST_CASE("frontend.iso.errors-clamped", "iso.status", "at most one per packet", iso_errors_clamped),
+    GUEST_CASE("frontend.iso.unsupported", "status.mapping", "a backend without them", iso_unsupported),
     {0},
 };

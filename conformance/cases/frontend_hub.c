@@ -39,51 +39,60 @@ static void story(struct conform *t, const char *text)
 }
 
 #define STORIES(X)                                                                                           \
-    X(power_none, "hub.power.none", "a port without power shows no device", "P3 0")                          \
-    X(power_low, "hub.speed.low", "low speed shows", "S8 100 P1 10301")                                      \
-    X(power_full, "hub.speed.full", "full speed shows", "S8 100 P2 10101")                                   \
-    X(power_high, "hub.speed.high", "high speed shows", "S8 100 P3 10501")                                   \
-    X(power_late, "hub.power.late", "a device that was there before power shows", "P3 0 S8 10501")           \
-    X(power_gone, "hub.power.gone", "a device that went before power does not", "P3 0 P0 0 S8 100")          \
-    X(power_cycle, "hub.power.cycle", "a power cycle keeps the device",                                      \
+    X(power_none, "hub.power.none", "hub.power", "a port without power shows no device", "P3 0")             \
+    X(power_low, "hub.speed.low", "hub.speeds", "low speed shows", "S8 100 P1 10301")                        \
+    X(power_full, "hub.speed.full", "hub.speeds", "full speed shows", "S8 100 P2 10101")                     \
+    X(power_high, "hub.speed.high", "hub.speeds", "high speed shows", "S8 100 P3 10501")                     \
+    X(power_late, "hub.power.late", "hub.power", "a device that was there before power shows",               \
+      "P3 0 S8 10501")                                                                                       \
+    X(power_gone, "hub.power.gone", "hub.power", "a device that went before power does not",                 \
+      "P3 0 P0 0 S8 100")                                                                                    \
+    X(power_cycle, "hub.power.cycle", "hub.power", "a power cycle keeps the device",                         \
       "S8 100 P3 10501 C16 501 C8 0 S8 10501")                                                               \
-    X(power_clears, "hub.power.clears", "power off clears every change",                                     \
+    X(power_clears, "hub.power.clears", "hub.power", "power off clears every change",                        \
       "S8 100 P3 10501 S4 - W30 110503 C8 0")                                                                \
-    X(power_reset, "hub.power.ends-reset", "power off ends a reset", "S8 100 P3 10501 S4 - C8 0 W50 0")      \
-    X(clear_connect, "hub.change.connection", "C_PORT_CONNECTION is cleared", "S8 100 P3 10501 C16 501")     \
-    X(reset_high, "hub.reset.high", "a reset enables, high speed",                                           \
+    X(power_reset, "hub.power.ends-reset", "hub.power", "power off ends a reset",                            \
+      "S8 100 P3 10501 S4 - C8 0 W50 0")                                                                     \
+    X(clear_connect, "hub.change.connection", "hub.status-change", "C_PORT_CONNECTION is cleared",           \
+      "S8 100 P3 10501 C16 501")                                                                             \
+    X(reset_high, "hub.reset.high", "hub.port-reset", "a reset enables, high speed",                         \
       "S8 100 P3 10501 C16 501 S4 - W30 100503")                                                             \
-    X(reset_full, "hub.reset.full", "a reset enables, full speed",                                           \
+    X(reset_full, "hub.reset.full", "hub.port-reset", "a reset enables, full speed",                         \
       "S8 100 P2 10101 C16 101 S4 - W30 100103")                                                             \
-    X(reset_low, "hub.reset.low", "a reset enables, low speed", "S8 100 P1 10301 C16 301 S4 - W30 100303")   \
-    X(reset_empty, "hub.reset.empty", "a reset of an empty port enables nothing", "S8 100 S4 - W30 100100")  \
-    X(reset_change, "hub.change.reset", "C_PORT_RESET is cleared", "S8 100 P3 - S4 - W30 - C16 - C20 503")   \
-    X(disable, "hub.disable", "a port is disabled", "S8 100 P3 - S4 - W30 110503 C1 110501")                 \
-    X(suspend, "hub.suspend", "an enabled port is suspended", "S8 100 P3 - S4 - W30 110503 S2 110507")       \
-    X(suspend_empty, "hub.suspend.empty", "an empty port is not suspended", "S8 100 S2 100")                 \
-    X(suspend_disabled, "hub.suspend.disabled", "a port not enabled is not suspended",                       \
+    X(reset_low, "hub.reset.low", "hub.port-reset", "a reset enables, low speed",                            \
+      "S8 100 P1 10301 C16 301 S4 - W30 100303")                                                             \
+    X(reset_empty, "hub.reset.empty", "hub.port-reset.empty", "a reset of an empty port enables nothing",    \
+      "S8 100 S4 - W30 100100")                                                                              \
+    X(reset_change, "hub.change.reset", "hub.status-change", "C_PORT_RESET is cleared",                      \
+      "S8 100 P3 - S4 - W30 - C16 - C20 503")                                                                \
+    X(disable, "hub.disable", "hub.disable", "a port is disabled", "S8 100 P3 - S4 - W30 110503 C1 110501")  \
+    X(suspend, "hub.suspend", "hub.suspend", "an enabled port is suspended",                                 \
+      "S8 100 P3 - S4 - W30 110503 S2 110507")                                                               \
+    X(suspend_empty, "hub.suspend.empty", "hub.suspend", "an empty port is not suspended", "S8 100 S2 100")  \
+    X(suspend_disabled, "hub.suspend.disabled", "hub.suspend", "a port not enabled is not suspended",        \
       "S8 100 P3 10501 S2 10501")                                                                            \
-    X(resume, "hub.resume", "a resume ends within 40 ms and is told",                                        \
+    X(resume, "hub.resume", "hub.suspend", "a resume ends within 40 ms and is told",                         \
       "S8 100 P3 - S4 - W30 110503 S2 110507 C2 - W40 150503")                                               \
-    X(resume_change, "hub.change.suspend", "C_PORT_SUSPEND is cleared",                                      \
+    X(resume_change, "hub.change.suspend", "hub.status-change", "C_PORT_SUSPEND is cleared",                 \
       "S8 100 P3 - S4 - W30 110503 S2 110507 C2 - W40 150503 C18 110503")                                    \
-    X(unplug, "plug.unplug", "an unplug shows", "S8 100 P3 10501 C16 501 P0 10100")                          \
-    X(unplug_enabled, "plug.unplug-enabled", "an unplug disables",                                           \
+    X(unplug, "plug.unplug", "hub.unplug", "an unplug shows", "S8 100 P3 10501 C16 501 P0 10100")            \
+    X(unplug_enabled, "plug.unplug-enabled", "hub.unplug", "an unplug disables",                             \
       "S8 100 P3 - S4 - W30 - C16 - C20 503 P0 10100")                                                       \
-    X(unplug_suspended, "plug.unplug-suspended", "an unplug ends a suspend",                                 \
+    X(unplug_suspended, "plug.unplug-suspended", "hub.unplug", "an unplug ends a suspend",                   \
       "S8 100 P3 - S4 - W30 - C16 - C20 503 S2 507 P0 10100")                                                \
-    X(unplug_reset, "plug.unplug-reset", "an unplug ends a reset",                                           \
+    X(unplug_reset, "plug.unplug-reset", "hub.unplug", "an unplug ends a reset",                             \
       "S8 100 P3 10501 S4 - P0 10100 W50 10100")                                                             \
-    X(repeat, "plug.repeat", "the same event again changes nothing", "S8 100 P3 10501 C16 501 P3 501")       \
-    X(repeat_enabled, "plug.repeat-enabled", "nor does it disable",                                          \
+    X(repeat, "plug.repeat", "plug.repeat", "the same event again changes nothing",                          \
+      "S8 100 P3 10501 C16 501 P3 501")                                                                      \
+    X(repeat_enabled, "plug.repeat-enabled", "plug.repeat", "nor does it disable",                           \
       "S8 100 P3 - C16 - S4 - W30 100503 P3 100503")                                                         \
-    X(repeat_none, "plug.repeat-none", "nor does an unplug of nothing", "S8 100 P0 100")                     \
-    X(other_speed, "plug.other-speed", "another speed is another device",                                    \
+    X(repeat_none, "plug.repeat-none", "plug.repeat", "nor does an unplug of nothing", "S8 100 P0 100")      \
+    X(other_speed, "plug.other-speed", "plug.speed-change", "another speed is another device",               \
       "S8 100 P3 - S4 - W30 - C16 - C20 503 P2 10101")                                                       \
-    X(back_again, "plug.back-again", "gone and back is a change",                                            \
+    X(back_again, "plug.back-again", "plug.replug", "gone and back is a change",                             \
       "S8 100 P3 - S4 - W30 - C16 - C20 503 P0 - P3 10501")
 
-#define STORY_RUN(name, id, title, text)                                                                     \
+#define STORY_RUN(name, id, requirement, title, text)                                                        \
     static void name(struct conform *t)                                                                      \
     {                                                                                                        \
         story(t, text);                                                                                      \
@@ -92,7 +101,7 @@ static void story(struct conform *t, const char *text)
     {                                                                                                        \
         "frontend." id, requirement, title, run, CONFORM_FRONTEND, CONFORM_CONNECTED, 0, 0, "guest"          \
     }
-#define STORY_ROW(name, id, title, text) HUB_CASE(id, id, title, name),
+#define STORY_ROW(name, id, requirement, title, text) HUB_CASE(id, requirement, title, name),
 STORIES(STORY_RUN)
 
 /* ---- the hub itself ---- */
@@ -211,17 +220,17 @@ const struct conform_case cases_frontend_hub[] = {
         HUB_CASE("hub.descriptor", "hub.descriptor", "the descriptor has the number of ports", descriptor),
     {"frontend.hub.descriptor-31", "hub.descriptor", "31 ports need 4 bytes each", descriptor_most,
      CONFORM_FRONTEND, CONFORM_CONNECTED, 31, 0, "guest"},
-    HUB_CASE("hub.no-such-port", "hub.stall", "a port that is not there stalls", no_such_port),
-    HUB_CASE("hub.unknown-request", "hub.stall", "an unknown request stalls", unknown_request),
+    HUB_CASE("hub.no-such-port", "hub.requests", "a port that is not there stalls", no_such_port),
+    HUB_CASE("hub.unknown-request", "hub.requests", "an unknown request stalls", unknown_request),
     HUB_CASE("hub.local", "hub.local", "nothing of the hub reaches the backend", local_only),
     {"frontend.plug.reposts", "plug.repost", "600 events are posted again, with their ids", reposts,
      CONFORM_FRONTEND, CONFORM_CONNECTED, 0, 0, NULL},
-    {"frontend.plug.rsp-event", "ring.rsp-event", "asks for the next event after each", rsp_event,
+    {"frontend.plug.rsp-event", "ring.notify.final-check", "asks for the next event after each", rsp_event,
      CONFORM_FRONTEND, CONFORM_CONNECTED, 0, 0, NULL},
-    {"frontend.plug.no-wake", "ring.notify.hold", "posting again wakes nobody unasked", no_wake,
+    {"frontend.plug.no-wake", "ring.notify.arithmetic", "posting again wakes nobody unasked", no_wake,
      CONFORM_FRONTEND, CONFORM_CONNECTED, 0, 0, NULL},
-    {"frontend.plug.wakes", "ring.notify.asked", "and does when asked", wakes, CONFORM_FRONTEND,
+    {"frontend.plug.wakes", "ring.notify.arithmetic", "and does when asked", wakes, CONFORM_FRONTEND,
      CONFORM_CONNECTED, 0, 0, NULL},
-    HUB_CASE("plug.burst", "plug.burst", "a ring full of events at once", burst),
+    HUB_CASE("plug.batching", "plug.batching", "a ring full of events at once", burst),
     {0},
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* How a frontend writes requests: sections pipe, segments, control, isochronous and unlink of the contract. */
+/* How a frontend writes requests: sections pipe, segments, control, isochronous and unlink of the contract.
+ */
 #include "frontend_groups.h"
 #include "frontend_support.h"
 
@@ -18,33 +19,35 @@ static struct guest_urb at(uint8_t device, uint8_t endpoint, bool in)
     return urb;
 }
 
-#define PIPES(X)                                                                                                 \
-    X(pipe_control_in, "frontend.pipe.control-in", "a control IN URB has type 2 and the direction bit",          \
-      make_control(), 0x80000581)                                                                                \
-    X(pipe_bulk_in, "frontend.pipe.bulk-in", "a bulk IN URB has type 3 and the direction bit",                   \
-      make_urb(URB_BULK, 1, true, 64), 0xc0008581)                                                               \
-    X(pipe_bulk_out, "frontend.pipe.bulk-out", "a bulk OUT URB has type 3 and no direction bit",                 \
-      make_urb(URB_BULK, 1, false, 64), 0xc0008501)                                                              \
-    X(pipe_int_in, "frontend.pipe.int-in", "an interrupt IN URB has type 1 and the direction bit",               \
-      make_urb(URB_INT, 3, true, 8), 0x40018581)                                                                 \
-    X(pipe_int_out, "frontend.pipe.int-out", "an interrupt OUT URB has type 1 and no direction bit",             \
-      make_urb(URB_INT, 3, false, 8), 0x40018501)                                                                \
-    X(pipe_iso_in, "frontend.pipe.iso-in", "an isochronous IN URB has type 0 and the direction bit",             \
-      make_iso(true, 2, 64), 0x00008581)                                                                         \
-    X(pipe_iso_out, "frontend.pipe.iso-out", "an isochronous OUT URB has type 0 and no direction bit",           \
-      make_iso(false, 2, 64), 0x00008501)                                                                        \
-    X(pipe_address_0, "frontend.pipe.address-0", "device address 0 is sent as 0", at(0, 1, true), 0xc0008081)    \
-    X(pipe_address_127, "frontend.pipe.address-127", "device address 127 is sent whole", at(127, 1, true),       \
-      0xc000ff81)                                                                                                \
-    X(pipe_endpoint_15, "frontend.pipe.endpoint-15", "endpoint 15 is sent whole", at(5, 15, false), 0xc0078501)  \
+#define PIPES(X)                                                                                             \
+    X(pipe_control_in, "frontend.pipe.control-in", "a control IN URB has type 2 and the direction bit",      \
+      make_control(), 0x80000581)                                                                            \
+    X(pipe_bulk_in, "frontend.pipe.bulk-in", "a bulk IN URB has type 3 and the direction bit",               \
+      make_urb(URB_BULK, 1, true, 64), 0xc0008581)                                                           \
+    X(pipe_bulk_out, "frontend.pipe.bulk-out", "a bulk OUT URB has type 3 and no direction bit",             \
+      make_urb(URB_BULK, 1, false, 64), 0xc0008501)                                                          \
+    X(pipe_int_in, "frontend.pipe.int-in", "an interrupt IN URB has type 1 and the direction bit",           \
+      make_urb(URB_INT, 3, true, 8), 0x40018581)                                                             \
+    X(pipe_int_out, "frontend.pipe.int-out", "an interrupt OUT URB has type 1 and no direction bit",         \
+      make_urb(URB_INT, 3, false, 8), 0x40018501)                                                            \
+    X(pipe_iso_in, "frontend.pipe.iso-in", "an isochronous IN URB has type 0 and the direction bit",         \
+      make_iso(true, 2, 64), 0x00008581)                                                                     \
+    X(pipe_iso_out, "frontend.pipe.iso-out", "an isochronous OUT URB has type 0 and no direction bit",       \
+      make_iso(false, 2, 64), 0x00008501)                                                                    \
+    X(pipe_address_0, "frontend.pipe.address-0", "device address 0 is sent as 0", at(0, 1, true),            \
+      0xc0008081)                                                                                            \
+    X(pipe_address_127, "frontend.pipe.address-127", "device address 127 is sent whole", at(127, 1, true),   \
+      0xc000ff81)                                                                                            \
+    X(pipe_endpoint_15, "frontend.pipe.endpoint-15", "endpoint 15 is sent whole", at(5, 15, false),          \
+      0xc0078501)                                                                                            \
     X(pipe_endpoint_8, "frontend.pipe.endpoint-8", "endpoint 8 is sent whole", at(64, 8, true), 0xc0044081)
 
-#define PIPE_RUN(name, id, title, urb, pipe) \
-    static void name(struct conform *t)      \
-    {                                        \
-        pipe_word(t, urb, pipe);             \
+#define PIPE_RUN(name, id, title, urb, pipe)                                                                 \
+    static void name(struct conform *t)                                                                      \
+    {                                                                                                        \
+        pipe_word(t, urb, pipe);                                                                             \
     }
-#define PIPE_ROW(name, id, title, urb, pipe) GUEST_CASE(id, "pipe.layout", title, name),
+#define PIPE_ROW(name, id, title, urb, pipe) GUEST_CASE(id, "pipe.port pipe.address", title, name),
 PIPES(PIPE_RUN)
 
 static void pipe_port(struct conform *t)
@@ -135,24 +138,27 @@ static void segments(struct conform *t, uint32_t offset, uint32_t length, unsign
     conform_equal(t, "sum of seg.length", length, sum);
 }
 
-#define SEGMENTS(X)                                                                                             \
-    X(seg_empty, "frontend.segments.empty", "an URB of no bytes has no segment", 0, 0, 0)                       \
-    X(seg_byte, "frontend.segments.one-byte", "one byte is one segment", 0, 1, 1)                               \
-    X(seg_last_byte, "frontend.segments.last-byte", "the last byte of a page is one segment at 4095", 4095, 1, 1) \
-    X(seg_cross, "frontend.segments.cross", "two bytes over a page's end are two segments", 4095, 2, 2)         \
-    X(seg_page, "frontend.segments.page", "a whole page is one segment of 4096", 0, 4096, 1)                    \
-    X(seg_page_off, "frontend.segments.page-at-1", "a page's length at offset 1 is two segments", 1, 4096, 2)    \
-    X(seg_over, "frontend.segments.page-and-one", "a page and a byte are two segments", 0, 4097, 2)             \
-    X(seg_odd, "frontend.segments.odd", "5000 bytes at 100 are two segments", 100, 5000, 2)                     \
-    X(seg_15, "frontend.segments.fifteen", "15 pages are 15 segments", 0, 61440, 15)                            \
+#define SEGMENTS(X)                                                                                          \
+    X(seg_empty, "frontend.segments.empty", "an URB of no bytes has no segment", 0, 0, 0)                    \
+    X(seg_byte, "frontend.segments.one-byte", "one byte is one segment", 0, 1, 1)                            \
+    X(seg_last_byte, "frontend.segments.last-byte", "the last byte of a page is one segment at 4095", 4095,  \
+      1, 1)                                                                                                  \
+    X(seg_cross, "frontend.segments.cross", "two bytes over a page's end are two segments", 4095, 2, 2)      \
+    X(seg_page, "frontend.segments.page", "a whole page is one segment of 4096", 0, 4096, 1)                 \
+    X(seg_page_off, "frontend.segments.page-at-1", "a page's length at offset 1 is two segments", 1, 4096,   \
+      2)                                                                                                     \
+    X(seg_over, "frontend.segments.page-and-one", "a page and a byte are two segments", 0, 4097, 2)          \
+    X(seg_odd, "frontend.segments.odd", "5000 bytes at 100 are two segments", 100, 5000, 2)                  \
+    X(seg_15, "frontend.segments.fifteen", "15 pages are 15 segments", 0, 61440, 15)                         \
     X(seg_16, "frontend.segments.sixteen", "65535 bytes are 16 segments", 0, 65535, 16)
 
-#define SEG_RUN(name, id, title, offset, length, count) \
-    static void name(struct conform *t)                 \
-    {                                                   \
-        segments(t, offset, length, count);             \
+#define SEG_RUN(name, id, title, offset, length, count)                                                      \
+    static void name(struct conform *t)                                                                      \
+    {                                                                                                        \
+        segments(t, offset, length, count);                                                                  \
     }
-#define SEG_ROW(name, id, title, offset, length, count) GUEST_CASE(id, "segments.layout", title, name),
+#define SEG_ROW(name, id, title, offset, length, count)                                                      \
+    GUEST_CASE(id, "segment.layout segment.page-cross", title, name),
 SEGMENTS(SEG_RUN)
 
 static void seg_too_many(struct conform *t)
@@ -275,7 +281,8 @@ static void iso_bounce(struct conform *t)
     uint8_t *page;
     struct usbif_urb_request request = submit_take(t, make_iso(true, 2, 64), NULL);
     const struct usbif_request_segment *seg = &request.seg[request.nr_buffer_segs];
-    conform_equal(t, "map of the descriptors", 0, back_hold(t, &request, request.nr_buffer_segs, 1, false, &page));
+    conform_equal(t, "map of the descriptors", 0,
+                  back_hold(t, &request, request.nr_buffer_segs, 1, false, &page));
     for (unsigned int i = seg->offset + 32u; i < 4096; i++)
         conform_equal(t, "bytes beside the descriptors", 0, page[i]);
 }
@@ -291,11 +298,11 @@ static struct usbif_urb_request unlink_of(struct conform *t, struct guest_urb ur
     return back_take(t);
 }
 
-#define UNLINKS(X)                                                                                               \
-    X(unlink_control, "frontend.unlink.pipe-control", "control", make_control())                                 \
-    X(unlink_int, "frontend.unlink.pipe-int", "interrupt", make_urb(URB_INT, 2, true, 8))                         \
-    X(unlink_bulk_in, "frontend.unlink.pipe-bulk-in", "bulk IN", make_urb(URB_BULK, 4, true, 64))                 \
-    X(unlink_bulk_out, "frontend.unlink.pipe-bulk-out", "bulk OUT", make_urb(URB_BULK, 3, false, 64))             \
+#define UNLINKS(X)                                                                                           \
+    X(unlink_control, "frontend.unlink.pipe-control", "control", make_control())                             \
+    X(unlink_int, "frontend.unlink.pipe-int", "interrupt", make_urb(URB_INT, 2, true, 8))                    \
+    X(unlink_bulk_in, "frontend.unlink.pipe-bulk-in", "bulk IN", make_urb(URB_BULK, 4, true, 64))            \
+    X(unlink_bulk_out, "frontend.unlink.pipe-bulk-out", "bulk OUT", make_urb(URB_BULK, 3, false, 64))        \
     X(unlink_iso, "frontend.unlink.pipe-iso", "isochronous", make_iso(true, 2, 64))
 
 #define UNLINK_RUN(name, id, what, urb)                                                                      \
@@ -305,7 +312,7 @@ static struct usbif_urb_request unlink_of(struct conform *t, struct guest_urb ur
         struct usbif_urb_request request = unlink_of(t, urb, &target);                                       \
         conform_equal(t, "req.pipe", target.pipe | 0x20, request.pipe);                                      \
     }
-#define UNLINK_ROW(name, id, what, urb) \
+#define UNLINK_ROW(name, id, what, urb)                                                                      \
     GUEST_CASE(id, "urb.unlink.pipe", "the unlink of a " what " URB has its pipe and bit 5", name),
 UNLINKS(UNLINK_RUN)
 
@@ -332,29 +339,36 @@ static void unlink_no_data(struct conform *t)
 }
 
 const struct conform_case cases_frontend_requests[] = {
-    PIPES(PIPE_ROW) SEGMENTS(SEG_ROW) UNLINKS(UNLINK_ROW)
-    {"frontend.pipe.port-31", "pipe.layout", "port 31 is sent whole", pipe_port, CONFORM_FRONTEND,
-     CONFORM_READY, 31, 0, "guest"},
+    PIPES(PIPE_ROW) SEGMENTS(SEG_ROW)
+        UNLINKS(UNLINK_ROW){"frontend.pipe.port-31", "pipe.port pipe.address", "port 31 is sent whole",
+                            pipe_port, CONFORM_FRONTEND, CONFORM_READY, 31, 0, "guest"},
     GUEST_CASE("frontend.control.setup", "control.setup", "the setup packet is sent as it is", control_setup),
     GUEST_CASE("frontend.control.no-data", "control.setup", "without data no segment", control_no_data),
-    GUEST_CASE("frontend.int.interval", "int.interval", "the interval is sent as it is", int_interval),
-    GUEST_CASE("frontend.flags.short-not-ok", "urb.short-not-ok.flag", "the flag is sent", flag_short_not_ok),
-    GUEST_CASE("frontend.flags.none", "urb.short-not-ok.flag", "no flag is sent unasked", flag_none),
-    GUEST_CASE("frontend.id.differ", "urb.id.unique", "requests in flight have ids of their own", ids_differ),
-    GUEST_CASE("frontend.id.small", "urb.id.range", "ids are below the number of slots", id_small),
-    GUEST_CASE("frontend.segments.too-many", "segments.limit", "more than 16 pages are refused", seg_too_many),
-    GUEST_CASE("frontend.segments.too-long", "segments.limit", "more than 16 whole pages are refused", seg_too_long),
-    GUEST_CASE("frontend.grant.out", "grant.direction", "OUT data is granted read-only", grant_out),
-    GUEST_CASE("frontend.grant.in", "grant.direction", "IN data is granted writable", grant_in),
-    GUEST_CASE("frontend.grant.ended", "grant.lifetime", "grants end with the response", grant_ended),
-    GUEST_CASE("frontend.data.out", "segments.data", "the segments hold the guest's bytes", data_out),
-    GUEST_CASE("frontend.data.in", "segments.data", "the guest gets the bytes, and those around stay", data_in),
-    GUEST_CASE("frontend.iso.fields", "iso.fields", "interval, packets and segments are right", iso_fields),
-    GUEST_CASE("frontend.iso.descriptors", "iso.descriptors", "descriptors follow the data", iso_descriptors),
-    GUEST_CASE("frontend.iso.most-packets", "iso.descriptors", "256 packets fill a page", iso_most_packets),
-    GUEST_CASE("frontend.iso.bounce", "iso.bounce", "nothing but descriptors is in their page", iso_bounce),
-    GUEST_CASE("frontend.unlink.target", "urb.unlink.id", "unlink_id is the target's id", unlink_names_target),
-    GUEST_CASE("frontend.unlink.own-id", "urb.unlink.id", "an unlink has an id of its own", unlink_own_id),
+    GUEST_CASE("frontend.int.interval", "transfer.interval", "the interval is sent as it is", int_interval),
+    GUEST_CASE("frontend.flags.short-not-ok", "flags.short-not-ok.meaning", "the flag is sent",
+               flag_short_not_ok),
+    GUEST_CASE("frontend.flags.none", "flags.short-not-ok.meaning", "no flag is sent unasked", flag_none),
+    GUEST_CASE("frontend.id.differ", "id.duplicate", "requests in flight have ids of their own", ids_differ),
+    GUEST_CASE("frontend.id.small", "id.opaque", "ids are below the number of slots", id_small),
+    GUEST_CASE("frontend.segments.too-many", "segment.too-many-pages", "more than 16 pages are refused",
+               seg_too_many),
+    GUEST_CASE("frontend.segments.too-long", "segment.too-many-pages", "more than 16 whole pages are refused",
+               seg_too_long),
+    GUEST_CASE("frontend.grant.out", "pipe.direction-grant", "OUT data is granted read-only", grant_out),
+    GUEST_CASE("frontend.grant.in", "pipe.direction-grant", "IN data is granted writable", grant_in),
+    GUEST_CASE("frontend.grant.ended", "segment.still-mapped", "grants end with the response", grant_ended),
+    GUEST_CASE("frontend.data.out", "segment.neighbours", "the segments hold the guest's bytes", data_out),
+    GUEST_CASE("frontend.data.in", "segment.neighbours", "the guest gets the bytes, and those around stay",
+               data_in),
+    GUEST_CASE("frontend.iso.fields", "iso.segments", "interval, packets and segments are right", iso_fields),
+    GUEST_CASE("frontend.iso.descriptors", "iso.descriptor", "descriptors follow the data", iso_descriptors),
+    GUEST_CASE("frontend.iso.most-packets", "iso.descriptor", "256 packets fill a page", iso_most_packets),
+    GUEST_CASE("frontend.iso.bounce", "iso.descriptor.bounce", "nothing but descriptors is in their page",
+               iso_bounce),
+    GUEST_CASE("frontend.unlink.target", "urb.unlink.request", "unlink_id is the target's id",
+               unlink_names_target),
+    GUEST_CASE("frontend.unlink.own-id", "urb.unlink.request", "an unlink has an id of its own",
+               unlink_own_id),
     GUEST_CASE("frontend.unlink.no-data", "urb.unlink.pipe", "an unlink has no segment", unlink_no_data),
     {0},
 };

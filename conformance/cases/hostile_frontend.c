@@ -85,30 +85,40 @@ static void event(struct conform *t, struct traffic *f, uint32_t value)
 }
 
 #define ATTACKS(X)                                                                                           \
-    X(id_16, "response-id.16", "response.id", "id 16", bad_id, 16)                                           \
-    X(id_17, "response-id.17", "response.id", "id 17", bad_id, 17)                                           \
-    X(id_255, "response-id.255", "response.id", "id 255", bad_id, 255)                                       \
-    X(id_32768, "response-id.32768", "response.id", "id 32768", bad_id, 32768)                               \
-    X(id_65535, "response-id.65535", "response.id", "id 65535", bad_id, 65535)                               \
-    X(id_idle, "response-id.idle", "response.id", "the id of no request in flight", idle_id, 0)              \
-    X(prod_17, "rsp-prod.17", "ring.rsp-prod", "rsp_prod 17", rsp_prod, 17)                                  \
-    X(prod_over, "rsp-prod.over", "ring.rsp-prod", "more responses than requests", rsp_prod, 5)              \
-    X(prod_100, "rsp-prod.100", "ring.rsp-prod", "rsp_prod 100", rsp_prod, 100)                              \
-    X(prod_big, "rsp-prod.max", "ring.rsp-prod", "rsp_prod 0x7fffffff", rsp_prod, 0x7fffffff)                \
-    X(prod_back, "rsp-prod.back", "ring.rsp-prod", "rsp_prod -1", rsp_prod, 0xffffffff)                      \
-    X(prod_far_back, "rsp-prod.far-back", "ring.rsp-prod", "rsp_prod 0x80000000", rsp_prod, 0x80000000)      \
-    X(map_first, "mapped.first", "grant.response", "the first page still mapped", mapped, 0)                 \
-    X(map_last, "mapped.last", "grant.response", "the last page still mapped", mapped, 1)                    \
-    X(map_iso, "mapped.descriptors", "grant.response", "the descriptors still mapped", mapped, 2)            \
-    X(port_0, "plug.port-0", "plug.port", "port 0", event, 0x300)                                            \
-    X(port_5, "plug.port-5", "plug.port", "port 5 of 4", event, 0x005)                                       \
-    X(port_255, "plug.port-255", "plug.port", "port 255", event, 0x3ff)                                      \
-    X(speed_4, "plug.speed-4", "plug.speed", "speed 4", event, 0x401)                                        \
-    X(speed_255, "plug.speed-255", "plug.speed", "speed 255", event, 0xff04)                                 \
-    X(conn_over, "conn-rsp-prod.over", "ring.rsp-prod", "more plug events than requests", conn_prod, 514)    \
-    X(conn_5000, "conn-rsp-prod.5000", "ring.rsp-prod", "plug rsp_prod 5000", conn_prod, 5000)               \
-    X(conn_0, "conn-rsp-prod.back", "ring.rsp-prod", "plug rsp_prod back to 0", conn_prod, 0)                \
-    X(conn_minus, "conn-rsp-prod.minus", "ring.rsp-prod", "plug rsp_prod -1", conn_prod, 0xffffffff)
+    X(id_16, "response-id.16", "id.response-unknown", "id 16", bad_id, 16)                                   \
+    X(id_17, "response-id.17", "id.response-unknown", "id 17", bad_id, 17)                                   \
+    X(id_255, "response-id.255", "id.response-unknown", "id 255", bad_id, 255)                               \
+    X(id_32768, "response-id.32768", "id.response-unknown", "id 32768", bad_id, 32768)                       \
+    X(id_65535, "response-id.65535", "id.response-unknown", "id 65535", bad_id, 65535)                       \
+    X(id_idle, "response-id.idle", "id.response-unknown", "the id of no request in flight", idle_id, 0)      \
+    X(prod_17, "rsp-prod.17", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump", "rsp_prod 17", rsp_prod,   \
+      17)                                                                                                    \
+    X(prod_over, "rsp-prod.over", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump",                        \
+      "more responses than requests", rsp_prod, 5)                                                           \
+    X(prod_100, "rsp-prod.100", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump", "rsp_prod 100",          \
+      rsp_prod, 100)                                                                                         \
+    X(prod_big, "rsp-prod.max", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump", "rsp_prod 0x7fffffff",   \
+      rsp_prod, 0x7fffffff)                                                                                  \
+    X(prod_back, "rsp-prod.back", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump", "rsp_prod -1",         \
+      rsp_prod, 0xffffffff)                                                                                  \
+    X(prod_far_back, "rsp-prod.far-back", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump",                \
+      "rsp_prod 0x80000000", rsp_prod, 0x80000000)                                                           \
+    X(map_first, "mapped.first", "segment.still-mapped", "the first page still mapped", mapped, 0)           \
+    X(map_last, "mapped.last", "segment.still-mapped", "the last page still mapped", mapped, 1)              \
+    X(map_iso, "mapped.descriptors", "segment.still-mapped", "the descriptors still mapped", mapped, 2)      \
+    X(port_0, "plug.port-0", "plug.illegal", "port 0", event, 0x300)                                         \
+    X(port_5, "plug.port-5", "plug.illegal", "port 5 of 4", event, 0x005)                                    \
+    X(port_255, "plug.port-255", "plug.illegal", "port 255", event, 0x3ff)                                   \
+    X(speed_4, "plug.speed-4", "plug.illegal", "speed 4", event, 0x401)                                      \
+    X(speed_255, "plug.speed-255", "plug.illegal", "speed 255", event, 0xff04)                               \
+    X(conn_over, "conn-rsp-prod.over", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump",                   \
+      "more plug events than requests", conn_prod, 514)                                                      \
+    X(conn_5000, "conn-rsp-prod.5000", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump",                   \
+      "plug rsp_prod 5000", conn_prod, 5000)                                                                 \
+    X(conn_0, "conn-rsp-prod.back", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump",                      \
+      "plug rsp_prod back to 0", conn_prod, 0)                                                               \
+    X(conn_minus, "conn-rsp-prod.minus", "ring.urb.rsp-index-jump ring.conn.rsp-index-jump",                 \
+      "plug rsp_prod -1", conn_prod, 0xffffffff)
 
 /* The MUST, and the recommended part: the toolstack can see it. */
 #define ATTACK_RUN(name, id, requirement, what, attack, value)                                               \
@@ -126,7 +136,7 @@ static void event(struct conform *t, struct traffic *f, uint32_t value)
     }
 #define ATTACK_ROW(name, id, requirement, what, attack, value)                                               \
     GUEST_CASE("hostile.frontend." id, requirement, what " ends the connection, every URB returns", name),   \
-        GUEST_CASE("hostile.frontend." id ".shown", "violation.state",                                       \
+        GUEST_CASE("hostile.frontend." id ".shown", "ring.error.closing",                                    \
                    "after " what " the state is Closing", name##_shown),
 ATTACKS(ATTACK_RUN)
 
@@ -242,16 +252,22 @@ static void after_reconnect(struct conform *t)
 }
 
 const struct conform_case cases_hostile_frontend[] = {
-    ATTACKS(ATTACK_ROW) GUEST_CASE("hostile.frontend.twice.bulk", "response.once",
-                                   "a second response is a violation", twice_bulk),
-    GUEST_CASE("hostile.frontend.twice.iso", "response.once", "for isochronous ones too", twice_iso),
-    GUEST_CASE("hostile.frontend.twice.control", "response.once", "for control ones too", twice_control),
-    GUEST_CASE("hostile.frontend.twice.unlink", "response.once", "for unlinks too", twice_unlink),
-    GUEST_CASE("hostile.frontend.good-then-bad", "response.id", "what came before counts", good_then_bad),
-    GUEST_CASE("hostile.frontend.scribble", "ring.private", "its own words are not read back", scribble),
-    GUEST_CASE("hostile.frontend.storm", "event.spurious", "events that mean nothing do nothing", storm),
-    GUEST_CASE("hostile.frontend.iso-descriptors", "iso.untrusted", "results are checked", iso_descriptors),
-    GUEST_CASE("hostile.frontend.reconnect", "violation.reconnect", "a better backend is served",
+    ATTACKS(ATTACK_ROW)
+        GUEST_CASE("hostile.frontend.twice.bulk", "status.one-response id.unlink-response-twice",
+                   "a second response is a violation", twice_bulk),
+    GUEST_CASE("hostile.frontend.twice.iso", "status.one-response id.unlink-response-twice",
+               "for isochronous ones too", twice_iso),
+    GUEST_CASE("hostile.frontend.twice.control", "status.one-response id.unlink-response-twice",
+               "for control ones too", twice_control),
+    GUEST_CASE("hostile.frontend.twice.unlink", "status.one-response id.unlink-response-twice",
+               "for unlinks too", twice_unlink),
+    GUEST_CASE("hostile.frontend.good-then-bad", "id.response-unknown", "what came before counts",
+               good_then_bad),
+    GUEST_CASE("hostile.frontend.scribble", "ring.init.private ring.peer-fields",
+               "its own words are not read back", scribble),
+    GUEST_CASE("hostile.frontend.storm", "ring.event.spurious", "events that mean nothing do nothing", storm),
+    GUEST_CASE("hostile.frontend.iso-descriptors", "iso.status", "results are checked", iso_descriptors),
+    GUEST_CASE("hostile.frontend.reconnect", "ring.error.reconnect", "a better backend is served",
                after_reconnect),
     {0},
 };

@@ -148,14 +148,15 @@ static void no_rings(struct conform *t)
 
 const struct conform_case cases_toolstack[] = {
     NODES(NODE_ROW)
-        TOOL_CASE("backend.frontend", "toolstack.links", "frontend is its directory", back_names_front),
-    TOOL_CASE("frontend.backend", "toolstack.links", "backend is its directory", front_names_back),
-    TOOL_CASE("backend.num-ports", "toolstack.num-ports", "num-ports is 1 to 31", num_ports),
-    TOOL_CASE("backend.usb-ver", "toolstack.usb-ver", "usb-ver is 1 or 2", usb_ver),
-    TOOL_CASE("ports.all", "toolstack.ports", "every port has its node", all_ports),
-    TOOL_CASE("ports.no-more", "toolstack.ports", "and there are no others", no_more_ports),
-    TOOL_CASE("backend.perms", "toolstack.perms", "the guest may only read the backend's", back_perms),
-    TOOL_CASE("frontend.perms", "toolstack.perms", "the backend may only read the frontend's", front_perms),
+        TOOL_CASE("backend.frontend", "toolstack.nodes", "frontend is its directory", back_names_front),
+    TOOL_CASE("frontend.backend", "toolstack.nodes", "backend is its directory", front_names_back),
+    TOOL_CASE("backend.num-ports", "node.num-ports.range", "num-ports is 1 to 31", num_ports),
+    TOOL_CASE("backend.usb-ver", "node.usb-ver.range", "usb-ver is 1 or 2", usb_ver),
+    TOOL_CASE("ports.all", "node.port.missing", "every port has its node", all_ports),
+    TOOL_CASE("ports.no-more", "node.port.missing", "and there are no others", no_more_ports),
+    TOOL_CASE("backend.perms", "toolstack.permissions", "the guest may only read the backend's", back_perms),
+    TOOL_CASE("frontend.perms", "toolstack.permissions", "the backend may only read the frontend's",
+              front_perms),
     TOOL_CASE("frontend.no-rings", "toolstack.nodes", "ring nodes are the frontend's", no_rings),
     {0},
 };

@@ -41,7 +41,7 @@ static void connect_on(struct conform *t, enum xenbus_state backend, enum xenbus
         "xenbus.frontend." id, requirement, title, run, CONFORM_FRONTEND, CONFORM_NODES, 0, 0, NULL          \
     }
 #define STATE_ROW(name, id, title, backend, frontend)                                                        \
-    NODES_CASE("on." id, "xenbus.state.follow", title, name),
+    NODES_CASE("on." id, "state.frontend.connect-late", title, name),
 STATES(STATE_RUN)
 
 /* ---- nodes of the controller ---- */
@@ -87,7 +87,8 @@ static void node_bad(struct conform *t, const char *node, const char *value)
     {                                                                                                        \
         run(t, node, value);                                                                                 \
     }
-#define NODE_ROW(name, run, id, title, node, value) NODES_CASE(id, "xenbus.nodes.controller", title, name),
+#define NODE_ROW(name, run, id, title, node, value)                                                          \
+    NODES_CASE(id, "node.num-ports.range node.usb-ver.range", title, name),
 NODES(NODE_RUN)
 
 /* ---- what it offers ---- */
@@ -288,8 +289,8 @@ static void begin_again(struct conform *t, bool gone)
         check_works(t);                                                                                      \
     }
 #define END_ROW(name, way, id, title)                                                                        \
-    GUEST_CASE("xenbus.frontend." id, "xenbus.close", "closes and returns every URB " title, name),          \
-        GUEST_CASE("xenbus.frontend." id ".again", "xenbus.reconnect", "connects again " title,              \
+    GUEST_CASE("xenbus.frontend." id, "state.frontend.close", "closes and returns every URB " title, name),  \
+        GUEST_CASE("xenbus.frontend." id ".again", "state.frontend.close", "connects again " title,          \
                    name##_again),
 ENDS(END_RUN)
 
@@ -336,19 +337,23 @@ const struct conform_case cases_xenbus_frontend[] = {
     STATES(STATE_ROW) NODES(NODE_ROW) ENDS(END_ROW)
         NODES_CASE("plug.primed", "plug.prime", "512 plug requests are there at Connected", primed),
     NODES_CASE("plug.primed-ids", "plug.prime", "with ids of their own", primed_ids),
-    NODES_CASE("late.backend", "xenbus.nodes.late", "waits for the node backend", late_backend),
-    NODES_CASE("late.backend-id", "xenbus.nodes.late", "waits for the node backend-id", late_backend_id),
-    NODES_CASE("ring.decimal", "xenbus.nodes.rings", "ring nodes are unsigned decimal", decimal),
-    NODES_CASE("ring.not-before", "xenbus.nodes.rings", "rings are offered after InitWait", not_before),
-    NODES_CASE("ring.apart", "xenbus.nodes.rings", "each ring has a page of its own", rings_apart),
+    NODES_CASE("late.backend", "node.backend.follow", "waits for the node backend", late_backend),
+    NODES_CASE("late.backend-id", "node.backend.follow", "waits for the node backend-id", late_backend_id),
+    NODES_CASE("ring.decimal", "node.ring-refs.unsigned state.frontend.rings-first",
+               "ring nodes are unsigned decimal", decimal),
+    NODES_CASE("ring.not-before", "node.ring-refs.unsigned state.frontend.rings-first",
+               "rings are offered after InitWait", not_before),
+    NODES_CASE("ring.apart", "node.ring-refs.unsigned state.frontend.rings-first",
+               "each ring has a page of its own", rings_apart),
     NODES_CASE("ring.empty", "ring.init", "the URB ring is as SHARED_RING_INIT leaves it", urb_ring_empty),
-    NODES_CASE("ring.clean", "ring.clean", "no old memory is in its page", pages_clean),
-    NODES_CASE("ring.quiet", "xenbus.state.quiet", "no request before the backend is Connected",
+    NODES_CASE("ring.init", "ring.init", "no old memory is in its page", pages_clean),
+    NODES_CASE("ring.quiet", "state.frontend.rings-first", "no request before the backend is Connected",
                quiet_before),
-    GUEST_CASE("xenbus.frontend.close", "xenbus.close", "the guest's close is Closing, then Closed",
+    GUEST_CASE("xenbus.frontend.close", "state.frontend.close", "the guest's close is Closing, then Closed",
                own_close),
-    GUEST_CASE("xenbus.frontend.ports-once", "xenbus.nodes.once", "num-ports counts once", ports_once),
-    GUEST_CASE("xenbus.frontend.close.mapped", "xenbus.close.wait", "waits for the unmap", still_mapped),
-    GUEST_CASE("xenbus.frontend.close.grants", "grant.ring", "the rings' grants end", grants_end),
+    GUEST_CASE("xenbus.frontend.ports-once", "hostile.num-ports-changed", "num-ports counts once",
+               ports_once),
+    GUEST_CASE("xenbus.frontend.close.mapped", "segment.unmap-first", "waits for the unmap", still_mapped),
+    GUEST_CASE("xenbus.frontend.close.grants", "state.frontend.close", "the rings' grants end", grants_end),
     {0},
 };
