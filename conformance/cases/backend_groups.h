@@ -6,6 +6,7 @@
 #include "../conform.h"
 
 extern const struct conform_case backend_transfer_cases[];
+extern const struct conform_case backend_plug_cases[];
 extern const struct conform_case backend_unlink_cases[];
 extern const struct conform_case hostile_backend_request_cases[];
 extern const struct conform_case hostile_backend_ring_cases[];
