@@ -18,6 +18,11 @@
 #include "conform.h"
 #include "store.h"
 
+/* The drivers have functions of these names inside, and may be linked into the same program. */
+#define back_disconnect conform_back_disconnect
+#define back_push conform_back_push
+#define back_set_state conform_back_set_state
+
 /* ---- states and rings; CONFORM_CONNECTED and CONFORM_READY have done all that ---- */
 
 void back_set_state(struct conform *t, enum xenbus_state state);

@@ -19,6 +19,11 @@
 #include "probe.h"
 #include "store.h"
 
+/* The drivers have functions of these names inside, and may be linked into the same program. */
+#define front_connect conform_front_connect
+#define front_push conform_front_push
+#define front_set_state conform_front_set_state
+
 #define FRONT_MAX   4u
 #define FRONT_PAGES 20u /* of buffer: 80 KiB, every page granted read-write and read-only */
 

@@ -27,6 +27,7 @@ static void test_enough_faults_of_both_halves(void **state)
     assert_true(count("ring.") >= 8);
     assert_true(count("urb.") >= 20);
     assert_true(count("xenbus.") >= 4);
+    assert_true(count("toolstack.") >= 14);
     printf("%u faults\n", count(""));
 }
 

@@ -8,7 +8,4 @@
 extern const struct conform_case cases_frontend_requests[], cases_frontend_answers[], cases_frontend_slots[],
     cases_frontend_hub[], cases_hostile_frontend[], cases_xenbus_frontend[], cases_toolstack[];
 
-/* All of the above, then NULL. */
-extern const struct conform_case *const frontend_groups[];
-
 #endif

@@ -1,5 +1,21 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* Every group of cases, in the order in which they are listed and run. */
-#include "../conform.h"
+#include "backend_groups.h"
+#include "frontend_groups.h"
 
-const struct conform_case *const conform_groups[] = {NULL};
+const struct conform_case *const conform_groups[] = {
+    backend_transfer_cases,
+    backend_unlink_cases,
+    backend_plug_cases,
+    hostile_backend_request_cases,
+    hostile_backend_ring_cases,
+    xenbus_backend_state_cases,
+    cases_frontend_requests,
+    cases_frontend_answers,
+    cases_frontend_slots,
+    cases_frontend_hub,
+    cases_hostile_frontend,
+    cases_xenbus_frontend,
+    cases_toolstack,
+    NULL,
+};

@@ -61,7 +61,7 @@ static void node_bad(struct conform *t, const char *node, const char *value)
     back_set_state(t, XenbusStateInitWait);
     back_expect_frontend_state(t, XenbusStateClosing);
     snprintf(path, sizeof(path), "/local/domain/1/error/device/vusb/0/error");
-    conform_true(t, store_read(t, back_xen(t), path, error), "an error node says why");
+    conform_true(t, store_read(t, back_handle(t), path, error), "an error node says why");
 }
 
 #define NODES(X)                                                                                             \
@@ -174,7 +174,7 @@ static void decimal(struct conform *t)
         char path[256];
         char value[STORE_VALUE_MAX];
         snprintf(path, sizeof(path), "%s/%s", back_frontend_dir(t), nodes[i]);
-        conform_true(t, store_read(t, back_xen(t), path, value), "the ring's node is there");
+        conform_true(t, store_read(t, back_handle(t), path, value), "the ring's node is there");
         conform_true(t, value[0] && strspn(value, "0123456789") == strlen(value),
                      "the node is unsigned decimal");
     }
@@ -186,7 +186,7 @@ static void not_before(struct conform *t)
     char value[STORE_VALUE_MAX];
     snprintf(path, sizeof(path), "%s/urb-ring-ref", back_frontend_dir(t));
     conform_settle(t);
-    conform_true(t, !store_read(t, back_xen(t), path, value), "no ring is offered before InitWait");
+    conform_true(t, !store_read(t, back_handle(t), path, value), "no ring is offered before InitWait");
 }
 
 static void rings_apart(struct conform *t)
@@ -324,12 +324,12 @@ static void grants_end(struct conform *t)
     char value[STORE_VALUE_MAX];
     void *page;
     snprintf(path, sizeof(path), "%s/urb-ring-ref", back_frontend_dir(t));
-    conform_true(t, store_read(t, back_xen(t), path, value), "urb-ring-ref is there");
+    conform_true(t, store_read(t, back_handle(t), path, value), "urb-ring-ref is there");
     conform_equal(t, "urb-ring-ref is a number", 1, sscanf(value, "%u", &ref));
     guest_close(t);
     conform_settle(t);
     back_disconnect(t);
-    conform_true(t, back_xen(t)->ops->grant_map(back_xen(t), 1, 1, &ref, true, &page) < 0,
+    conform_true(t, back_handle(t)->ops->grant_map(back_handle(t), 1, 1, &ref, true, &page) < 0,
                  "the ring's grant has ended");
 }
 

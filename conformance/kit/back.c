@@ -73,6 +73,8 @@ void kit_back_finish(struct conform *t)
         back_unmap(t);
         xen_close(b->xen);
     }
+    xen_close(t->dom0);
+    t->dom0 = NULL;
     t->back = NULL;
     free(b);
 }
@@ -84,7 +86,7 @@ void kit_back_check(struct conform *t)
 
 /* ---- nodes ---- */
 
-struct xen *back_xen(struct conform *t)
+struct xen *back_handle(struct conform *t)
 {
     return t->back->xen;
 }

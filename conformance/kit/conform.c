@@ -81,7 +81,7 @@ void conform_alive(struct conform *t)
 
 static int own_fd(struct conform *t)
 {
-    struct xen *xen = t->nr_fronts && !conform_has(t, "inproc") ? front_xen(t->front[0]) : NULL;
+    struct xen *xen = t->nr_fronts && !conform_has(t, "inproc") ? front_handle(t->front[0]) : NULL;
 
     return xen ? xen->ops->fd(xen) : -1;
 }
@@ -200,12 +200,12 @@ static void run_test(struct conform *t)
     conform_start_peer(t);
     if (backend)
         kit_front_start(t);
-    else if (t->test->role == CONFORM_FRONTEND)
+    else
         kit_back_start(t);
     t->test->run(t);
     if (backend)
         kit_front_check(t);
-    else if (t->test->role == CONFORM_FRONTEND)
+    else
         kit_back_check(t);
     conform_alive(t);
     t->verdict = KIT_PASS;
@@ -219,7 +219,7 @@ void kit_run(struct conform *t)
     if (setjmp(t->leave) == 0) { /* a finish that leaves has said why; the verdict is its own */
         if (t->test->role == CONFORM_BACKEND)
             kit_front_finish(t);
-        else if (t->test->role == CONFORM_FRONTEND)
+        else
             kit_back_finish(t);
     }
 }

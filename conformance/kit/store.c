@@ -21,7 +21,7 @@ struct xen *store_toolstack(struct conform *t)
 
 struct xen *store_own(struct conform *t)
 {
-    return t->test->role == CONFORM_FRONTEND ? back_handle(t) : front_handle(front_number(t, 0));
+    return t->test->role == CONFORM_BACKEND ? front_handle(front_number(t, 0)) : back_handle(t);
 }
 
 bool store_read(struct conform *t, struct xen *xen, const char *path, char value[STORE_VALUE_MAX])

@@ -5,15 +5,30 @@
 #include <string.h>
 
 #include "inproc_private.h"
+#include "toolstack/vusb.h"
+
+#define GUEST 1u
 
 static struct inproc *of(struct peer *peer)
 {
     return (struct inproc *)(void *)peer;
 }
 
+static bool is_backend(const struct inproc *p)
+{
+    return p->peer.config.role == CONFORM_BACKEND;
+}
+
+static const char *inproc_abilities(enum conform_role role)
+{
+    return role == CONFORM_BACKEND ? "inproc device replug speeds iso toolstack restart guests"
+                                   : "inproc guest iso speeds toolstack restart";
+}
+
 static void inproc_close(struct peer *peer)
 {
     struct inproc *p = of(peer);
+    inproc_frontend_stop(p->frontend);
     inproc_backend_close(p);
     fakexen_local_destroy(p->local);
     free(p);
@@ -21,20 +36,21 @@ static void inproc_close(struct peer *peer)
 
 static int inproc_open(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX])
 {
-    if (config->role == CONFORM_FRONTEND) {
-        snprintf(error, PEER_ERROR_MAX, "peer inproc has no frontend to test");
-        return -EOPNOTSUPP;
-    }
     struct inproc *p = calloc(1, sizeof(*p));
     int rc = p ? fakexen_local_create(&p->local) : -ENOMEM;
+    if (!rc && config->role != CONFORM_BACKEND) {
+        struct xen_machine *machine = fakexen_local_machine(p->local);
+        rc = machine->ops->domain_create(machine, GUEST);
+    }
     if (rc) {
         snprintf(error, PEER_ERROR_MAX, "cannot make a machine: %s", strerror(-rc));
+        fakexen_local_destroy(p ? p->local : NULL);
         free(p);
         return rc;
     }
     p->peer.ops = &peer_inproc;
     p->peer.config = *config;
-    rc = inproc_backend_open(p, error);
+    rc = is_backend(p) ? inproc_backend_open(p, error) : 0;
     if (rc)
         inproc_close(&p->peer);
     else
@@ -42,14 +58,52 @@ static int inproc_open(const struct peer_config *config, struct peer **out, char
     return rc;
 }
 
+static void say(void *context, const char *line)
+{
+    struct inproc *p = context;
+    if (p->peer.config.verbose)
+        fprintf(stderr, "frontend: %s\n", line);
+}
+
+/* What our toolstack makes of a controller. */
+static int make_controller(struct inproc *p)
+{
+    const struct vusb_controller controller = {.kind = "qusb", .frontend = GUEST, .usb_ver = 2, .num_ports = 4};
+    struct xen_machine *machine = fakexen_local_machine(p->local);
+    struct xen *xen;
+    int rc = machine->ops->open(machine, 0, &xen);
+    if (rc)
+        return rc;
+    rc = vusb_create(xen, &controller);
+    xen_close(xen);
+    return rc;
+}
+
 static int inproc_start(struct peer *peer, char error[PEER_ERROR_MAX])
 {
-    return inproc_backend_start(of(peer), error);
+    struct inproc *p = of(peer);
+    int rc;
+    if (is_backend(p))
+        return inproc_backend_start(p, error);
+    if (peer->config.role == CONFORM_TOOLSTACK)
+        rc = make_controller(p);
+    else
+        rc = inproc_frontend_start(fakexen_local_machine(p->local), GUEST, say, p, &p->frontend);
+    if (rc)
+        snprintf(error, PEER_ERROR_MAX, "cannot start: %s", strerror(-rc));
+    else if (p->frontend)
+        inproc_frontend_step(p->frontend, p->now_ns);
+    return rc;
 }
 
 static void inproc_kill(struct peer *peer)
 {
-    inproc_backend_kill(of(peer));
+    struct inproc *p = of(peer);
+    if (p->frontend)
+        inproc_frontend_kill(p->frontend);
+    p->frontend = NULL;
+    if (is_backend(p))
+        inproc_backend_kill(p);
 }
 
 static bool inproc_died(struct peer *peer, char line[PEER_ERROR_MAX])
@@ -60,21 +114,41 @@ static bool inproc_died(struct peer *peer, char line[PEER_ERROR_MAX])
     return p->rc != 0;
 }
 
+static bool step(struct inproc *p)
+{
+    if (is_backend(p))
+        return inproc_backend_step(p);
+    if (!p->frontend || !inproc_frontend_pending(p->frontend))
+        return false;
+    inproc_frontend_step(p->frontend, p->now_ns);
+    return true;
+}
+
+static uint64_t deadline(struct inproc *p)
+{
+    if (is_backend(p))
+        return inproc_backend_deadline(p);
+    return p->frontend ? inproc_frontend_deadline(p->frontend) : UINT64_MAX;
+}
+
 static bool inproc_turn(struct peer *peer, int fd, uint64_t until_ns, bool advance)
 {
     struct inproc *p = of(peer);
     (void)fd;
-    if (inproc_backend_step(p))
+    if (step(p))
         return true;
-    if (!advance)
+    uint64_t next = deadline(p);
+    if (next > p->now_ns && !advance)
         return false;
-    uint64_t next = inproc_backend_deadline(p);
     if (next > until_ns) {
         p->now_ns = until_ns; /* nothing happens before */
         return false;
     }
     p->now_ns = next > p->now_ns ? next : p->now_ns;
-    (void)inproc_backend_step(p);
+    if (p->frontend)
+        inproc_frontend_step(p->frontend, p->now_ns);
+    else
+        (void)inproc_backend_step(p);
     return true;
 }
 
@@ -103,9 +177,58 @@ static struct fakexen_balance inproc_balance(struct peer *peer)
     return fakexen_local_balance(of(peer)->local);
 }
 
+/* ---- the guest ---- */
+
+static int submit(struct peer *peer, const struct guest_urb *urb)
+{
+    return inproc_guest_submit(of(peer)->frontend, urb);
+}
+
+static int unlink_urb(struct peer *peer, int urb, int reason)
+{
+    return inproc_guest_unlink(of(peer)->frontend, urb, reason);
+}
+
+static struct guest_result result(struct peer *peer, int urb)
+{
+    return inproc_guest_result(of(peer)->frontend, urb);
+}
+
+static int write_buffer(struct peer *peer, uint32_t offset, const void *data, uint32_t size)
+{
+    return inproc_guest_write(of(peer)->frontend, offset, data, size);
+}
+
+static int read_buffer(struct peer *peer, uint32_t offset, void *data, uint32_t size)
+{
+    return inproc_guest_read(of(peer)->frontend, offset, data, size);
+}
+
+static int hub(struct peer *peer, const uint8_t setup[8], void *data, uint16_t size)
+{
+    return inproc_guest_hub(of(peer)->frontend, setup, data, size);
+}
+
+static void close_guest(struct peer *peer)
+{
+    inproc_guest_close(of(peer)->frontend);
+    inproc_frontend_step(of(peer)->frontend, of(peer)->now_ns);
+}
+
+static int reconnect(struct peer *peer)
+{
+    int rc = inproc_guest_reconnect(of(peer)->frontend);
+    inproc_frontend_step(of(peer)->frontend, of(peer)->now_ns);
+    return rc;
+}
+
+static const struct peer_guest_ops guest_ops = {
+    submit, unlink_urb, result, write_buffer, read_buffer, hub, close_guest, reconnect,
+};
+
 const struct peer_ops peer_inproc = {
     .name = "inproc",
-    .abilities = "inproc device replug speeds iso toolstack restart guests",
+    .abilities_for = inproc_abilities,
     .open = inproc_open,
     .close = inproc_close,
     .start = inproc_start,
@@ -117,4 +240,5 @@ const struct peer_ops peer_inproc = {
     .plug = inproc_plug,
     .unplug = inproc_unplug,
     .balance = inproc_balance,
+    .guest = &guest_ops,
 };

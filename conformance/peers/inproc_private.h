@@ -4,6 +4,7 @@
 #define CONFORMANCE_PEERS_INPROC_PRIVATE_H
 
 #include "devices/sim_host.h"
+#include "inproc_frontend.h"
 #include "peer.h"
 
 struct back_driver;
@@ -20,7 +21,8 @@ struct inproc {
     struct fakexen_local *local;
     uint64_t now_ns;
     int rc;
-    struct inproc_backend backend;
+    struct inproc_backend backend;    /* by the role one of them is under test, and the other not there */
+    struct inproc_frontend *frontend;
 };
 
 int inproc_backend_open(struct inproc *p, char error[PEER_ERROR_MAX]);
