@@ -84,6 +84,11 @@ static bool wait_for(struct bed *bed, bool (*condition)(struct bed *bed, const v
     return true;
 }
 
+static unsigned int patience(const struct bed *bed)
+{
+    return bed->hasty && bed->peer ? BED_SILENCE : BED_PATIENCE;
+}
+
 static bool never(struct bed *bed, const void *context)
 {
     (void)bed;
@@ -112,7 +117,7 @@ static bool has_state(struct bed *bed, const void *context)
 
 bool bed_backend_is(struct bed *bed, enum xenbus_state state)
 {
-    bool is = wait_for(bed, has_state, &state, BED_PATIENCE);
+    bool is = wait_for(bed, has_state, &state, patience(bed));
     if (is)
         bed_note(bed, "  the backend's state is %d", (int)state);
     else if (!bed->died)
@@ -241,11 +246,11 @@ static bool is_answered(struct bed *bed, const void *context)
     return find(bed, *(const uint16_t *)context);
 }
 
-static int status_within(struct bed *bed, uint16_t id, uint32_t *actual, unsigned int ms)
+int bed_status(struct bed *bed, uint16_t id, uint32_t *actual)
 {
-    if (!wait_for(bed, is_answered, &id, ms)) {
+    if (!wait_for(bed, is_answered, &id, patience(bed))) {
         if (!bed->died)
-            bed_note(bed, "  no answer to %u in %u ms", id, ms);
+            bed_note(bed, "  no answer to %u in %u ms", id, patience(bed));
         return BED_NO_ANSWER;
     }
     const struct usbif_urb_response *response = find(bed, id);
@@ -253,16 +258,6 @@ static int status_within(struct bed *bed, uint16_t id, uint32_t *actual, unsigne
     if (actual)
         *actual = (uint32_t)response->actual_length;
     return response->status;
-}
-
-int bed_status(struct bed *bed, uint16_t id, uint32_t *actual)
-{
-    return status_within(bed, id, actual, BED_PATIENCE);
-}
-
-int bed_status_soon(struct bed *bed, uint16_t id)
-{
-    return status_within(bed, id, NULL, BED_SILENCE);
 }
 
 /* ---- events ---- */
@@ -289,9 +284,9 @@ static bool has_event(struct bed *bed, const void *context)
 unsigned int bed_event(struct bed *bed, unsigned int from, unsigned int port, unsigned int speed)
 {
     const struct wanted wanted = {from, port, speed};
-    if (!wait_for(bed, has_event, &wanted, BED_PATIENCE)) {
+    if (!wait_for(bed, has_event, &wanted, patience(bed))) {
         if (!bed->died)
-            bed_note(bed, "  no event of port %u in %u ms", port, BED_PATIENCE);
+            bed_note(bed, "  no event of port %u in %u ms", port, patience(bed));
         return 0;
     }
     unsigned int found = find_event(bed, &wanted);
@@ -368,7 +363,7 @@ static int make_controller(struct bed *bed)
     bed->controller = (struct vusb_controller){
         .kind = "qusb", .backend = 0, .frontend = BED_GUEST, .usb_ver = 2, .num_ports = BED_PORTS};
     int rc = vusb_create(bed->dom0, &bed->controller);
-    for (unsigned int i = 0; !rc && i < count_devices(bed->known); i++) {
+    for (unsigned int i = 0; !rc && !bed->known->empty && i < count_devices(bed->known); i++) {
         char busid[32];
         const char *device = bed->known->devices[i];
         snprintf(busid, sizeof(busid), "%.*s", (int)strcspn(device, "="), device);

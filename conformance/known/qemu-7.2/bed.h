@@ -16,7 +16,7 @@
 #define BED_GUEST     1u
 #define BED_PORTS     4u
 #define BED_STORY_MAX 2048u
-#define BED_PATIENCE  2000u /* ms, for what should come */
+#define BED_PATIENCE  6000u /* ms, for what should come: QEMU looks for devices every 2 s */
 #define BED_SILENCE   300u  /* ms, for what should not */
 #define BED_NO_ANSWER 1     /* in place of a status, which is 0 or negative */
 
@@ -38,6 +38,7 @@ struct known {
     const char *devices[3]; /* BUSID=KIND, on ports 1, 2, ... */
     int signal;             /* of which it dies; 0: it lives, and is wrong */
     bool cold;              /* the ports are assigned before the backend runs */
+    bool empty;             /* the ports are not assigned */
     bool unconnected;       /* the steps connect */
     enum outcome (*steps)(struct bed *bed);
 };
@@ -53,6 +54,7 @@ struct bed {
     int reference;     /* our backend: a socket for commands */
     int child;         /* which of the family it is */
     pid_t pid;         /* of the backend */
+    bool hasty;        /* nothing is expected to come: waits are short, at our own backend still long */
     bool hold;         /* requests wait for bed_push() */
     bool died;
     struct peer_death death;
@@ -99,8 +101,6 @@ void bed_transfer(struct bed *bed, uint16_t id, uint16_t address, uint32_t type,
 void bed_unlink(struct bed *bed, uint16_t id, uint16_t address, uint8_t ep, uint16_t target);
 /* Waits for the answer to a request. actual, if not NULL, gets the length. */
 int bed_status(struct bed *bed, uint16_t id, uint32_t *actual);
-/* The same, where it may well be that none comes. */
-int bed_status_soon(struct bed *bed, uint16_t id);
 /* Waits for an event of that port and speed, from the from-th event on. Its number + 1; 0: none came. */
 unsigned int bed_event(struct bed *bed, unsigned int from, unsigned int port, unsigned int speed);
 /* Lets time pass, and takes what comes. */

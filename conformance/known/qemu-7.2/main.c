@@ -17,7 +17,13 @@
 #define PATIENCE_MS 30000
 enum { EXIT_SHOWN = 0, EXIT_NOT_SHOWN = 1, EXIT_USAGE = 2, EXIT_SKIPPED = 77 };
 
-#define ALL(X) X(conn_18) X(conn_18_cold) X(ctl_14) X(lif_04) X(xfr_08) X(xfr_09)
+/* clang-format off */
+#define ALL(X) X(adr_03) X(adr_06) X(bus_15) X(conn_05) X(conn_11) X(conn_18) X(conn_18_cold) \
+               X(conn_19) X(conn_20) X(ctl_06) X(ctl_06_far) X(ctl_08) X(ctl_14) X(ctl_14_in) \
+               X(ctl_19) X(ctl_19_unplug) X(lif_04) X(mal_30) X(mal_34) X(mal_36) X(mal_43) \
+               X(mal_44) X(mal_45) X(pipe_07) X(ring_09) X(ring_10) X(unl_06) X(unl_12) X(xfr_08) \
+               X(xfr_08_short) X(xfr_08_unplug) X(xfr_09)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct known known_##name;
 #define ADDRESS(name) &known_##name,

@@ -17,8 +17,9 @@ static enum outcome steps(struct bed *bed)
 
 const struct known known_xfr_08 = {
     .id = "xfr-08",
-    .rule = "A transfer that ends with an error takes those behind it on the endpoint down with it.",
-    .expected = "the first ends with -32, the second with an error, and the backend lives",
+    .rule = "A transfer that ends with an error may have others queued behind it.",
+    .expected = "the first ends with -32, the second with an error, for the endpoint is halted, and the "
+                "backend lives",
     .observed = "the first ends with -32, the second with -108, then it runs into a request that is no more",
     .devices = {"1-1=zero!ep 0x81 times 1: stall"},
     .signal = 11,

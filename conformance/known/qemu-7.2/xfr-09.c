@@ -11,6 +11,7 @@ static enum outcome steps(struct bed *bed)
     if (bed_status(bed, 1, NULL) >= 0 || bed_status(bed, 3, NULL) == BED_NO_ANSWER)
         return OTHER;
     bed_bus(bed, "type 1-1 x");
+    bed->hasty = true;
     int status = bed_status(bed, 2, NULL);
     return status == 0 ? RIGHT : status == BED_NO_ANSWER ? WRONG : OTHER;
 }
