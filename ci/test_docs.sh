@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Every command that README.md and CONTRIBUTING.md show in a block marked sh is
+# Every command that the documents below show in a block marked sh is
 # run here, or is in the list below with the reason why not. Usage: test_docs.sh ROOT
 set -euo pipefail
 
 cd "$1"
 failed=0
+documents=(README.md CONTRIBUTING.md conformance/README.md)
 
 # "command|reason". A line here that no document shows is an error too.
 exempt=(
@@ -28,7 +29,7 @@ reason_for() {
 # file:line:command of each line in the sh blocks; comments are left out.
 commands() {
   awk '/^```/ { inside = ($0 == "```sh"); next }
-       inside { sub(/ +#.*/, ""); if ($0 != "" && $0 !~ /^#/) print FILENAME ":" FNR ":" $0 }' README.md CONTRIBUTING.md
+       inside { sub(/ +#.*/, ""); if ($0 != "" && $0 !~ /^#/) print FILENAME ":" FNR ":" $0 }' "${documents[@]}"
 }
 
 run() {
@@ -63,11 +64,11 @@ done
 
 # Links into the tree must lead somewhere.
 while IFS=: read -r file target; do
-  if [ ! -e "$target" ]; then
+  if [ ! -e "$(dirname "$file")/$target" ]; then
     echo "$file: link to $target, which is not there"
     failed=1
   fi
-done < <(grep -oHE '\]\([^)#]+' README.md CONTRIBUTING.md | sed 's/](//' | grep -v ':https\?:' || true)
+done < <(grep -oHE '\]\([^)#]+' "${documents[@]}" | sed 's/](//' | grep -v ':https\?:' || true)
 
 [ $count -gt 0 ] || { echo "no command found to run"; failed=1; }
 exit $failed
