@@ -20,7 +20,7 @@ static void status(struct conform *t, int32_t status, int32_t actual, bool short
     X(nodev, "status.nodev", "status.mapping", "-19 is -ENODEV", -19, 0, false, -ENODEV, 0)                  \
     X(inval, "status.inval", "status.mapping", "-22 is -EINVAL", -22, 0, false, -EINVAL, 0)                  \
     X(stall, "status.stall", "status.mapping", "-32 is -EPIPE", -32, 0, false, -EPIPE, 0)                    \
-    X(stall_partial, "status.stall-partial", "status.actual-data", "what came before a stall counts", -32,   \
+    X(stall_partial, "status.stall-partial", "status.mapping", "what came before a stall counts", -32,       \
       7, false, -EPIPE, 7)                                                                                   \
     X(ioerror, "status.ioerror", "status.mapping", "-71 is -EPROTO", -71, 0, false, -EPROTO, 0)              \
     X(babble, "status.babble", "status.mapping", "-75 is -EOVERFLOW", -75, 64, false, -EOVERFLOW, 64)        \
@@ -39,15 +39,15 @@ static void status(struct conform *t, int32_t status, int32_t actual, bool short
       0, false, -ESHUTDOWN, 0)                                                                               \
     X(short_ok, "length.short", "transfer.short", "a short transfer is a success", 0, 5, false, 0, 5)        \
     X(empty_ok, "length.empty", "transfer.short", "no bytes are a success", 0, 0, false, 0, 0)               \
-    X(short_refused, "length.short-not-ok", "flags.short-not-ok.status", "is -EREMOTEIO", 0, 63, true,       \
+    X(short_refused, "length.short-not-ok", "flags.short-not-ok.meaning", "is -EREMOTEIO", 0, 63, true,      \
       -EREMOTEIO, 63)                                                                                        \
-    X(empty_refused, "length.empty-not-ok", "flags.short-not-ok.status", "no bytes are -EREMOTEIO", 0, 0,    \
+    X(empty_refused, "length.empty-not-ok", "flags.short-not-ok.meaning", "no bytes are -EREMOTEIO", 0, 0,   \
       true, -EREMOTEIO, 0)                                                                                   \
-    X(full_accepted, "length.full-not-ok", "flags.short-not-ok.status", "a full transfer is fine", 0, 64,    \
+    X(full_accepted, "length.full-not-ok", "flags.short-not-ok.meaning", "a full transfer is fine", 0, 64,   \
       true, 0, 64)                                                                                           \
-    X(stall_not_ok, "length.stall-not-ok", "flags.short-not-ok.status", "another error stays", -32, 63,      \
+    X(stall_not_ok, "length.stall-not-ok", "flags.short-not-ok.meaning", "another error stays", -32, 63,     \
       true, -EPIPE, 63)                                                                                      \
-    X(kernel_remoteio, "length.remoteio", "flags.short-not-ok.status",                                       \
+    X(kernel_remoteio, "length.remoteio", "flags.short-not-ok.meaning",                                      \
       "-121 of kernel backends is -EREMOTEIO", -121, 5, true, -EREMOTEIO, 5)                                 \
     X(negative, "length.minus-1", "status.actual-clamped", "-1 bytes are none", 0, -1, false, 0, 0)          \
     X(most_negative, "length.min", "status.actual-clamped", "the smallest number is none", 0, INT32_MIN,     \
@@ -275,14 +275,14 @@ static void iso_unsupported(struct conform *t)
 const struct conform_case cases_frontend_answers[] = {
     STATUS(STATUS_ROW) GUEST_CASE("frontend.length.out-not-ok", "flags.short-not-ok.meaning",
                                   "means nothing for OUT", out_short_not_ok),
-    GUEST_CASE("frontend.order.reverse", "transfer.order", "responses may come in any order", reverse_order),
-    GUEST_CASE("frontend.order.batch", "transfer.order", "six responses published at once", batch),
-    GUEST_CASE("frontend.order.silence", "control.timeout", "an URB without answer is waited for", silence),
-    GUEST_CASE("frontend.order.early", "id.opaque", "an answer before the read is one", early),
-    GUEST_CASE("frontend.ring.wrap", "ring.index-wrap", "a hundred URBs go round the ring", wrap),
-    GUEST_CASE("frontend.unlink.target-first", "urb.unlink.order", "target, then unlink",
+    GUEST_CASE("frontend.order.reverse", "ring.response.order", "responses may come in any order", reverse_order),
+    GUEST_CASE("frontend.order.batch", "ring.response.order", "six responses published at once", batch),
+    GUEST_CASE("frontend.order.silence", "life.backend-crash", "an URB without answer is waited for", silence),
+    GUEST_CASE("frontend.order.early", "ring.response.order", "an answer before the read is one", early),
+    GUEST_CASE("frontend.ring.wrap", "ring.urb.depth", "a hundred URBs go round the ring", wrap),
+    GUEST_CASE("frontend.unlink.target-first", "urb.unlink.any-order", "target, then unlink",
                unlink_target_first),
-    GUEST_CASE("frontend.unlink.answer-first", "urb.unlink.order", "unlink, then target",
+    GUEST_CASE("frontend.unlink.answer-first", "urb.unlink.any-order", "unlink, then target",
                unlink_answer_first),
     GUEST_CASE("frontend.unlink.reason", "urb.unlink.give-back", "the URB returns with the reason",
                unlink_reason),
@@ -293,7 +293,7 @@ const struct conform_case cases_frontend_answers[] = {
     GUEST_CASE("frontend.unlink.grants", "urb.unlink.give-back", "its pages stay granted until then",
                unlink_grants),
     GUEST_CASE("frontend.unlink.twice", "urb.unlink.twice", "an URB is unlinked once", unlink_twice),
-    GUEST_CASE("frontend.unlink.many", "urb.unlink.order", "five unlinks answered in reverse", unlink_many),
+    GUEST_CASE("frontend.unlink.many", "urb.unlink.any-order", "five unlinks answered in reverse", unlink_many),
     GUEST_CASE("frontend.iso.errors", "iso.status", "error_count is passed on", iso_errors),
     GUEST_CASE("frontend.iso.errors-clamped", "iso.status", "at most one per packet", iso_errors_clamped),
     GUEST_CASE("frontend.iso.unsupported", "status.mapping", "a backend without them", iso_unsupported),

@@ -89,7 +89,7 @@ static void story(struct conform *t, const char *text)
     X(repeat_none, "plug.repeat-none", "plug.repeat", "nor does an unplug of nothing", "S8 100 P0 100")      \
     X(other_speed, "plug.other-speed", "plug.speed-change", "another speed is another device",               \
       "S8 100 P3 - S4 - W30 - C16 - C20 503 P2 10101")                                                       \
-    X(back_again, "plug.back-again", "plug.replug", "gone and back is a change",                             \
+    X(back_again, "plug.back-again", "hub.unplug hub.status-change", "gone and back is a change",            \
       "S8 100 P3 - S4 - W30 - C16 - C20 503 P0 - P3 10501")
 
 #define STORY_RUN(name, id, requirement, title, text)                                                        \

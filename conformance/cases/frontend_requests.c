@@ -47,7 +47,7 @@ static struct guest_urb at(uint8_t device, uint8_t endpoint, bool in)
     {                                                                                                        \
         pipe_word(t, urb, pipe);                                                                             \
     }
-#define PIPE_ROW(name, id, title, urb, pipe) GUEST_CASE(id, "pipe.port pipe.address", title, name),
+#define PIPE_ROW(name, id, title, urb, pipe) GUEST_CASE(id, "pipe.layout", title, name),
 PIPES(PIPE_RUN)
 
 static void pipe_port(struct conform *t)
@@ -158,7 +158,7 @@ static void segments(struct conform *t, uint32_t offset, uint32_t length, unsign
         segments(t, offset, length, count);                                                                  \
     }
 #define SEG_ROW(name, id, title, offset, length, count)                                                      \
-    GUEST_CASE(id, "segment.layout segment.page-cross", title, name),
+    GUEST_CASE(id, "segment.layout", title, name),
 SEGMENTS(SEG_RUN)
 
 static void seg_too_many(struct conform *t)
@@ -313,7 +313,7 @@ static struct usbif_urb_request unlink_of(struct conform *t, struct guest_urb ur
         conform_equal(t, "req.pipe", target.pipe | 0x20, request.pipe);                                      \
     }
 #define UNLINK_ROW(name, id, what, urb)                                                                      \
-    GUEST_CASE(id, "urb.unlink.pipe", "the unlink of a " what " URB has its pipe and bit 5", name),
+    GUEST_CASE(id, "urb.unlink.request", "the unlink of a " what " URB has its pipe and bit 5", name),
 UNLINKS(UNLINK_RUN)
 
 static void unlink_names_target(struct conform *t)
@@ -340,7 +340,7 @@ static void unlink_no_data(struct conform *t)
 
 const struct conform_case cases_frontend_requests[] = {
     PIPES(PIPE_ROW) SEGMENTS(SEG_ROW)
-        UNLINKS(UNLINK_ROW){"frontend.pipe.port-31", "pipe.port pipe.address", "port 31 is sent whole",
+        UNLINKS(UNLINK_ROW){"frontend.pipe.port-31", "pipe.layout pipe.port", "port 31 is sent whole",
                             pipe_port, CONFORM_FRONTEND, CONFORM_READY, 31, 0, "guest"},
     GUEST_CASE("frontend.control.setup", "control.setup", "the setup packet is sent as it is", control_setup),
     GUEST_CASE("frontend.control.no-data", "control.setup", "without data no segment", control_no_data),
@@ -348,16 +348,16 @@ const struct conform_case cases_frontend_requests[] = {
     GUEST_CASE("frontend.flags.short-not-ok", "flags.short-not-ok.meaning", "the flag is sent",
                flag_short_not_ok),
     GUEST_CASE("frontend.flags.none", "flags.short-not-ok.meaning", "no flag is sent unasked", flag_none),
-    GUEST_CASE("frontend.id.differ", "id.duplicate", "requests in flight have ids of their own", ids_differ),
-    GUEST_CASE("frontend.id.small", "id.opaque", "ids are below the number of slots", id_small),
+    GUEST_CASE("frontend.id.differ", "id.unique", "requests in flight have ids of their own", ids_differ),
+    GUEST_CASE("frontend.id.small", "id.unique", "ids are below the number of slots", id_small),
     GUEST_CASE("frontend.segments.too-many", "segment.too-many-pages", "more than 16 pages are refused",
                seg_too_many),
     GUEST_CASE("frontend.segments.too-long", "segment.too-many-pages", "more than 16 whole pages are refused",
                seg_too_long),
-    GUEST_CASE("frontend.grant.out", "pipe.direction-grant", "OUT data is granted read-only", grant_out),
-    GUEST_CASE("frontend.grant.in", "pipe.direction-grant", "IN data is granted writable", grant_in),
-    GUEST_CASE("frontend.grant.ended", "segment.still-mapped", "grants end with the response", grant_ended),
-    GUEST_CASE("frontend.data.out", "segment.neighbours", "the segments hold the guest's bytes", data_out),
+    GUEST_CASE("frontend.grant.out", "pipe.direction-grant.given", "OUT data is granted read-only", grant_out),
+    GUEST_CASE("frontend.grant.in", "pipe.direction-grant.given", "IN data is granted writable", grant_in),
+    GUEST_CASE("frontend.grant.ended", "segment.grant-end", "grants end with the response", grant_ended),
+    GUEST_CASE("frontend.data.out", "segment.layout", "the segments hold the guest's bytes", data_out),
     GUEST_CASE("frontend.data.in", "segment.neighbours", "the guest gets the bytes, and those around stay",
                data_in),
     GUEST_CASE("frontend.iso.fields", "iso.segments", "interval, packets and segments are right", iso_fields),
@@ -369,6 +369,6 @@ const struct conform_case cases_frontend_requests[] = {
                unlink_names_target),
     GUEST_CASE("frontend.unlink.own-id", "urb.unlink.request", "an unlink has an id of its own",
                unlink_own_id),
-    GUEST_CASE("frontend.unlink.no-data", "urb.unlink.pipe", "an unlink has no segment", unlink_no_data),
+    GUEST_CASE("frontend.unlink.no-data", "urb.unlink.request", "an unlink has no segment", unlink_no_data),
     {0},
 };

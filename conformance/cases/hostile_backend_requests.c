@@ -109,9 +109,9 @@ static void check(struct conform *t, const struct row *row)
       {FRONT_PIPE(FRONT_INT, 0, 1, 1) | 1, .status = -19})                                                       \
     X(zero_iso, "control.address-0.allowed", "an isochronous request to device 0",                               \
       {FRONT_PIPE(FRONT_ISO, 0, 1, 1) | 1, .status = -19})                                                       \
-    X(port_0, "pipe.port", "device 0 at port 0", {ZERO(1), .u = GET_18, .status = -19})                          \
-    X(port_5, "pipe.port", "device 0 at a port beyond the last", {ZERO(1) | 5, .u = GET_18, .status = -19})      \
-    X(port_31, "pipe.port", "device 0 at port 31", {ZERO(1) | 31, .u = GET_18, .status = -19})                   \
+    X(port_0, "control.address-0.empty-port", "device 0 at port 0", {ZERO(1), .u = GET_18, .status = -19})                          \
+    X(port_5, "control.address-0.empty-port", "device 0 at a port beyond the last", {ZERO(1) | 5, .u = GET_18, .status = -19})      \
+    X(port_31, "control.address-0.empty-port", "device 0 at port 31", {ZERO(1) | 31, .u = GET_18, .status = -19})                   \
     X(empty_port, "control.address-0.empty-port", "device 0 at an empty port",                                   \
       {ZERO(1) | 2, .u = GET_18, .status = -19})                                                                 \
     X(empty_port_address, "control.address-0.empty-port", "SET_ADDRESS at an empty port",                        \

@@ -138,7 +138,7 @@ const struct conform_case hostile_backend_ring_cases[] = {
     CASE("back-1", "ring.urb.index-back ring.error.closing", "req_prod goes back by one", back_one),
     CASE("back-far", "ring.urb.index-back ring.error.closing", "req_prod goes back by half of all numbers", back_far),
     CASE("conn-forward", "ring.urb.index-jump ring.error.closing", "513 plug requests", conn_jump),
-    CASE("sixteen", "ring.urb.depth ring.backend.full", "16 requests are legal, and all are answered", sixteen),
+    CASE("sixteen", "ring.backend.full", "16 requests are legal, and all are answered", sixteen),
     CASE("req-event", "ring.peer-fields", "what stands in req_event harms nobody", other_words),
     CASE("rewritten", "ring.read-once", "a slot rewritten while its transfer waits", rewritten),
     CASE("storm", "ring.event.spurious ring.fair", "10000 events for nothing", storm),

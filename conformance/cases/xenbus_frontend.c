@@ -41,7 +41,7 @@ static void connect_on(struct conform *t, enum xenbus_state backend, enum xenbus
         "xenbus.frontend." id, requirement, title, run, CONFORM_FRONTEND, CONFORM_NODES, 0, 0, NULL          \
     }
 #define STATE_ROW(name, id, title, backend, frontend)                                                        \
-    NODES_CASE("on." id, "state.frontend.connect-late", title, name),
+    NODES_CASE("on." id, "state.frontend.connect-late state.unused-ignored", title, name),
 STATES(STATE_RUN)
 
 /* ---- nodes of the controller ---- */
@@ -88,7 +88,7 @@ static void node_bad(struct conform *t, const char *node, const char *value)
         run(t, node, value);                                                                                 \
     }
 #define NODE_ROW(name, run, id, title, node, value)                                                          \
-    NODES_CASE(id, "node.num-ports.range node.usb-ver.range", title, name),
+    NODES_CASE(id, "node.num-ports.range node.usb-ver.range node.error.text node.extra.ignored", title, name),
 NODES(NODE_RUN)
 
 /* ---- what it offers ---- */
@@ -289,8 +289,9 @@ static void begin_again(struct conform *t, bool gone)
         check_works(t);                                                                                      \
     }
 #define END_ROW(name, way, id, title)                                                                        \
-    GUEST_CASE("xenbus.frontend." id, "state.frontend.close", "closes and returns every URB " title, name),  \
-        GUEST_CASE("xenbus.frontend." id ".again", "state.frontend.close", "connects again " title,          \
+    GUEST_CASE("xenbus.frontend." id, "state.frontend.close state.frontend.backend-6 state.frontend.close-twice "\
+               "state.frontend.directory-gone", "closes and returns every URB " title, name),                \
+        GUEST_CASE("xenbus.frontend." id ".again", "observed.frontend.no-reconnect", "connects again " title,          \
                    name##_again),
 ENDS(END_RUN)
 
@@ -339,21 +340,21 @@ const struct conform_case cases_xenbus_frontend[] = {
     NODES_CASE("plug.primed-ids", "plug.prime", "with ids of their own", primed_ids),
     NODES_CASE("late.backend", "node.backend.follow", "waits for the node backend", late_backend),
     NODES_CASE("late.backend-id", "node.backend.follow", "waits for the node backend-id", late_backend_id),
-    NODES_CASE("ring.decimal", "node.ring-refs.unsigned state.frontend.rings-first",
+    NODES_CASE("ring.decimal", "node.ring-refs.together",
                "ring nodes are unsigned decimal", decimal),
-    NODES_CASE("ring.not-before", "node.ring-refs.unsigned state.frontend.rings-first",
+    NODES_CASE("ring.not-before", "state.frontend.rings-first",
                "rings are offered after InitWait", not_before),
-    NODES_CASE("ring.apart", "node.ring-refs.unsigned state.frontend.rings-first",
+    NODES_CASE("ring.apart", "state.frontend.rings-first",
                "each ring has a page of its own", rings_apart),
     NODES_CASE("ring.empty", "ring.init", "the URB ring is as SHARED_RING_INIT leaves it", urb_ring_empty),
     NODES_CASE("ring.init", "ring.init", "no old memory is in its page", pages_clean),
-    NODES_CASE("ring.quiet", "state.frontend.rings-first", "no request before the backend is Connected",
+    NODES_CASE("ring.quiet", "state.frontend.quiet", "no request before the backend is Connected",
                quiet_before),
     GUEST_CASE("xenbus.frontend.close", "state.frontend.close", "the guest's close is Closing, then Closed",
                own_close),
     GUEST_CASE("xenbus.frontend.ports-once", "hostile.num-ports-changed", "num-ports counts once",
                ports_once),
-    GUEST_CASE("xenbus.frontend.close.mapped", "segment.unmap-first", "waits for the unmap", still_mapped),
-    GUEST_CASE("xenbus.frontend.close.grants", "state.frontend.close", "the rings' grants end", grants_end),
+    GUEST_CASE("xenbus.frontend.close.mapped", "segment.still-mapped life.stop", "waits for the unmap", still_mapped),
+    GUEST_CASE("xenbus.frontend.close.grants", "life.stop", "the rings' grants end", grants_end),
     {0},
 };
