@@ -24,6 +24,9 @@ static const char help_text[] =
     "                           on a fake Xen machine (default 1)\n"
     "  --match strict|endpoint  order and overlap over all endpoints as recorded, or\n"
     "                           only within each endpoint (default strict)\n"
+    "  --peer qemu              QEMU's backend in the place of ours, unmodified (packages\n"
+    "                           qemu-system-xen and umockdev); implies --match endpoint. What\n"
+    "                           it cannot carry is not checked, with the rule as reason\n"
     "  --json FILE              write the results as JSON (schema pvusb-replay/1)\n"
     "  --pcap FILE              write what went over the ring as pcap (link type 220);\n"
     "                           with one TRACE only\n"
@@ -32,12 +35,14 @@ static const char help_text[] =
     "\n"
     "Verdicts: matched; mismatched (the difference is shown); not checked (with the\n"
     "reason). The three add up to the URBs in the file. A file that ends in the middle\n"
-    "of a record is played up to there, and is an error all the same.\n"
+    "of a record is played up to there, and is an error all the same. When QEMU dies,\n"
+    "that is the result of this recording, and the next one gets another QEMU.\n"
     "\n";
 
 struct options {
     struct replay_options replay;
     const char *json;
+    bool ours; /* asked for what only our backend does */
     bool help;
 };
 
@@ -61,6 +66,7 @@ static int parse(int argc, char **argv, struct options *options)
     static const struct option longs[] = {
         {"processes", required_argument, NULL, 'p'}, {"match", required_argument, NULL, 'm'},
         {"json", required_argument, NULL, 'j'},      {"pcap", required_argument, NULL, 'c'},
+        {"peer", required_argument, NULL, 'q'},
         {"verbose", no_argument, NULL, 'v'},         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -74,11 +80,18 @@ static int parse(int argc, char **argv, struct options *options)
             if (strcmp(optarg, "1") != 0 && strcmp(optarg, "2") != 0)
                 return usage_error("replay", "--processes takes 1 or 2, not '%s'", optarg);
             options->replay.processes = (unsigned int)(optarg[0] - '0');
+            options->ours = true;
             break;
         case 'm':
             if (strcmp(optarg, "strict") != 0 && strcmp(optarg, "endpoint") != 0)
                 return usage_error("replay", "--match takes strict or endpoint, not '%s'", optarg);
             options->replay.match = optarg[0] == 's' ? REPLAY_STRICT : REPLAY_ENDPOINT;
+            options->ours = options->ours || optarg[0] == 's';
+            break;
+        case 'q':
+            if (strcmp(optarg, "qemu") != 0)
+                return usage_error("replay", "--peer takes qemu, not '%s'", optarg);
+            options->replay.qemu = true;
             break;
         case 'j':
             options->json = optarg;
@@ -99,6 +112,10 @@ static int parse(int argc, char **argv, struct options *options)
     }
     if (optind == argc)
         return usage_error("replay", "no recording given; see 'pvusb replay --help'");
+    if (options->replay.qemu && options->ours)
+        return usage_error("replay", "--peer qemu goes without --processes and --match strict");
+    if (options->replay.qemu)
+        options->replay.match = REPLAY_ENDPOINT;
     if (options->replay.pcap && argc - optind > 1)
         return usage_error("replay", "--pcap takes one recording, not %d", argc - optind);
     return 0;
@@ -192,6 +209,11 @@ static int report_file(struct report *report, const char *file, const struct pla
     return judge(plan, results, &summary);
 }
 
+static int code_of(int rc)
+{
+    return rc == -ENOPKG ? EXIT_SKIPPED : rc == -ECHILD || rc == -ETIMEDOUT ? EXIT_PEER : EXIT_USAGE;
+}
+
 static int play_trace(struct report *report, const char *file, const struct trace *trace,
                       const struct options *options, replay_runner *run)
 {
@@ -199,15 +221,17 @@ static int play_trace(struct report *report, const char *file, const struct trac
     char line[REPLAY_ERROR_MAX + 4096];
     struct plan plan = {0};
     struct replay_totals totals;
+    struct replay_options replay = options->replay;
     struct replay_results *results = replay_results_create(trace);
     int code;
-    if (!results || plan_create(trace, &plan)) {
+    replay.trace = file;
+    if (!results || plan_create_for(trace, replay.qemu ? PLAN_QEMU : PLAN_OURS, &plan)) {
         snprintf(line, sizeof(line), "%.4000s: out of memory", file);
         code = file_error(report, file, line, EXIT_USAGE);
     } else {
-        int rc = run(&plan, &options->replay, results, &totals, error);
+        int rc = run(&plan, &replay, results, &totals, error);
         snprintf(line, sizeof(line), "%.4000s: %s", file, error);
-        code = rc ? file_error(report, file, line, rc == -ECHILD ? EXIT_PEER : EXIT_USAGE)
+        code = rc ? file_error(report, file, line, code_of(rc))
                   : report_file(report, file, &plan, results, &totals);
     }
     plan_dispose(&plan);
@@ -246,16 +270,18 @@ static int play_file(struct report *report, const char *file, const struct optio
     return code;
 }
 
-static int write_json(struct report *report, const char *path)
+static int write_json(struct report *report, const struct options *options)
 {
     json_t *all = json_pack("{s:s, s:O, s:O}", "schema", "pvusb-replay/1", "files", report->files, "errors",
                             report->errors);
+    if (all && options->replay.qemu)
+        json_object_set_new(all, "peer", json_string("qemu"));
     int rc = all ? json_dumpf(all, report->json, JSON_INDENT(2)) : -1;
     json_decref(all);
     fputc('\n', report->json);
     if (fclose(report->json))
         rc = -1;
-    return rc ? usage_error("replay", "%s: cannot be written", path) : 0;
+    return rc ? usage_error("replay", "%s: cannot be written", options->json) : 0;
 }
 
 static void play_all(struct report *report, int n, char **files, const struct options *options, replay_runner *run,
@@ -267,6 +293,8 @@ static void play_all(struct report *report, int n, char **files, const struct op
             fprintf(stderr, "\r%d of %d ", i + 1, n);
         int one = play_file(report, files[i], options, run);
         *code = one > *code ? one : *code;
+        if (one == EXIT_SKIPPED)
+            break; /* and so would all the others */
     }
     if (progress)
         fputs("\r             \r", stderr);
@@ -316,7 +344,7 @@ int replay_cli_with(int argc, char **argv, replay_runner *run)
     report.files = json_array();
     report.errors = json_array();
     play_all(&report, argc - first, argv + first, &options, run, &code);
-    if (report.json && write_json(&report, options.json))
+    if (report.json && write_json(&report, &options))
         code = code > EXIT_USAGE ? code : EXIT_USAGE;
     json_decref(report.files);
     json_decref(report.errors);

@@ -112,6 +112,14 @@ static void make_words(const struct peer *peer, const struct peer_config *config
         add(words, "--device");
         add(words, config->devices[i]);
     }
+    if (config->trace) {
+        add(words, "--trace");
+        add(words, config->trace);
+    }
+    if (config->trace && config->notes && control) {
+        add(words, "--notes");
+        add(words, config->notes);
+    }
     add(words, "--");
     add(words, peer->pvusb);
     add(words, "exec");

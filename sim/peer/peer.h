@@ -36,8 +36,10 @@ struct peer_config {
     domid_t guest;
     const char *const *devices; /* BUSID=KIND, as for pvusb-usbfs */
     unsigned int nr_devices;
-    const char *qemu; /* NULL: PVUSB_QEMU of the environment, else PEER_QEMU */
-    const char *bin;  /* folder of pvusb and pvusb-usbfs; NULL: PVUSB_BIN, else that of this program */
+    const char *trace; /* instead of devices: those of this recording; NULL for none */
+    const char *notes; /* with it: the file where pvusb-usbfs notes what they see; NULL for none */
+    const char *qemu;  /* NULL: PVUSB_QEMU of the environment, else PEER_QEMU */
+    const char *bin;   /* folder of pvusb and pvusb-usbfs; NULL: PVUSB_BIN, else that of this program */
 };
 
 /* How a peer ended. */

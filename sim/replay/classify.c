@@ -6,55 +6,46 @@
 
 #include "replay/private.h"
 
+static const char *const texts[REPLAY_REASONS] = {
+    [REPLAY_CHECKED] = "checked",
+    [REPLAY_ROOT_HUB] = "root hub: never on a ring",
+    [REPLAY_NO_SUBMISSION] = "submission not in the file",
+    [REPLAY_NEVER_COMPLETED] = "completion not in the file",
+    [REPLAY_REFUSED] = "refused by the host controller when it was recorded",
+    [REPLAY_TOO_LONG] = "too long: a request carries 65536 bytes in 16 pages",
+    [REPLAY_ISO_CUT] = "isochronous descriptors not in the file",
+    [REPLAY_OUT_MISSING] = "OUT payload not in the file",
+    [REPLAY_IN_MISSING] = "IN payload not in the file",
+    [REPLAY_STATUS_UNKNOWN] = "status without a usbif code",
+    [REPLAY_BEYOND_LENGTH] = "recorded actual length beyond the buffer",
+    [REPLAY_ADDRESS_ZERO] = "address 0: only GET_DESCRIPTOR and SET_ADDRESS pass",
+    [REPLAY_ADDRESS_FAILED] = "SET_ADDRESS that failed or moved: answered by the backend, not the device",
+    [REPLAY_NO_PORT] = "no free port: more devices at once than 32 controllers have ports",
+    [REPLAY_NO_SETUP] = "setup packet not in the file",
+    [REPLAY_CONTROL_LENGTH] = "control transfer that contradicts its setup packet: refused by the backend",
+    [REPLAY_NUMBER] = "interface or endpoint number beyond a byte: stalled by the backend",
+    [REPLAY_SHORT_TOLERATED] = "short in spite of SHORT_NOT_OK: an error at the frontend",
+    [REPLAY_ISO_RESULT] = "isochronous results beyond what was asked for: cut by the frontend",
+    [REPLAY_ISO_BOUNDS] = "isochronous packets outside their buffer: refused by the frontend",
+    [REPLAY_ADDRESS_RANGE] = "address beyond 127: not in a pipe word",
+    [REPLAY_QEMU_ISO] = "QEMU: isochronous transfers are refused (ISO-04)",
+    [REPLAY_QEMU_HOST_REQUEST] = "QEMU: done by calls of its own, unseen by the device (CTL-09, CTL-10, CTL-11)",
+    [REPLAY_QEMU_REQUEST_5] = "QEMU: a request numbered 5, taken for SET_ADDRESS (CTL-08)",
+    [REPLAY_QEMU_CONTROL_LENGTH] = "QEMU: control transfers beyond 4096 bytes stall (CTL-13)",
+    [REPLAY_QEMU_ZERO_SETUP] = "QEMU: a setup packet of zeros is misread (CTL-15)",
+    [REPLAY_QEMU_WAKEUP] = "QEMU: the remote-wakeup bit of the configuration is cleared (CTL-17)",
+    [REPLAY_QEMU_GONE] = "QEMU: gives the device up, which was gone at this transfer (HOT-04)",
+    [REPLAY_QEMU_STATUS] = "QEMU: has no such status (STA-09)",
+    [REPLAY_QEMU_OUT_ACTUAL] = "QEMU: an OUT transfer that fails counts as sent in full (XFR-03)",
+    [REPLAY_QEMU_UNLINKED_DATA] = "QEMU: an unlinked transfer comes back without what it had moved (UNL-04)",
+    [REPLAY_QEMU_QUEUED] = "QEMU: ends while it waits for another to be started (XFR-06)",
+    [REPLAY_QEMU_BEHIND_ERROR] = "QEMU: may die of what is queued behind an error or short read (XFR-08)",
+    [REPLAY_QEMU_BEHIND_UNLINK] = "QEMU: does not start what is queued behind an unlinked transfer (XFR-09)",
+};
+
 const char *replay_reason_text(enum replay_reason reason)
 {
-    switch (reason) {
-    case REPLAY_CHECKED:
-        return "checked";
-    case REPLAY_ROOT_HUB:
-        return "root hub: never on a ring";
-    case REPLAY_NO_SUBMISSION:
-        return "submission not in the file";
-    case REPLAY_NEVER_COMPLETED:
-        return "completion not in the file";
-    case REPLAY_REFUSED:
-        return "refused by the host controller when it was recorded";
-    case REPLAY_TOO_LONG:
-        return "too long: a request carries 65536 bytes in 16 pages";
-    case REPLAY_ISO_CUT:
-        return "isochronous descriptors not in the file";
-    case REPLAY_OUT_MISSING:
-        return "OUT payload not in the file";
-    case REPLAY_IN_MISSING:
-        return "IN payload not in the file";
-    case REPLAY_STATUS_UNKNOWN:
-        return "status without a usbif code";
-    case REPLAY_BEYOND_LENGTH:
-        return "recorded actual length beyond the buffer";
-    case REPLAY_ADDRESS_ZERO:
-        return "address 0: only GET_DESCRIPTOR and SET_ADDRESS pass";
-    case REPLAY_ADDRESS_FAILED:
-        return "SET_ADDRESS that failed or moved: answered by the backend, not the device";
-    case REPLAY_NO_PORT:
-        return "no free port: more devices at once than 32 controllers have ports";
-    case REPLAY_NO_SETUP:
-        return "setup packet not in the file";
-    case REPLAY_CONTROL_LENGTH:
-        return "control transfer that contradicts its setup packet: refused by the backend";
-    case REPLAY_NUMBER:
-        return "interface or endpoint number beyond a byte: stalled by the backend";
-    case REPLAY_SHORT_TOLERATED:
-        return "short in spite of SHORT_NOT_OK: an error at the frontend";
-    case REPLAY_ISO_RESULT:
-        return "isochronous results beyond what was asked for: cut by the frontend";
-    case REPLAY_ISO_BOUNDS:
-        return "isochronous packets outside their buffer: refused by the frontend";
-    case REPLAY_ADDRESS_RANGE:
-        return "address beyond 127: not in a pipe word";
-    case REPLAY_REASONS:
-        break;
-    }
-    return "unknown";
+    return reason < REPLAY_REASONS ? texts[reason] : "unknown";
 }
 
 static bool is_set_address(const struct trace_urb *urb)

@@ -169,7 +169,7 @@ static int submit(struct builder *b, uint32_t u)
     const struct plan_urb *urb = &b->plan->urb[u];
     struct device *device = &b->device[urb->device];
     int rc = device->plugged ? 0 : emit(b, PLAN_PLUG, urb->device);
-    if (!rc && !urb->unseen && trace_of(b, u)->device != 0 && !device->addressed)
+    if (!rc && trace_of(b, u)->device != 0 && !device->addressed)
         rc = emit(b, PLAN_ADDRESS, urb->device);
     device->plugged = true;
     device->addressed = device->addressed || urb->unseen || trace_of(b, u)->device != 0;
@@ -294,7 +294,7 @@ static unsigned int find_port(const struct builder *b, const struct bus *bus)
         if (bus->owner[port] == NONE)
             return port;
     }
-    for (unsigned int port = 1; port <= PVUSB_PORTS_MAX; port++) {
+    for (unsigned int port = 1; b->plan->backend == PLAN_OURS && port <= PVUSB_PORTS_MAX; port++) {
         const struct device *owner = &b->device[bus->owner[port]];
         if (owner->left == 0 && !owner->last_unseen)
             return port;
@@ -443,10 +443,10 @@ static void builder_destroy(struct builder *b)
     free(b);
 }
 
-int plan_create(const struct trace *trace, struct plan *out)
+int plan_create_for(const struct trace *trace, enum plan_backend backend, struct plan *out)
 {
     struct builder *b = calloc(1, sizeof(*b));
-    struct plan plan = {.trace = trace};
+    struct plan plan = {.trace = trace, .backend = backend};
     int rc = -ENOMEM;
     plan.urb = calloc(trace->nr_urbs ? trace->nr_urbs : 1, sizeof(*plan.urb));
     if (!b || !plan.urb)
@@ -454,6 +454,8 @@ int plan_create(const struct trace *trace, struct plan *out)
     for (uint32_t i = 0; i < trace->nr_urbs; i++)
         plan_classify(&trace->urbs[i], &plan.urb[i]);
     rc = plan_find_devices(&plan);
+    if (!rc && backend == PLAN_QEMU)
+        rc = plan_limit_to_qemu(&plan);
     if (rc)
         goto out;
     rc = builder_init(b, &plan);
@@ -468,6 +470,11 @@ out:
     else
         *out = plan;
     return rc;
+}
+
+int plan_create(const struct trace *trace, struct plan *out)
+{
+    return plan_create_for(trace, PLAN_OURS, out);
 }
 
 void plan_dispose(struct plan *plan)

@@ -44,6 +44,19 @@ enum replay_reason {
     REPLAY_ISO_RESULT,
     REPLAY_ISO_BOUNDS,
     REPLAY_ADDRESS_RANGE,
+    REPLAY_QEMU_ISO, /* these only with PLAN_QEMU */
+    REPLAY_QEMU_HOST_REQUEST,
+    REPLAY_QEMU_REQUEST_5,
+    REPLAY_QEMU_CONTROL_LENGTH,
+    REPLAY_QEMU_ZERO_SETUP,
+    REPLAY_QEMU_WAKEUP,
+    REPLAY_QEMU_GONE,
+    REPLAY_QEMU_STATUS,
+    REPLAY_QEMU_OUT_ACTUAL,
+    REPLAY_QEMU_UNLINKED_DATA,
+    REPLAY_QEMU_QUEUED,
+    REPLAY_QEMU_BEHIND_ERROR,
+    REPLAY_QEMU_BEHIND_UNLINK,
     REPLAY_REASONS
 };
 /* A short clause, such as "root hub". */
@@ -52,7 +65,7 @@ const char *replay_reason_text(enum replay_reason reason);
 enum plan_what {
     PLAN_PLUG,     /* device side: the device appears on its port; guest: sees it */
     PLAN_UNPLUG,
-    PLAN_ADDRESS,  /* guest: a SET_ADDRESS that is not in the recording */
+    PLAN_ADDRESS,  /* guest: a SET_ADDRESS that is not in the recording (QEMU: and SET_CONFIGURATION) */
     PLAN_SUBMIT,
     PLAN_UNLINK,   /* guest: asks for the URB back, as somebody did in the recording */
     PLAN_PARK,     /* guest: takes the URB back for a while */
@@ -85,7 +98,7 @@ struct plan_device {
 struct plan_urb {
     enum replay_reason reason;
     bool replayed;      /* goes over the ring */
-    bool unseen;        /* answered above the device: SET_ADDRESS */
+    bool unseen;        /* answered above the device: SET_ADDRESS, with QEMU more than that */
     bool left_open;     /* ends only because the recording does */
     bool short_not_ok;  /* to be sent with the request */
     bool packets_cut;   /* the frontend does not give back what is recorded of isochronous packets */
@@ -93,10 +106,18 @@ struct plan_urb {
     int32_t status;     /* what the guest must see */
     int32_t device_status; /* what the device must answer */
     uint32_t actual;
+    uint32_t ignored; /* enum replay_field: what may differ */
+};
+
+/* Whose backend is between guest and device. */
+enum plan_backend {
+    PLAN_OURS,
+    PLAN_QEMU, /* QEMU 7.2 with usbfs below: one transfer per endpoint at a time, and no port is used twice */
 };
 
 struct plan {
     const struct trace *trace;
+    enum plan_backend backend;
     struct plan_urb *urb; /* one for each of the trace */
     struct plan_device *device;
     uint32_t nr_devices;
@@ -123,6 +144,8 @@ unsigned int plan_endpoint(uint8_t type, uint8_t endpoint, bool in);
 
 /* 0 or -ENOMEM. The trace must outlive the plan. */
 int plan_create(const struct trace *trace, struct plan *out);
+/* The same, for that backend. */
+int plan_create_for(const struct trace *trace, enum plan_backend backend, struct plan *out);
 void plan_dispose(struct plan *plan);
 
 #endif

@@ -35,7 +35,8 @@ struct player {
     uint32_t busy; /* URBs at the controllers */
     uint32_t at;
     bool stopped;
-    struct player_urb address; /* the SET_ADDRESS of a PLAN_ADDRESS step */
+    struct player_urb address; /* the requests of a PLAN_ADDRESS step */
+    bool configuring;          /* the second of them */
     uint64_t now_ns;
 };
 
@@ -250,6 +251,10 @@ static void give_address(struct player *player, uint32_t device)
                                            .setup = {0x00, 5, d->address},
                                            .complete = returned,
                                            .context = &player->address};
+    if (player->configuring) {
+        player->address.urb.device = d->address;
+        memcpy(player->address.urb.setup, (const uint8_t[3]){0x00, 9, 1}, 3);
+    }
     player->address.busy = true;
     player->busy++;
     if (hcd->ops->submit(hcd, &player->address.urb)) {
@@ -309,6 +314,12 @@ static bool may_submit(struct player *player, uint32_t u)
            (*late_of(player, u) == 0 && plan_slots_room(slots_of(player, u), trace_of(player, u)));
 }
 
+/* QEMU starts an URB when those before it on its endpoint are back; until then the device would not see it. */
+static bool is_started(struct player *player, uint32_t u)
+{
+    return player->plan->backend != PLAN_QEMU || *late_of(player, u) == 0;
+}
+
 static bool park(struct player *player, uint32_t u)
 {
     struct player_urb *p = &player->urb[u];
@@ -330,6 +341,7 @@ static bool complete(struct player *player, uint32_t u)
     return true;
 }
 
+/* What has been configured before the recording began must be so for QEMU, which claims interfaces then. */
 static bool address(struct player *player, uint32_t device)
 {
     if (player->address.player == NULL)
@@ -337,7 +349,8 @@ static bool address(struct player *player, uint32_t device)
     if (player->address.busy)
         return false;
     player->address.player = NULL;
-    return true;
+    player->configuring = !player->configuring && player->plan->backend == PLAN_QEMU;
+    return !player->configuring || address(player, device);
 }
 
 /* True when the step is behind us. */
@@ -356,11 +369,13 @@ static bool take_step(struct player *player, const struct plan_step *step)
         submit(player, step->index);
         return true;
     case PLAN_UNLINK:
+        if (!is_started(player, step->index))
+            return false;
         player->urb[step->index].unlinked = true;
         unlink_urb(player, step->index, player->plan->urb[step->index].status);
         return true;
     case PLAN_PARK:
-        return park(player, step->index);
+        return is_started(player, step->index) && park(player, step->index);
     case PLAN_COMPLETE:
         return complete(player, step->index);
     }

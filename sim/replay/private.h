@@ -11,4 +11,7 @@ void plan_classify(const struct trace_urb *urb, struct plan_urb *plan);
 /* devices.c: groups URBs into devices. 0 or -ENOMEM. */
 int plan_find_devices(struct plan *plan);
 
+/* qemu.c: takes out of the plan what QEMU does not carry. 0 or -ENOMEM. */
+int plan_limit_to_qemu(struct plan *plan);
+
 #endif

@@ -19,7 +19,7 @@ static uint32_t differences(const struct plan *plan, const struct replay_results
         fields |= FIELD_NO_ANSWER;
     if (!results->mark[u].seen && !urb->unseen && !urb->left_open)
         fields |= FIELD_NOT_SEEN;
-    return fields;
+    return fields & ~urb->ignored;
 }
 
 enum replay_verdict replay_verdict(const struct plan *plan, const struct replay_results *results, uint32_t u)

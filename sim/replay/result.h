@@ -62,6 +62,10 @@ struct replay_results {
     struct replay_difference *difference; /* of each URB */
 };
 
+/* Bytes for the results of a recording, and the same as results: their own pointers set, nothing else touched. */
+size_t replay_results_size(const struct trace *trace);
+struct replay_results *replay_results_at(void *memory, const struct trace *trace);
+
 /* Notes a number that differs. */
 void replay_differ(struct replay_side *side, enum replay_field field, int64_t got);
 void replay_differ_packet(struct replay_side *side, enum replay_field field, uint32_t packet,

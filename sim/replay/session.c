@@ -11,28 +11,31 @@
 
 #include "replay/sides.h"
 
-static size_t results_size(const struct trace *trace)
+size_t replay_results_size(const struct trace *trace)
 {
     return sizeof(struct replay_results) +
            (size_t)trace->nr_urbs * (sizeof(struct replay_difference) + sizeof(struct replay_mark));
 }
 
-struct replay_results *replay_results_create(const struct trace *trace)
+struct replay_results *replay_results_at(void *memory, const struct trace *trace)
 {
-    void *memory = mmap(NULL, results_size(trace), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
     struct replay_results *results = memory;
     results->difference = (struct replay_difference *)(results + 1);
     results->mark = (struct replay_mark *)(results->difference + trace->nr_urbs);
     return results;
 }
 
+struct replay_results *replay_results_create(const struct trace *trace)
+{
+    void *memory = mmap(NULL, replay_results_size(trace), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : replay_results_at(memory, trace);
+}
+
 void replay_results_destroy(struct replay_results *results, const struct trace *trace)
 {
     if (results)
-        munmap(results, results_size(trace));
+        munmap(results, replay_results_size(trace));
 }
 
 /* ---- one process: virtual time, which passes only when nobody has anything to do ---- */
@@ -137,8 +140,13 @@ int replay_run(const struct plan *plan, const struct replay_options *options, st
     uint64_t start = monotonic_ns();
     *totals = (struct replay_totals){0};
     error[0] = '\0';
-    int rc = options->processes == 2 ? replay_run_two(plan, options, results, totals, error)
-                                     : run_one(plan, options, results, totals, error);
+    int rc;
+    if (options->qemu)
+        rc = replay_run_peer(plan, options, results, totals, error);
+    else if (options->processes == 2)
+        rc = replay_run_two(plan, options, results, totals, error);
+    else
+        rc = run_one(plan, options, results, totals, error);
     totals->elapsed_ns = monotonic_ns() - start;
     if (rc && !error[0])
         snprintf(error, REPLAY_ERROR_MAX, "%s", strerror(-rc));

@@ -15,6 +15,8 @@
 struct replay_options {
     unsigned int processes; /* 1 or 2 */
     enum replay_match match;
+    bool qemu;         /* QEMU's backend instead of ours; the plan is one for it, and match REPLAY_ENDPOINT */
+    const char *trace; /* with it: the file that the plan is of */
     const char *pcap;       /* NULL, or the file to write what went over the ring to */
     void (*log)(void *context, const char *line); /* NULL for none */
     void *log_context;
@@ -30,7 +32,8 @@ struct replay_totals {
 /*
  * results has room for every URB of the trace, zeroed, in shared memory when two processes are
  * asked for (replay_results_create()). 0 when the replay ran to its end or came to a stand, which the results tell;
- * -errno with a line in error when it could not run or a process died.
+ * -errno with a line in error when it could not run or a process died; -ENOPKG when a
+ * package is missing for QEMU.
  */
 int replay_run(const struct plan *plan, const struct replay_options *options, struct replay_results *results,
                struct replay_totals *totals, char error[REPLAY_ERROR_MAX]);

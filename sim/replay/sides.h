@@ -53,8 +53,13 @@ void device_side_dispose(struct device_side *device);
 /* 0 when nothing is left open on a machine; else -EBUSY with a line in error that names it. */
 int replay_check_balance(const struct fakexen_balance *left, char error[REPLAY_ERROR_MAX]);
 
-/* two.c */
+/* The same for the machine in that directory, when nobody else is on it any more. */
+int replay_check_machine(const char *dir, char error[REPLAY_ERROR_MAX]);
+
+/* two.c, peer.c */
 int replay_run_two(const struct plan *plan, const struct replay_options *options, struct replay_results *results,
                    struct replay_totals *totals, char error[REPLAY_ERROR_MAX]);
+int replay_run_peer(const struct plan *plan, const struct replay_options *options, struct replay_results *results,
+                    struct replay_totals *totals, char error[REPLAY_ERROR_MAX]);
 
 #endif

@@ -143,16 +143,16 @@ static int prepare_machine(struct family *family, const struct plan *plan)
     return rc;
 }
 
-/* Nobody but us is on the machine any more: what is open now has been left behind. */
-static int check_machine(struct family *family)
+/* What is open now has been left behind. */
+int replay_check_machine(const char *dir, char error[REPLAY_ERROR_MAX])
 {
     struct xen_machine *machine = NULL;
     struct fakexen_balance left;
-    int rc = fakexen_client_machine_create(family->dir, &machine);
+    int rc = fakexen_client_machine_create(dir, &machine);
     if (!rc)
         rc = fakexen_client_machine_balance(machine, &left);
     fakexen_client_machine_destroy(machine);
-    return rc ? rc : replay_check_balance(&left, family->error);
+    return rc ? rc : replay_check_balance(&left, error);
 }
 
 int replay_run_two(const struct plan *plan, const struct replay_options *options, struct replay_results *results,
@@ -175,7 +175,7 @@ int replay_run_two(const struct plan *plan, const struct replay_options *options
         if (!rc)
             rc = family_end_children(&family);
         if (!rc)
-            rc = check_machine(&family);
+            rc = replay_check_machine(family.dir, family.error);
         rc = family_close(&family, rc, error);
     }
     *totals = *two.totals;

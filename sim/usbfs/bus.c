@@ -85,7 +85,7 @@ static void configure(struct node *node)
 static int add_node(struct bus *bus, const char *busid)
 {
     static const char *const megabits[] = {"", "1.5", "12", "480"};
-    struct usb_host *host = sim_host_host(bus->sim);
+    struct usb_host *host = bus->host;
     struct node *node = calloc(1, sizeof(*node));
     size_t length = 0;
     uint8_t *descriptors = NULL;
@@ -96,7 +96,7 @@ static int add_node(struct bus *bus, const char *busid)
     if (rc)
         goto out;
     node->bus = bus;
-    node->device = sim_host_device(bus->sim, busid);
+    node->device = bus_device(bus, busid);
     memcpy(node->busid, busid, strlen(busid));
     descriptors = all_descriptors(&node->device->descriptors, &length);
     const struct testbed_about about = {.megabits = megabits[host->ops->speed(host, node->handle)],
@@ -124,6 +124,10 @@ out:
 int bus_plug(struct bus *bus, const char *text, char *error)
 {
     char busid[SIM_HOST_BUSID_SIZE];
+    if (bus->recorded) {
+        snprintf(error, KIND_ERROR_MAX, "the devices are those of the recording");
+        return -EOPNOTSUPP;
+    }
     int rc = kind_plug(bus->sim, text, busid, error);
     if (rc)
         return rc;
@@ -139,7 +143,7 @@ int bus_plug(struct bus *bus, const char *text, char *error)
 
 int bus_unplug(struct bus *bus, const char *busid)
 {
-    int rc = sim_host_unplug(bus->sim, busid);
+    int rc = bus->recorded ? -EOPNOTSUPP : sim_host_unplug(bus->sim, busid);
     sweep(bus);
     return rc;
 }
@@ -148,7 +152,7 @@ int bus_unplug(struct bus *bus, const char *busid)
 static void unplugged(void *context, const char *busid)
 {
     struct bus *bus = context;
-    struct usb_host *host = sim_host_host(bus->sim);
+    struct usb_host *host = bus->host;
     struct node *node = find(bus, busid);
     if (!node)
         return;
@@ -164,24 +168,36 @@ static void unplugged(void *context, const char *busid)
 
 struct usb_device *bus_device(struct bus *bus, const char *busid)
 {
-    return sim_host_device(bus->sim, busid);
+    return bus->recorded ? recorded_device(bus->recorded, busid) : sim_host_device(bus->sim, busid);
 }
 
 /* ---- running ---- */
 
-int bus_create(struct testbed *testbed, struct bus **out)
+static int add_recorded(struct bus *bus)
+{
+    const char *busid;
+    int rc = 0;
+    for (uint32_t i = 0; !rc && (busid = recorded_busid(bus->recorded, i)); i++)
+        rc = add_node(bus, busid);
+    return rc;
+}
+
+int bus_create(struct testbed *testbed, struct recorded *recorded, struct bus **out)
 {
     struct bus *bus = calloc(1, sizeof(*bus));
-    int rc = bus ? sim_host_create(&bus->sim) : -ENOMEM;
+    int rc = !bus ? -ENOMEM : recorded ? 0 : sim_host_create(&bus->sim);
     if (rc) {
         free(bus);
         return rc;
     }
     bus->testbed = testbed;
+    bus->recorded = recorded;
+    bus->host = recorded ? recorded_host(recorded) : sim_host_host(bus->sim);
     bus->hubs = (struct node){.bus = bus, .place = {.listener = testbed_hubs_listener(testbed), .gate = -1}};
     bus->listener = (struct usb_host_listener){.unplugged = unplugged, .context = bus};
-    struct usb_host *host = sim_host_host(bus->sim);
-    rc = host->ops->listen(host, &bus->listener);
+    rc = bus->host->ops->listen(bus->host, &bus->listener);
+    if (!rc && recorded)
+        rc = add_recorded(bus);
     if (rc)
         bus_destroy(bus);
     else
@@ -196,7 +212,9 @@ void bus_destroy(struct bus *bus)
     for (struct client *c = bus->clients; c; c = c->next)
         client_drop(c);
     for (struct node *n = bus->nodes; n; n = n->next) {
-        if (n->device)
+        if (n->device && bus->recorded)
+            unplugged(bus, n->busid);
+        else if (n->device)
             (void)sim_host_unplug(bus->sim, n->busid);
     }
     sweep(bus);
@@ -215,7 +233,7 @@ void bus_wait(struct bus *bus, struct loop *loop)
 
 uint64_t bus_deadline(struct bus *bus)
 {
-    struct usb_host *host = sim_host_host(bus->sim);
+    struct usb_host *host = bus->host;
     uint64_t first = host->ops->deadline(host);
     for (const struct client *c = bus->clients; c; c = c->next) {
         uint64_t due = urb_deadline(c);
@@ -226,7 +244,7 @@ uint64_t bus_deadline(struct bus *bus)
 
 void bus_step(struct bus *bus, const struct loop *loop, uint64_t now_ns)
 {
-    struct usb_host *host = sim_host_host(bus->sim);
+    struct usb_host *host = bus->host;
     bus->now_ns = now_ns;
     if (loop_ready(loop, bus->hubs.place.listener))
         client_accept(&bus->hubs);

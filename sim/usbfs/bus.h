@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * usbfs for the devices of a sim_host: Linux's ioctls on /dev/bus/usb/BBB/DDD, for programs in a testbed.
+ * usbfs for the devices of a sim_host, or of a recording (recorded.h): Linux's ioctls on
+ * /dev/bus/usb/BBB/DDD, for programs in a testbed.
  *
  * What differs from Linux: a device is configured once, when it is plugged in, with its first configuration;
  * no kernel driver ever has an interface; capabilities are NO_PACKET_SIZE_LIM and REAP_AFTER_DISCONNECT (so
@@ -17,6 +18,7 @@
 
 #include "devices/sim_host.h"
 #include "process/loop.h"
+#include "usbfs/recorded.h"
 #include "usbfs/testbed.h"
 
 #define BUS_URB_BYTES_MAX (16u << 20) /* of one transfer, as in Linux */
@@ -33,8 +35,9 @@ struct bus_stats {
 
 struct bus;
 
-int bus_create(struct testbed *testbed, struct bus **out);
-/* Ends every connection. The testbed stays. */
+/* recorded: NULL, or whose devices are there from the beginning; none comes or goes then. */
+int bus_create(struct testbed *testbed, struct recorded *recorded, struct bus **out);
+/* Ends every connection. The testbed and the recording stay. */
 void bus_destroy(struct bus *bus);
 /* BUSID=KIND as in cli/kinds.h; error has KIND_ERROR_MAX bytes and gets one line. */
 int bus_plug(struct bus *bus, const char *text, char *error);

@@ -92,7 +92,7 @@ static int64_t get_capabilities(struct client *client, unsigned long argument)
 
 static int64_t get_speed(struct client *client, unsigned long argument)
 {
-    struct usb_host *host = sim_host_host(client->node->bus->sim);
+    struct usb_host *host = client->node->bus->host;
     (void)argument;
     switch (host->ops->speed(host, client->node->handle)) {
     case USBIF_SPEED_LOW:
@@ -203,7 +203,7 @@ static int64_t reset_endpoint(struct client *client, unsigned long argument)
 static int64_t reset(struct client *client, unsigned long argument)
 {
     struct node *node = client->node;
-    struct usb_host *host = sim_host_host(node->bus->sim);
+    struct usb_host *host = node->bus->host;
     uint8_t alternate[DEVICE_INTERFACES_MAX];
     const uint8_t setup[8] = {0x00, 9, node->device->configuration};
     (void)argument;

@@ -23,11 +23,15 @@
 
 static const char help_text[] =
     "Usage: pvusb-usbfs [OPTIONS] [--device BUSID=KIND]... -- CMD [ARG]...\n"
+    "       pvusb-usbfs [OPTIONS] --trace FILE -- CMD [ARG]...\n"
     "\n"
     "Runs CMD with simulated USB devices: what it does through libusb-1.0 (Linux's usbfs) goes\n"
     "to them, and it sees no others. CMD needs no change; package umockdev is needed.\n"
     "\n"
     "  --device BUSID=KIND  a device, for example 1-1=disk:16M\n"
+    "  --trace FILE         the devices of a recording (pvusb replay), which answer as they\n"
+    "                       did then\n"
+    "  --notes FILE         with --trace: note there what they see, for pvusb replay\n"
     "  --control WHERE      take commands while CMD runs: a path for a Unix socket to be\n"
     "                       made, or the number of a connected socket that was inherited\n"
     "  --help               this text\n"
@@ -46,6 +50,8 @@ struct options {
     const char *device[DEVICES_MAX];
     unsigned int nr_devices;
     const char *control;
+    const char *trace;
+    const char *notes;
     char **command;
     bool help;
 };
@@ -64,10 +70,9 @@ static int __attribute__((format(printf, 2, 3))) complain(int code, const char *
 static int parse(int argc, char **argv, struct options *options)
 {
     static const struct option longs[] = {
-        {"device", required_argument, NULL, 'e'},
-        {"control", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"device", required_argument, NULL, 'e'}, {"control", required_argument, NULL, 'c'},
+        {"trace", required_argument, NULL, 't'},  {"notes", required_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int c;
     *options = (struct options){0};
@@ -82,6 +87,12 @@ static int parse(int argc, char **argv, struct options *options)
         case 'c':
             options->control = optarg;
             break;
+        case 't':
+            options->trace = optarg;
+            break;
+        case 'n':
+            options->notes = optarg;
+            break;
         case 'h':
             options->help = true;
             return 0;
@@ -92,6 +103,8 @@ static int parse(int argc, char **argv, struct options *options)
     }
     if (optind == argc)
         return complain(EXIT_USAGE, "no command given; see 'pvusb-usbfs --help'");
+    if (options->trace ? options->nr_devices > 0 : options->notes != NULL)
+        return complain(EXIT_USAGE, "--trace goes without --device, and --notes not without --trace");
     options->command = argv + optind;
     return 0;
 }
@@ -223,6 +236,8 @@ int main(int argc, char **argv)
     struct options options;
     struct testbed *testbed = NULL;
     struct bus *bus = NULL;
+    struct recorded *recorded = NULL;
+    char error[TRACE_ERROR_MAX];
     int status = 0;
     int code = parse(argc, argv, &options);
     if (code)
@@ -237,12 +252,15 @@ int main(int argc, char **argv)
     code = check_preload();
     if (code)
         return code;
+    if (options.trace && recorded_create(options.trace, options.notes, &recorded, error))
+        return complain(EXIT_USAGE, "%s", error);
     int rc = testbed_create(&testbed);
     if (!rc)
-        rc = bus_create(testbed, &bus);
+        rc = bus_create(testbed, recorded, &bus);
     code = rc ? complain(EXIT_USAGE, "%s; TMPDIR names another folder", strerror(-rc))
               : run(&options, testbed, bus, &status);
     bus_destroy(bus);
+    recorded_destroy(recorded);
     testbed_destroy(testbed);
     return code ? code : end_like(options.command[0], status);
 }

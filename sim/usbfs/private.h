@@ -69,7 +69,9 @@ struct urb {
 };
 
 struct bus {
-    struct sim_host *sim;
+    struct usb_host *host;
+    struct sim_host *sim;      /* whose host that is, or */
+    struct recorded *recorded; /* who else */
     struct usb_host_listener listener;
     struct testbed *testbed;
     struct node *nodes;

@@ -14,7 +14,7 @@ static void completed(struct host_urb *host);
 
 static struct usb_host *host_of(const struct client *client)
 {
-    return sim_host_host(client->node->bus->sim);
+    return client->node->bus->host;
 }
 
 static void free_urb(struct urb *urb)
@@ -449,7 +449,7 @@ static void own_completed(struct host_urb *urb)
 
 int urb_own(struct node *node, const uint8_t setup[8])
 {
-    struct usb_host *host = sim_host_host(node->bus->sim);
+    struct usb_host *host = node->bus->host;
     bool over = false;
     struct host_urb urb = {.type = USBIF_PIPE_TYPE_CTRL, .complete = own_completed, .context = &over};
     memcpy(urb.setup, setup, 8);
