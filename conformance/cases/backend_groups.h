@@ -11,5 +11,6 @@ extern const struct conform_case backend_unlink_cases[];
 extern const struct conform_case hostile_backend_request_cases[];
 extern const struct conform_case hostile_backend_ring_cases[];
 extern const struct conform_case xenbus_backend_state_cases[];
+extern const struct conform_case backend_iso_cases[];
 
 #endif
