@@ -11,6 +11,7 @@ const struct conform_case *const conform_groups[] = {
     hostile_backend_ring_cases,
     xenbus_backend_state_cases,
     backend_iso_cases,
+    backend_control_cases,
     cases_frontend_requests,
     cases_frontend_answers,
     cases_frontend_slots,
