@@ -67,6 +67,12 @@ void back_release(struct conform *t, uint8_t *pages, unsigned int count);
  */
 void back_serve(struct conform *t, unsigned int port);
 
+/* Pages, grants and event channels of the machine, of both halves together. Needs "inproc". */
+struct back_balance {
+    unsigned int pages, grants, ports;
+};
+struct back_balance back_balance(struct conform *t);
+
 uint8_t *back_urb_page(struct conform *t);
 uint8_t *back_conn_page(struct conform *t);
 unsigned int back_notified(const struct conform *t);
@@ -97,11 +103,18 @@ struct guest_result {
     unsigned int times; /* that it was given back: 0, 1, or an error of the frontend */
 };
 
+struct guest_packet {
+    int status; /* as in struct guest_result */
+    uint32_t actual;
+};
+
 /* Returns a number for the URB, or -errno when the frontend refused it. */
 int guest_submit(struct conform *t, const struct guest_urb *urb);
 /* 0 or -errno. reason -ECONNRESET or -ENOENT. */
 int guest_unlink(struct conform *t, int urb, int reason);
 struct guest_result guest_result(struct conform *t, int urb);
+/* What became of one packet of an isochronous URB that is back. */
+struct guest_packet guest_packet(struct conform *t, int urb, unsigned int packet);
 /* Waits until it is given back; checks it. */
 void guest_expect(struct conform *t, int urb, int status, uint32_t actual);
 /* After conform_settle(): still out. */
@@ -111,6 +124,8 @@ void guest_write(struct conform *t, uint32_t offset, const void *data, uint32_t 
 void guest_read(struct conform *t, uint32_t offset, void *data, uint32_t size);
 /* A request to the root hub: bytes put into data, or -EPIPE. */
 int guest_hub(struct conform *t, const uint8_t setup[8], void *data, uint16_t size);
+/* The hub's status change endpoint: bit p for port p, 0 when there is nothing to tell. */
+uint32_t guest_hub_changes(struct conform *t);
 /* wPortStatus | wPortChange << 16. */
 uint32_t guest_port_status(struct conform *t, unsigned int port);
 /* An orderly close from the guest's side, and a new start after Closed. */

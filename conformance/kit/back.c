@@ -84,6 +84,14 @@ void kit_back_check(struct conform *t)
     conform_alive(t);
 }
 
+struct back_balance back_balance(struct conform *t)
+{
+    if (!t->peer->ops->balance)
+        conform_skip(t, "what is open on the machine of peer %s cannot be counted", t->peer->ops->name);
+    const struct fakexen_balance open = t->peer->ops->balance(t->peer);
+    return (struct back_balance){.pages = open.pages, .grants = open.grants, .ports = open.ports};
+}
+
 /* ---- nodes ---- */
 
 struct xen *back_handle(struct conform *t)

@@ -32,6 +32,11 @@ struct guest_result guest_result(struct conform *t, int urb)
     return guest(t)->result(t->peer, urb);
 }
 
+struct guest_packet guest_packet(struct conform *t, int urb, unsigned int packet)
+{
+    return guest(t)->packet(t->peer, urb, packet);
+}
+
 static bool given_back(struct conform *t, void *context)
 {
     return guest_result(t, *(int *)context).times > 0;
@@ -69,6 +74,11 @@ void guest_read(struct conform *t, uint32_t offset, void *data, uint32_t size)
 int guest_hub(struct conform *t, const uint8_t setup[8], void *data, uint16_t size)
 {
     return guest(t)->hub(t->peer, setup, data, size);
+}
+
+uint32_t guest_hub_changes(struct conform *t)
+{
+    return guest(t)->hub_changes(t->peer);
 }
 
 uint32_t guest_port_status(struct conform *t, unsigned int port)

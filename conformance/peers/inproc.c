@@ -222,8 +222,18 @@ static int reconnect(struct peer *peer)
     return rc;
 }
 
+static struct guest_packet packet(struct peer *peer, int urb, unsigned int number)
+{
+    return inproc_guest_packet(of(peer)->frontend, urb, number);
+}
+
+static uint32_t hub_changes(struct peer *peer)
+{
+    return inproc_guest_hub_changes(of(peer)->frontend);
+}
+
 static const struct peer_guest_ops guest_ops = {
-    submit, unlink_urb, result, write_buffer, read_buffer, hub, close_guest, reconnect,
+    submit, unlink_urb, result, write_buffer, read_buffer, hub, close_guest, reconnect, packet, hub_changes,
 };
 
 const struct peer_ops peer_inproc = {

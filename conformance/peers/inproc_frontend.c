@@ -188,3 +188,19 @@ int inproc_guest_reconnect(struct inproc_frontend *f)
 {
     return front_reconnect(f->front);
 }
+
+struct guest_packet inproc_guest_packet(const struct inproc_frontend *f, int urb, unsigned int packet)
+{
+    if (urb < 0 || (unsigned int)urb >= f->nr_slots || packet >= f->slot[urb].urb.nr_packets)
+        return (struct guest_packet){.status = -EINVAL};
+    const struct pvusb_iso_desc *result = &f->slot[urb].urb.packets[packet];
+    return (struct guest_packet){.status = result->status, .actual = result->actual_length};
+}
+
+uint32_t inproc_guest_hub_changes(struct inproc_frontend *f)
+{
+    uint8_t bitmap[4] = {0};
+    if (f->hcd->ops->hub_status(f->hcd, bitmap, sizeof(bitmap)) == 0)
+        return 0;
+    return (uint32_t)bitmap[0] | (uint32_t)bitmap[1] << 8 | (uint32_t)bitmap[2] << 16 | (uint32_t)bitmap[3] << 24;
+}

@@ -32,5 +32,7 @@ int inproc_guest_read(struct inproc_frontend *f, uint32_t offset, void *data, ui
 int inproc_guest_hub(struct inproc_frontend *f, const uint8_t setup[8], void *data, uint16_t size);
 void inproc_guest_close(struct inproc_frontend *f);
 int inproc_guest_reconnect(struct inproc_frontend *f);
+struct guest_packet inproc_guest_packet(const struct inproc_frontend *f, int urb, unsigned int packet);
+uint32_t inproc_guest_hub_changes(struct inproc_frontend *f);
 
 #endif

@@ -68,6 +68,8 @@ struct peer_guest_ops {
     int (*hub)(struct peer *peer, const uint8_t setup[8], void *data, uint16_t size);
     void (*close)(struct peer *peer); /* the orderly one */
     int (*reconnect)(struct peer *peer);
+    struct guest_packet (*packet)(struct peer *peer, int urb, unsigned int packet);
+    uint32_t (*hub_changes)(struct peer *peer);
 };
 
 /* Implementations embed this as their first member. */
