@@ -6,6 +6,7 @@
 #include "../conform.h"
 
 extern const struct conform_case cases_frontend_requests[], cases_frontend_answers[], cases_frontend_slots[],
-    cases_frontend_hub[], cases_hostile_frontend[], cases_xenbus_frontend[], cases_toolstack[];
+    cases_frontend_hub[], cases_hostile_frontend[], cases_xenbus_frontend[], cases_toolstack[],
+    cases_frontend_results[];
 
 #endif

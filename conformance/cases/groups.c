@@ -19,5 +19,6 @@ const struct conform_case *const conform_groups[] = {
     cases_hostile_frontend,
     cases_xenbus_frontend,
     cases_toolstack,
+    cases_frontend_results,
     NULL,
 };
