@@ -20,5 +20,6 @@ const struct conform_case *const conform_groups[] = {
     cases_xenbus_frontend,
     cases_toolstack,
     cases_frontend_results,
+    cases_xenbus_frontend_ends,
     NULL,
 };

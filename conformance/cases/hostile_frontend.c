@@ -62,6 +62,18 @@ static void rsp_prod(struct conform *t, struct traffic *f, uint32_t value)
     back_notify(t);
 }
 
+/* All are answered as they should be, but one response more than requests is published. */
+static void prod_answered(struct conform *t, struct traffic *f, uint32_t value)
+{
+    for (unsigned int i = 0; i < 4; i++) {
+        struct usbif_urb_response response;
+        memset(&response, 0, sizeof(response));
+        response.id = f->request[i].id;
+        back_put(t, &response);
+    }
+    rsp_prod(t, f, value);
+}
+
 static void conn_prod(struct conform *t, struct traffic *f, uint32_t value)
 {
     (void)f;
@@ -95,6 +107,8 @@ static void event(struct conform *t, struct traffic *f, uint32_t value)
       17)                                                                                                    \
     X(prod_over, "rsp-prod.over", "ring.urb.rsp-index-jump",                                                 \
       "more responses than requests", rsp_prod, 5)                                                           \
+    X(prod_more, "rsp-prod.answered", "ring.urb.rsp-index-jump",                                             \
+      "a response too many behind good ones", prod_answered, 5)                                              \
     X(prod_100, "rsp-prod.100", "ring.urb.rsp-index-jump", "rsp_prod 100",                                   \
       rsp_prod, 100)                                                                                         \
     X(prod_big, "rsp-prod.max", "ring.urb.rsp-index-jump", "rsp_prod 0x7fffffff",                            \
