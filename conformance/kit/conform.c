@@ -81,8 +81,12 @@ void conform_alive(struct conform *t)
 
 static int own_fd(struct conform *t)
 {
-    struct xen *xen = t->nr_fronts && !conform_has(t, "inproc") ? front_handle(t->front[0]) : NULL;
+    struct xen *xen = NULL;
 
+    if (!conform_has(t, "inproc") && t->nr_fronts)
+        xen = front_handle(t->front[0]);
+    else if (!conform_has(t, "inproc") && t->back)
+        xen = back_handle(t);
     return xen ? xen->ops->fd(xen) : -1;
 }
 
@@ -211,15 +215,35 @@ static void run_test(struct conform *t)
     t->verdict = KIT_PASS;
 }
 
-void kit_run(struct conform *t)
+/* False when the end found something wrong too. */
+static bool finish(struct conform *t)
 {
-    seed_random(t);
+    if (setjmp(t->leave))
+        return false;
+    if (t->test->role == CONFORM_BACKEND)
+        kit_front_finish(t);
+    else
+        kit_back_finish(t);
+    return true;
+}
+
+static void run_until_left(struct conform *t)
+{
     if (setjmp(t->leave) == 0)
         run_test(t);
-    if (setjmp(t->leave) == 0) { /* a finish that leaves has said why; the verdict is its own */
-        if (t->test->role == CONFORM_BACKEND)
-            kit_front_finish(t);
-        else
-            kit_back_finish(t);
-    }
+}
+
+void kit_run(struct conform *t)
+{
+    char message[sizeof(t->message)];
+    enum kit_verdict verdict;
+
+    seed_random(t);
+    run_until_left(t);
+    verdict = t->verdict;
+    memcpy(message, t->message, sizeof(message));
+    if (finish(t) || verdict == KIT_PASS)
+        return;
+    t->verdict = verdict; /* what was wrong first is the reason for the rest */
+    memcpy(t->message, message, sizeof(message));
 }

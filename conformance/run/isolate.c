@@ -128,7 +128,9 @@ void isolate_run(const struct conform_case *test, const struct peer_ops *ops, co
     kill(-pid, SIGKILL); /* with what it started; a case that has told its verdict has nothing left to do */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (late)
+    if (have == sizeof(*out) && (unsigned int)out->verdict > KIT_ERROR)
+        say(out, KIT_DIED, "the case's process told no verdict but ", (int)out->verdict);
+    else if (late)
         say(out, KIT_DIED, "no verdict within the limit in seconds of a case: ", (int)limit_s);
     else if (have < sizeof(*out) && WIFSIGNALED(status))
         say(out, KIT_DIED, "the case's process died: signal ", WTERMSIG(status));

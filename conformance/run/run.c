@@ -17,7 +17,7 @@ struct run {
     char **selectors;
     int nr_selectors;
     bool list, tap, fail_fast;
-    uint64_t seed, timeout_s;
+    uint64_t seed, timeout_s, limit_s;
     unsigned int count[KIT_ERROR + 1], selected;
 };
 
@@ -31,6 +31,7 @@ static const char usage[] =
     "      --list             print the selected cases and end\n"
     "      --peer NAME        what is under test\n"
     "      --timeout S        bound of one wait (5); a whole case gets ten times that\n"
+    "      --case-limit S     bound of a whole case\n"
     "      --seed N           of random numbers (1); printed\n"
     "      --format text|tap  of the results on stdout\n"
     "      --fail-fast        end at the first case that fails\n"
@@ -71,6 +72,7 @@ static int option(struct run *run, int c, const struct peer_ops *const peers[])
     case 'l': run->list = true; return -1;
     case 'p': return set_peer(run, peers, optarg);
     case 't': return number(optarg, 3600, &run->timeout_s) && run->timeout_s ? -1 : bad("--timeout", optarg);
+    case 'L': return number(optarg, 36000, &run->limit_s) && run->limit_s ? -1 : bad("--case-limit", optarg);
     case 's': return number(optarg, UINT64_MAX, &run->seed) ? -1 : bad("--seed", optarg);
     case 'f':
         run->tap = !strcmp(optarg, "tap");
@@ -137,7 +139,7 @@ static void run_cases(struct run *run, const struct conform_case *const groups[]
             if (!chosen(run, c->id))
                 continue;
             run->config.role = c->role;
-            isolate_run(c, run->peer, &run->config, run->seed, (unsigned int)run->timeout_s * 10, &out);
+            isolate_run(c, run->peer, &run->config, run->seed, (unsigned int)(run->limit_s ? run->limit_s : run->timeout_s * 10), &out);
             out.message[sizeof(out.message) - 1] = 0;
             run->count[out.verdict]++;
             report(run, c, &out, ++n);
@@ -166,7 +168,7 @@ int conform_main(int argc, char **argv, const struct conform_case *const groups[
     static const struct option options[] = {
         {"exclude", 1, NULL, 'x'}, {"list", 0, NULL, 'l'},   {"peer", 1, NULL, 'p'},      {"timeout", 1, NULL, 't'},
         {"seed", 1, NULL, 's'},    {"format", 1, NULL, 'f'}, {"fail-fast", 0, NULL, 'F'}, {"help", 0, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+        {"case-limit", 1, NULL, 'L'}, {NULL, 0, NULL, 0}};
     struct run run = {.peer = peers[0], .seed = 1, .timeout_s = 5};
     int c, rc;
 

@@ -9,7 +9,7 @@
 #include "../front.h"
 #include "../run/run.h"
 
-static bool is_dead;
+static bool is_dead, finish_fails;
 
 static int dummy_open(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX])
 {
@@ -90,6 +90,23 @@ static void peer_dies(struct conform *t)
     conform_alive(t);
 }
 
+static void fails_twice(struct conform *t)
+{
+    finish_fails = true;
+    conform_fail(t, "the case failed");
+}
+
+static void fails_at_its_end(struct conform *t)
+{
+    (void)t;
+    finish_fails = true;
+}
+
+static void tells_nonsense(struct conform *t)
+{
+    kit_leave(t, (enum kit_verdict)77);
+}
+
 static const struct conform_case dummies[] = {
     {"dummy.pass", "d.one", "passes", passes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.fail", "d.one", "fails", fails, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
@@ -98,6 +115,9 @@ static const struct conform_case dummies[] = {
     {"dummy.early", "d.one", "exits", ends_early, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.hang", "d.one", "hangs", hangs, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.peer-dies", "d.one", "loses its peer", peer_dies, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.twice", "d.one", "fails, and then again", fails_twice, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.end", "d.one", "fails at its end", fails_at_its_end, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.nonsense", "d.one", "is mad", tells_nonsense, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {0}};
 
 /* ---- no kit: these cases play no half ---- */
@@ -129,12 +149,19 @@ void kit_back_check(struct conform *t)
 
 void kit_back_finish(struct conform *t)
 {
-    (void)t;
+    if (finish_fails)
+        conform_fail(t, "the finish failed");
 }
 
 struct xen *front_handle(struct front *f)
 {
     (void)f;
+    return NULL;
+}
+
+struct xen *back_handle(struct conform *t)
+{
+    (void)t;
     return NULL;
 }
 

@@ -22,9 +22,13 @@ expect 1 'reproduce: pvusb-conform --peer dummy --seed 0x7 dummy.fail' "$dummy" 
 expect 77 'peer dummy has no "iso"' "$dummy" dummy.skip
 expect 1 "the case's process died: signal 9" "$dummy" dummy.crash
 expect 1 "the case's process ended early: exit 5" "$dummy" dummy.early
-expect 1 'no verdict within the limit in seconds of a case: 10' "$dummy" --timeout 1 dummy.hang
+expect 1 'no verdict within the limit in seconds of a case: 1' "$dummy" --case-limit 1 dummy.hang
 expect 1 'the peer died: signal 9, Killed' "$dummy" dummy.peer-dies
-expect 1 'pass 1  fail 1  skip 1  died 3  error 0  of 6' "$dummy" -x dummy.hang
+expect 1 'pass 1  fail 3  skip 1  died 4  error 0  of 9' "$dummy" -x dummy.hang
+expect 1 'FAIL  dummy.twice: the case failed' "$dummy" dummy.twice
+expect 1 'FAIL  dummy.end: the finish failed' "$dummy" dummy.end
+expect 1 'told no verdict but 77' "$dummy" dummy.nonsense
+expect 2 '--case-limit: 0' "$dummy" --case-limit 0
 expect 3 'the peer never came: it is not there' "$dummy" --peer absent dummy.pass
 expect 0 'dummy.peer-dies' "$dummy" --list 'dummy.p*'
 expect 2 'no case matches: dummy.pas' "$dummy" dummy.pas
