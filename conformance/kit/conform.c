@@ -194,6 +194,8 @@ static void run_test(struct conform *t)
 {
     bool backend = t->test->role == CONFORM_BACKEND;
 
+    if (!abilities(t))
+        conform_skip(t, "peer %s does not play this role", t->peer->ops->name);
     for (const char *p = t->test->needs; p && *p;) {
         size_t n = strcspn(p, " ");
 

@@ -33,8 +33,8 @@ struct peer;
 
 struct peer_ops {
     const char *name;
-    const char *abilities; /* see conform_has(); may depend on the role: then abilities() */
-    const char *(*abilities_for)(enum conform_role role);
+    const char *abilities; /* see conform_has(); may depend on the role: then abilities_for() */
+    const char *(*abilities_for)(enum conform_role role); /* NULL of it: the peer does not play that role */
     int (*open)(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX]);
     void (*close)(struct peer *peer);
     /* The peer's half begins; the machine is there, and for a frontend its guest. */
