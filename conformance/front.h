@@ -62,6 +62,8 @@ void front_expect_backend_state(struct front *f, enum xenbus_state state);
 void front_connect(struct front *f);
 /* Closing, Closed, with what the backend must do in between; afterwards front_connect() works again. */
 void front_disconnect(struct front *f);
+/* The guest dies without a word; the frontend is of no use any more. Needs "guests". */
+void front_crash(struct front *f);
 /* Toolstack: what stands in port/N ("" is an empty port), and the wait for what the backend says of it. */
 void front_port(struct front *f, unsigned int port, const char *busid);
 /* Plugs the probe device into a port and gives it CONFORM_ADDRESS+n and configuration 1. */

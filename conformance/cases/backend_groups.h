@@ -13,5 +13,6 @@ extern const struct conform_case hostile_backend_ring_cases[];
 extern const struct conform_case xenbus_backend_state_cases[];
 extern const struct conform_case backend_iso_cases[];
 extern const struct conform_case backend_control_cases[];
+extern const struct conform_case backend_hotplug_cases[];
 
 #endif

@@ -12,6 +12,7 @@ const struct conform_case *const conform_groups[] = {
     xenbus_backend_state_cases,
     backend_iso_cases,
     backend_control_cases,
+    backend_hotplug_cases,
     cases_frontend_requests,
     cases_frontend_answers,
     cases_frontend_slots,

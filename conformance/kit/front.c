@@ -261,6 +261,16 @@ void front_disconnect(struct front *f)
     front_set_state(f, XenbusStateInitialising);
 }
 
+void front_crash(struct front *f)
+{
+    struct xen_machine *machine = f->t->peer->ops->machine(f->t->peer);
+    kit_log_line(f->t, "xenbus", "guest %u dies", f->controller.frontend);
+    kit_front_need(f, machine->ops->domain_destroy(machine, f->controller.frontend), "domain_destroy");
+    xen_close(f->xen);
+    f->xen = NULL;
+    f->made = false;
+}
+
 void front_port(struct front *f, unsigned int port, const char *busid)
 {
     char path[2 * FRONT_PATH];

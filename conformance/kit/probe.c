@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../front.h"
+#include "kit.h"
 
 #define AT     ((FRONT_PAGES - 2) * 4096u) /* where in the buffer these requests have their data */
 #define ROOM   4096u
@@ -78,4 +79,24 @@ void probe_pattern(uint8_t endpoint, uint32_t position, void *data, uint32_t siz
     uint8_t *bytes = data;
     for (uint32_t i = 0; i < size; i++)
         bytes[i] = PROBE_BYTE(endpoint, position + i);
+}
+
+static void need(struct conform *t, int rc, const char *call, const char *busid)
+{
+    if (rc)
+        conform_fail(t, "%s of the probe device at %s: %s", call, busid, strerror(-rc));
+}
+
+void probe_plug(struct conform *t, const char *busid, uint8_t speed)
+{
+    if (!t->peer->ops->plug)
+        conform_skip(t, "nobody can plug in a device at peer %s", t->peer->ops->name);
+    need(t, t->peer->ops->plug(t->peer, busid, speed), "plug", busid);
+}
+
+void probe_pull(struct conform *t, const char *busid)
+{
+    if (!t->peer->ops->unplug)
+        conform_skip(t, "nobody can unplug a device at peer %s", t->peer->ops->name);
+    need(t, t->peer->ops->unplug(t->peer, busid), "unplug", busid);
 }
