@@ -304,8 +304,12 @@ static void own_close(struct conform *t)
 
 static void ports_once(struct conform *t)
 {
+    const uint8_t ninth[8] = {0xa3, 0, 0, 0, 9, 0, 4, 0};
+    uint8_t status[4];
     back_set_node(t, "num-ports", "9");
+    back_set_state(t, XenbusStateConnected); /* again: now it looks */
     conform_settle(t);
+    conform_equal(t, "status of port 9 of 4", -EPIPE, guest_hub(t, ninth, status, sizeof(status)));
     check_works(t);
     back_expect_frontend_state(t, XenbusStateConnected);
 }
