@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The appendices of conformance/REQUIREMENTS.md say what the compiled headers say, row by row and without
+ * The appendices of REQUIREMENTS.md say what the compiled headers say, row by row and without
  * a row missing, and their example is what the ring library makes. Usage: test_layout REQUIREMENTS.md
  */
 #include <setjmp.h>
