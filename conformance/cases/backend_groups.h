@@ -14,5 +14,6 @@ extern const struct conform_case xenbus_backend_state_cases[];
 extern const struct conform_case backend_iso_cases[];
 extern const struct conform_case backend_control_cases[];
 extern const struct conform_case backend_hotplug_cases[];
+extern const struct conform_case backend_life_cases[];
 
 #endif

@@ -13,6 +13,7 @@ const struct conform_case *const conform_groups[] = {
     backend_iso_cases,
     backend_control_cases,
     backend_hotplug_cases,
+    backend_life_cases,
     cases_frontend_requests,
     cases_frontend_answers,
     cases_frontend_slots,
