@@ -15,6 +15,7 @@ const struct conform_case *const conform_groups[] = {
     backend_hotplug_cases,
     backend_life_cases,
     xenbus_backend_node_cases,
+    backend_more_cases,
     cases_frontend_requests,
     cases_frontend_answers,
     cases_frontend_slots,
