@@ -25,5 +25,6 @@ const struct conform_case *const conform_groups[] = {
     cases_toolstack,
     cases_frontend_results,
     cases_xenbus_frontend_ends,
+    cases_frontend_life,
     NULL,
 };
