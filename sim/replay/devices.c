@@ -22,6 +22,10 @@ struct bus_state {
 
 void plan_busid(const struct plan_controller *controller, unsigned int port, char busid[PLAN_BUSID_MAX])
 {
+    if (controller->usbfs) {
+        snprintf(busid, PLAN_BUSID_MAX, "%u-%u", controller->usbfs, port);
+        return;
+    }
     snprintf(busid, PLAN_BUSID_MAX, "%u-%u", controller->bus ? controller->bus : 65536u,
              controller->nth * PVUSB_PORTS_MAX + port);
 }

@@ -3,9 +3,8 @@
  * The same replay with QEMU's backend in the place of ours: our frontend and player are in this process, the
  * recorded devices in pvusb-usbfs, below QEMU's libusb.
  *
- * QEMU 7.2 aborts when a second controller gets its devices (an assertion about names of saved state). So
- * each controller of the plan is played by itself, with a machine and a QEMU of its own; order between
- * endpoints is not kept anyway.
+ * QEMU 7.2 aborts when two controllers have devices on ports of one number (rule CONN-20). So each controller of the
+ * plan is played by itself, with a machine and a QEMU of its own; order between endpoints is not kept anyway.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -308,6 +308,8 @@ static int add_controller(struct builder *b, uint16_t bus, uint16_t nth)
     if (plan->nr_controllers == PLAN_CONTROLLERS_MAX)
         return -ENOSPC;
     plan->controller[plan->nr_controllers++] = (struct plan_controller){.bus = bus, .nth = nth};
+    if (plan->backend == PLAN_QEMU)
+        plan->controller[plan->nr_controllers - 1].usbfs = (uint16_t)plan->nr_controllers;
     return 0;
 }
 

@@ -83,6 +83,7 @@ struct plan_controller {
     uint16_t bus;
     uint16_t nth;     /* of those of its bus, from 0 */
     uint8_t nr_ports; /* of which a device is ever on */
+    uint16_t usbfs;   /* QEMU: its bus in usbfs, which has no more than 32; else 0 */
 };
 #define PLAN_BUSID_MAX 16
 /* The name of the device behind a port, such as "3-2". */

@@ -84,6 +84,12 @@ said json '"schema": "pvusb-replay/1"'
 
 replay 0 "$traces"/*.mon.txt
 
+# ---- a bus whose number usbfs does not have
+
+sed 's/:1:002:/:999:002:/' "$traces/dummy-usbtest-basic.mon.txt" >"$work/bus.mon.txt"
+replay 0 "$work/bus.mon.txt"
+said out '^bus.mon.txt  *78  *78  *18  *0  *60$'
+
 # ---- a difference is found: the device plays a recording in which one byte is another
 
 bin=$work/bin
