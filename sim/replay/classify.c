@@ -37,6 +37,7 @@ static const char *const texts[REPLAY_REASONS] = {
     [REPLAY_QEMU_GONE] = "QEMU: gives the device up, which was gone at this transfer (HOT-04)",
     [REPLAY_QEMU_STATUS] = "QEMU: has no such status (STA-09)",
     [REPLAY_QEMU_OUT_ACTUAL] = "QEMU: an OUT transfer that fails counts as sent in full (XFR-03)",
+    [REPLAY_QEMU_FAILED_DATA] = "QEMU: a control transfer that fails comes back without its data (XFR-03)",
     [REPLAY_QEMU_UNLINKED_DATA] = "QEMU: an unlinked transfer comes back without what it had moved (UNL-04)",
     [REPLAY_QEMU_QUEUED] = "QEMU: ends while it waits for another to be started (XFR-06)",
     [REPLAY_QEMU_BEHIND_ERROR] = "QEMU: may die of what is queued behind an error or short read (XFR-08)",

@@ -64,6 +64,8 @@ static void limit_control(const struct trace_urb *urb, struct plan_urb *plan)
     } else if (is_host_request(urb->setup)) {
         if (plan->status)
             drop(plan, REPLAY_QEMU_HOST_REQUEST);
+        if (urb->setup[4] > 15 || urb->setup[2] > 15)
+            plan->ignored |= FIELD_STATUS; /* what no device in usbfs has (rule CTL-10) */
         plan->unseen = true;
         plan->reason = REPLAY_QEMU_HOST_REQUEST;
     } else if (clears_wakeup(urb)) {
@@ -76,6 +78,8 @@ static void limit_result(const struct trace_urb *urb, struct plan_urb *plan)
 {
     if (plan->device_status == -ECONNRESET && plan->actual > 0) {
         let_differ(plan, FIELD_ACTUAL | FIELD_IN_DATA, REPLAY_QEMU_UNLINKED_DATA);
+    } else if (urb->type == USBIF_PIPE_TYPE_CTRL && urb->in && plan->device_status != 0 && plan->actual > 0) {
+        let_differ(plan, FIELD_IN_DATA, REPLAY_QEMU_FAILED_DATA);
     } else if (urb->type != USBIF_PIPE_TYPE_CTRL && !urb->in && plan->actual < urb->length &&
                plan->device_status != -ECONNRESET) {
         let_differ(plan, FIELD_ACTUAL, REPLAY_QEMU_OUT_ACTUAL);
