@@ -21,6 +21,7 @@ struct player_urb {
 
 struct player_device {
     bool powered; /* its port has been switched on */
+    uint8_t controls; /* control URBs at the controller */
     uint8_t late[PLAN_ENDPOINTS]; /* URBs of each endpoint; no more than a ring has slots */
 };
 
@@ -146,6 +147,13 @@ static struct plan_slots *slots_of(struct player *player, uint32_t u)
     return &player->slots[player->plan->device[player->plan->urb[u].device].controller];
 }
 
+static void count_control(struct player *player, uint32_t u, int change)
+{
+    struct player_device *device = &player->device[player->plan->urb[u].device];
+    if (trace_of(player, u)->type == USBIF_PIPE_TYPE_CTRL)
+        device->controls = (uint8_t)(device->controls + change);
+}
+
 /* The count of late URBs on its endpoint. */
 static uint8_t *late_of(struct player *player, uint32_t u)
 {
@@ -173,6 +181,7 @@ static void returned(struct hcd_urb *urb)
         return;
     uint32_t u = (uint32_t)(p - player->urb);
     plan_slots_give(slots_of(player, u), trace_of(player, u));
+    count_control(player, u, -1);
     if (!player->stopped && (!p->parking || urb->status == 0)) {
         check_result(player, u, urb);
         player->results->mark[u].returned = true;
@@ -229,12 +238,14 @@ static void submit(struct player *player, uint32_t u)
     p->busy = true;
     player->busy++;
     plan_slots_take(slots_of(player, u), recorded);
+    count_control(player, u, 1);
     if (!rc)
         rc = hcd->ops->submit(hcd, &p->urb);
     if (rc) {
         p->busy = false;
         player->busy--;
         plan_slots_give(slots_of(player, u), recorded);
+        count_control(player, u, -1);
         replay_differ(&player->results->difference[u].guest, FIELD_NOT_TAKEN, rc);
         finish(player, u);
         drop_buffer(p, hcd);
@@ -341,7 +352,10 @@ static bool complete(struct player *player, uint32_t u)
     return true;
 }
 
-/* What has been configured before the recording began must be so for QEMU, which claims interfaces then. */
+/*
+ * What has been configured before the recording began must be so for QEMU, which claims interfaces then; but not behind
+ * a control transfer, which may fail (rule XFR-08).
+ */
 static bool address(struct player *player, uint32_t device)
 {
     if (player->address.player == NULL)
@@ -349,7 +363,8 @@ static bool address(struct player *player, uint32_t device)
     if (player->address.busy)
         return false;
     player->address.player = NULL;
-    player->configuring = !player->configuring && player->plan->backend == PLAN_QEMU;
+    player->configuring = !player->configuring && player->plan->backend == PLAN_QEMU &&
+                          player->device[device].controls == 0;
     return !player->configuring || address(player, device);
 }
 
