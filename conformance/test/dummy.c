@@ -7,7 +7,14 @@
 #include <unistd.h>
 
 #include "../front.h"
+#include "../run/explain.h"
 #include "../run/run.h"
+
+const char conform_requirements[] = "### d.one\n*MUST* \xc2\xb7 both \xc2\xb7 DUM-01\n\nIt passes.\n\n"
+                                    "### d.two\n*SHOULD* \xc2\xb7 both \xc2\xb7 DUM-02\n\nIt may pass.\n\n"
+                                    "### d.gap\n*MUST* \xc2\xb7 both \xc2\xb7 DUM-03\n\nNobody looks.\n\n"
+                                    "### d.inside\n*MUST* \xc2\xb7 both \xc2\xb7 DUM-04\n\nOnly inside.\n\n"
+                                    "Not observable: it is inside\n";
 
 static bool is_dead, finish_fails;
 
@@ -118,6 +125,9 @@ static const struct conform_case dummies[] = {
     {"dummy.twice", "d.one", "fails, and then again", fails_twice, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.end", "d.one", "fails at its end", fails_at_its_end, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.nonsense", "d.one", "is mad", tells_nonsense, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.should", "d.two", "differs", fails, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.both", "d.two d.one", "is a failure", fails, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.typo", "d.none", "is not known", passes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {0}};
 
 /* ---- no kit: these cases play no half ---- */

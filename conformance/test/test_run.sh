@@ -24,7 +24,7 @@ expect 1 "the case's process died: signal 9" "$dummy" dummy.crash
 expect 1 "the case's process ended early: exit 5" "$dummy" dummy.early
 expect 1 'no verdict within the limit in seconds of a case: 1' "$dummy" --case-limit 1 dummy.hang
 expect 1 'the peer died: signal 9, Killed' "$dummy" dummy.peer-dies
-expect 1 'pass 1  fail 3  skip 1  died 4  error 0  of 9' "$dummy" -x dummy.hang
+expect 1 'pass 2  fail 4  skip 1  died 4  error 0  of 12' "$dummy" -x dummy.hang
 expect 1 'FAIL  dummy.twice: the case failed' "$dummy" dummy.twice
 expect 1 'FAIL  dummy.end: the finish failed' "$dummy" dummy.end
 expect 1 'told no verdict but 77' "$dummy" dummy.nonsense
@@ -38,4 +38,24 @@ expect 2 '--peer: not built in: none' "$dummy" --peer none
 expect 1 'ok 2 - dummy.fail' "$dummy" --format tap -x dummy.hang
 expect 77 'ok 1 - dummy.skip # SKIP peer dummy has no "iso"' "$dummy" --format tap dummy.skip
 expect 0 'Exit codes:' "$program" --help
+
+# The requirements, and what their levels mean.
+expect 1 '  MUST d.one (DUM-01)' "$dummy" dummy.fail
+expect 0 'differs dummy.should: rsp.status' "$dummy" dummy.should
+expect 0 'differs 1: from a SHOULD or an OBSERVED' "$dummy" dummy.should dummy.pass
+expect 1 'FAIL  dummy.should: rsp.status' "$dummy" --strict dummy.should
+expect 1 'FAIL  dummy.both: rsp.status' "$dummy" dummy.both
+expect 0 'not ok 1 - dummy.should # TO''DO differs, SHOULD' "$dummy" --format tap dummy.should
+expect 0 'dummy.should' "$dummy" --list @SHOULD
+expect 2 'no case matches: @MAY' "$dummy" @MAY
+expect 1 'of 2,' "$dummy" @MUST -x dummy.hang -x 'dummy.[ceptn]*' -x dummy.skip -x dummy.early
+expect 0 'd.two: SHOULD, both (DUM-02)' "$dummy" --explain d.two
+expect 0 'dummy.both' "$dummy" --explain d.two
+expect 0 'Nobody looks.' "$dummy" --explain d.gap
+expect 0 'd.none: no such requirement' "$dummy" --explain dummy.typo
+expect 0 'dummy.both: is a failure' "$dummy" --explain dummy.both
+expect 2 'no case or requirement: d.on' "$dummy" --explain d.on
+expect 1 'dummy.typo: no such requirement: d.none' "$dummy" --coverage
+expect 1 '4 requirements: 2 with cases, 1 not observable, 1 without a case; 1 unknown ids' "$dummy" --coverage
+expect 1 'not observable: it is inside' "$dummy" --coverage
 exit "$failed"
