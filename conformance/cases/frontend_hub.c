@@ -43,7 +43,8 @@ static void story(struct conform *t, const char *text)
     X(power_low, "hub.speed.low", "hub.speeds", "low speed shows", "S8 100 P1 10301")                        \
     X(power_full, "hub.speed.full", "hub.speeds", "full speed shows", "S8 100 P2 10101")                     \
     X(power_high, "hub.speed.high", "hub.speeds", "high speed shows", "S8 100 P3 10501")                     \
-    X(power_late, "hub.power.late", "hub.power", "a device that was there before power shows",               \
+    X(power_late, "hub.power.late", "hub.power plug.unpowered",                                              \
+      "a device that was there before power shows",                                                          \
       "P3 0 S8 10501")                                                                                       \
     X(power_gone, "hub.power.gone", "hub.power", "a device that went before power does not",                 \
       "P3 0 P0 0 S8 100")                                                                                    \
@@ -220,10 +221,10 @@ const struct conform_case cases_frontend_hub[] = {
         HUB_CASE("hub.descriptor", "hub.descriptor", "the descriptor has the number of ports", descriptor),
     {"frontend.hub.descriptor-31", "hub.descriptor", "31 ports need 4 bytes each", descriptor_most,
      CONFORM_FRONTEND, CONFORM_CONNECTED, 31, 0, "guest"},
-    HUB_CASE("hub.no-such-port", "hub.requests", "a port that is not there stalls", no_such_port),
+    HUB_CASE("hub.no-such-port", "hub.port-range", "a port that is not there stalls", no_such_port),
     HUB_CASE("hub.unknown-request", "hub.requests", "an unknown request stalls", unknown_request),
     HUB_CASE("hub.local", "hub.local", "nothing of the hub reaches the backend", local_only),
-    {"frontend.plug.reposts", "plug.repost", "600 events are posted again, with their ids", reposts,
+    {"frontend.plug.reposts", "plug.repost plug.id-any", "600 events are posted again, with their ids", reposts,
      CONFORM_FRONTEND, CONFORM_CONNECTED, 0, 0, NULL},
     {"frontend.plug.rsp-event", "ring.notify.final-check", "asks for the next event after each", rsp_event,
      CONFORM_FRONTEND, CONFORM_CONNECTED, 0, 0, NULL},

@@ -51,7 +51,7 @@ static void late_data(struct conform *t)
     after_unplug(t, 0, 64);
 }
 
-/* Control URBs fill what they may, then two unlinks: the second may have to wait, and comes with the next free slot. */
+/* Control URBs fill what they may, then two unlinks: the second may wait, and comes with the next free slot. */
 static void unlink_waits(struct conform *t)
 {
     struct usbif_urb_request request[17];

@@ -21,7 +21,8 @@ static struct iso start(struct conform *t)
 }
 
 /* Puts actual_length and status into the descriptor of one packet. */
-static void put_packet(struct conform *t, const struct iso *iso, unsigned int packet, uint32_t actual, int32_t status)
+static void put_packet(struct conform *t, const struct iso *iso, unsigned int packet, uint32_t actual,
+                       int32_t status)
 {
     uint8_t *page;
     const unsigned int first = iso->request.nr_buffer_segs;
