@@ -357,7 +357,7 @@ const struct conform_case backend_control_cases[] = {
     CASE("device.1", "control.clear-halt", "a feature of the device is no halt", device_1),
     CASE("set-feature", "control.clear-halt", "SET_FEATURE is the device's", set_feature),
     CASE("address.move", "control.set-address.move", "a device moves from its address to another", moves),
-    CASE("address.again", "address.unique", "a device that was reset has its new address only", again),
+    CASE("address.again", "address.forget", "a device that was reset has its new address only", again),
     CASE("address.zero", "control.set-address.zero", "address 0 takes the address away", to_zero),
     CASE("address.every", "control.set-address.range pipe.address", "each of the 127 addresses", every_address),
     CASE("address.refused", "control.set-address.range address.both", "a refused address changes nothing",

@@ -224,7 +224,7 @@ static void not_asked_for(struct conform *t)
 #define CASE(id, requirements, title, run, needs_) {"backend." id, requirements, title, run, .needs = "device" needs_}
 
 const struct conform_case backend_more_cases[] = {
-    CASE("segment.odd", "segment.layout segment.neighbours", "segments of odd sizes, out of order", odd_segments, ""),
+    CASE("segment.odd", "segment.layout", "segments of odd sizes, out of order", odd_segments, ""),
     CASE("segment.empty", "segment.zero-length segment.empty-at-end", "segments of no bytes in between",
          empty_segments, ""),
     CASE("segment.same-page", "segment.same-gref", "one page in two segments", same_page_twice, ""),

@@ -284,7 +284,7 @@ const struct conform_case cases_frontend_answers[] = {
                unlink_target_first),
     GUEST_CASE("frontend.unlink.answer-first", "urb.unlink.any-order", "unlink, then target",
                unlink_answer_first),
-    GUEST_CASE("frontend.unlink.reason", "urb.unlink.give-back", "the URB returns with the reason",
+    GUEST_CASE("frontend.unlink.reason", "urb.unlink.give-back status.unlinked", "the URB returns with the reason",
                unlink_reason),
     GUEST_CASE("frontend.unlink.any-status", "urb.unlink.any-order status.unlinked",
                "an unlink's status says nothing", unlink_any_status),

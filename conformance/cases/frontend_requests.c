@@ -47,7 +47,7 @@ static struct guest_urb at(uint8_t device, uint8_t endpoint, bool in)
     {                                                                                                        \
         pipe_word(t, urb, pipe);                                                                             \
     }
-#define PIPE_ROW(name, id, title, urb, pipe) GUEST_CASE(id, "pipe.layout", title, name),
+#define PIPE_ROW(name, id, title, urb, pipe) GUEST_CASE(id, "pipe.layout pipe.undefined-zero", title, name),
 PIPES(PIPE_RUN)
 
 static void pipe_port(struct conform *t)

@@ -178,7 +178,7 @@ static void changes_reset(struct conform *t)
 
 const struct conform_case cases_frontend_results[] = {
     RESULTS(RESULT_ROW)
-        GUEST_CASE("frontend.iso.packet.own-layout", "iso.descriptor ring.peer-fields",
+        GUEST_CASE("frontend.iso.packet.own-layout", "iso.descriptor hostile.backend",
                    "offsets and lengths are not read back", own_layout),
     GUEST_CASE("frontend.iso.packet.grant", "iso.descriptor segment.still-mapped",
                "the descriptors' grant ends with the response", once),
