@@ -7,20 +7,31 @@
 #include <string.h>
 
 #include "explain.h"
+#include "known.h"
 #include "run.h"
 
 enum { EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_NO_PEER, EXIT_SKIPPED = 77 };
+
+/* What a verdict is for the run. */
+enum standing {
+    AS_WANTED,
+    DIFFERS, /* from no MUST: implementations are known to disagree there */
+    KNOWN,   /* failed, as the file of known failures says */
+    XPASS,   /* passed, and nobody would see the next failure if it stayed in that file */
+    WRONG,
+};
 
 struct run {
     const struct peer_ops *peer;
     struct peer_config config;
     struct requirements requirements;
-    const char **excludes, *explain;
+    struct known known;
+    const char **excludes, *explain, *known_path;
     char **selectors;
     int nr_selectors, nr_excludes;
     bool list, tap, fail_fast, strict, coverage;
     uint64_t seed, timeout_s, limit_s;
-    unsigned int count[KIT_ERROR + 1], differs, selected;
+    unsigned int count[KIT_ERROR + 1], standing[WRONG + 1], selected;
 };
 
 static const char *const verdict_names[] = {"pass", "FAIL", "skip", "DIED", "ERROR"};
@@ -32,6 +43,7 @@ static const char usage[] =
     "None: all cases.\n"
     "  -x, --exclude SEL      leave these out; may be given several times\n"
     "      --explain ID       print a case or a requirement in full and end\n"
+    "      --known FILE       of cases that are known to fail, one on a line; one that passes is a failure then\n"
     "      --coverage         print which cases check which requirement and end; 1 when there are gaps\n"
     "      --strict           a case of a SHOULD or OBSERVED that fails is a failure too, not just \"differs\"\n"
     "      --list             print the selected cases and end\n"
@@ -76,6 +88,7 @@ static int option(struct run *run, int c, const struct peer_ops *const peers[])
     switch (c) {
     case 'x': run->excludes[run->nr_excludes++] = optarg; return -1;
     case 'E': run->explain = optarg; return -1;
+    case 'K': run->known_path = optarg; return -1;
     case 'C': run->coverage = true; return -1;
     case 'S': run->strict = true; return -1;
     case 'l': run->list = true; return -1;
@@ -128,43 +141,45 @@ static int check_selection(struct run *run, const struct conform_case *const gro
     return run->selected ? -1 : bad("nothing selected", "there is no such case");
 }
 
-/* A failure that is no breach of a MUST: implementations are known to disagree there. */
-static bool differs(const struct run *run, const struct conform_case *test, enum kit_verdict verdict)
+static enum standing judge(const struct run *run, const struct conform_case *test, enum kit_verdict verdict)
 {
-    return verdict == KIT_FAIL && !run->strict && case_level(&run->requirements, test) != LEVEL_MUST;
-}
+    bool known = known_has(&run->known, test);
 
-static bool failed(const struct run *run, const struct conform_case *test, enum kit_verdict verdict)
-{
-    return verdict != KIT_PASS && verdict != KIT_SKIP && !differs(run, test, verdict);
+    if (verdict == KIT_PASS || verdict == KIT_SKIP)
+        return known && verdict == KIT_PASS ? XPASS : AS_WANTED;
+    if (known && verdict != KIT_ERROR)
+        return KNOWN;
+    if (verdict == KIT_FAIL && !run->strict && case_level(&run->requirements, test) != LEVEL_MUST)
+        return DIFFERS;
+    return WRONG;
 }
 
 static void report_tap(const struct run *run, const struct conform_case *test, const struct outcome *out,
-                       unsigned int n)
+                       enum standing standing, unsigned int n)
 {
-    bool ok = out->verdict == KIT_PASS || out->verdict == KIT_SKIP;
-
-    printf("%sok %u - %s", ok ? "" : "not ", n, test->id);
+    printf("%sok %u - %s", standing == AS_WANTED ? "" : "not ", n, test->id);
     if (out->verdict == KIT_SKIP)
         printf(" # SKIP %s", out->message);
-    if (differs(run, test, out->verdict))
-        printf(" # TO" "DO differs, %s", /* TAP's word; in two, for who looks for marks in the source */
+    if (standing == DIFFERS || standing == KNOWN) /* TAP's word; in two, for who looks for marks in the source */
+        printf(" # TO" "DO %s, %s", standing == KNOWN ? "known" : "differs",
                level_name(case_level(&run->requirements, test)));
     putchar('\n');
-    if (!ok)
+    if (standing != AS_WANTED)
         printf("# %s\n", out->message);
 }
 
-static void report(const struct run *run, const struct conform_case *test, const struct outcome *out, unsigned int n)
+static void report(const struct run *run, const struct conform_case *test, const struct outcome *out,
+                   enum standing standing, unsigned int n)
 {
-    const char *name = differs(run, test, out->verdict) ? "differs" : verdict_names[out->verdict];
+    static const char *const names[] = {[DIFFERS] = "differs", [KNOWN] = "known", [XPASS] = "XPASS", [WRONG] = NULL};
+    const char *name = names[standing] ? names[standing] : verdict_names[out->verdict];
 
     if (run->tap) {
-        report_tap(run, test, out, n);
+        report_tap(run, test, out, standing, n);
         return;
     }
     printf("%-5s %s%s%s\n", name, test->id, *out->message ? ": " : "", out->message);
-    if (out->verdict == KIT_PASS || out->verdict == KIT_SKIP)
+    if (standing != DIFFERS && standing != WRONG)
         return;
     printf("  %s\n", test->title);
     explain_short(&run->requirements, test);
@@ -172,26 +187,34 @@ static void report(const struct run *run, const struct conform_case *test, const
            test->id);
 }
 
-static void run_cases(struct run *run, const struct conform_case *const groups[])
+/* Returns false when the run ends here. */
+static bool run_one(struct run *run, const struct conform_case *test, unsigned int n)
 {
     static struct outcome out;
+    enum standing standing;
+
+    run->config.role = test->role;
+    isolate_run(test, run->peer, &run->config, run->seed,
+                (unsigned int)(run->limit_s ? run->limit_s : run->timeout_s * 10), &out);
+    out.message[sizeof(out.message) - 1] = 0;
+    standing = judge(run, test, out.verdict);
+    if (standing == XPASS)
+        snprintf(out.message, sizeof(out.message), "passes, but is listed in %.300s", run->known_path);
+    if (standing == AS_WANTED || standing == WRONG)
+        run->count[out.verdict]++;
+    run->standing[standing]++;
+    report(run, test, &out, standing, n);
+    return !(run->fail_fast && (standing == WRONG || standing == XPASS));
+}
+
+static void run_cases(struct run *run, const struct conform_case *const groups[])
+{
     unsigned int n = 0;
 
     for (int g = 0; groups[g]; g++)
-        for (const struct conform_case *c = groups[g]; c->id; c++) {
-            if (!chosen(run, c))
-                continue;
-            run->config.role = c->role;
-            isolate_run(c, run->peer, &run->config, run->seed, (unsigned int)(run->limit_s ? run->limit_s : run->timeout_s * 10), &out);
-            out.message[sizeof(out.message) - 1] = 0;
-            if (differs(run, c, out.verdict))
-                run->differs++;
-            else
-                run->count[out.verdict]++;
-            report(run, c, &out, ++n);
-            if (run->fail_fast && failed(run, c, out.verdict))
+        for (const struct conform_case *c = groups[g]; c->id; c++)
+            if (chosen(run, c) && !run_one(run, c, ++n))
                 return;
-        }
 }
 
 static int result(const struct run *run)
@@ -201,13 +224,15 @@ static int result(const struct run *run)
     if (!run->tap)
         printf("pass %u  fail %u  skip %u  died %u  error %u  of %u, seed 0x%" PRIx64 "\n", count[KIT_PASS],
                count[KIT_FAIL], count[KIT_SKIP], count[KIT_DIED], count[KIT_ERROR], run->selected, run->seed);
-    if (!run->tap && run->differs)
-        printf("differs %u: from a SHOULD or an OBSERVED\n", run->differs);
+    if (!run->tap && run->standing[DIFFERS])
+        printf("differs %u: from a SHOULD or an OBSERVED\n", run->standing[DIFFERS]);
+    if (!run->tap && run->known_path)
+        printf("known %u  XPASS %u: by %s\n", run->standing[KNOWN], run->standing[XPASS], run->known_path);
     if (count[KIT_ERROR])
         return EXIT_NO_PEER;
-    if (count[KIT_FAIL] || count[KIT_DIED])
+    if (run->standing[WRONG] || run->standing[XPASS])
         return EXIT_UNEXPECTED;
-    return count[KIT_PASS] || run->differs ? EXIT_EXPECTED : EXIT_SKIPPED;
+    return count[KIT_PASS] || run->standing[DIFFERS] || run->standing[KNOWN] ? EXIT_EXPECTED : EXIT_SKIPPED;
 }
 
 static void list_cases(const struct run *run, const struct conform_case *const groups[])
@@ -220,7 +245,7 @@ static void list_cases(const struct run *run, const struct conform_case *const g
 
 static int execute(struct run *run, const struct conform_case *const groups[])
 {
-    char error[REQUIREMENTS_ERROR_MAX];
+    char error[256];
     int rc;
 
     if (requirements_parse(conform_requirements, &run->requirements, error) < 0)
@@ -236,6 +261,8 @@ static int execute(struct run *run, const struct conform_case *const groups[])
         list_cases(run, groups);
         return EXIT_EXPECTED;
     }
+    if (run->known_path && !known_read(run->known_path, groups, &run->known, error))
+        return bad("--known", error);
     if (!run->peer)
         return bad("--peer", "this build has none");
     if (run->tap)
@@ -251,7 +278,7 @@ static int command_line(struct run *run, int argc, char **argv, const struct pee
         {"timeout", 1, NULL, 't'},    {"seed", 1, NULL, 's'},     {"format", 1, NULL, 'f'},
         {"fail-fast", 0, NULL, 'F'},  {"help", 0, NULL, 'h'},     {"case-limit", 1, NULL, 'L'},
         {"explain", 1, NULL, 'E'},    {"coverage", 0, NULL, 'C'}, {"strict", 0, NULL, 'S'},
-        {NULL, 0, NULL, 0}};
+        {"known", 1, NULL, 'K'},      {NULL, 0, NULL, 0}};
     int c, rc;
 
     while ((c = getopt_long(argc, argv, "x:", options, NULL)) != -1)
@@ -276,6 +303,7 @@ int conform_main(int argc, char **argv, const struct conform_case *const groups[
     if (rc < 0)
         rc = execute(&run, groups);
     requirements_free(&run.requirements);
+    known_free(&run.known);
     free(run.excludes);
     return rc;
 }

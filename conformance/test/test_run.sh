@@ -58,4 +58,25 @@ expect 2 'no case or requirement: d.on' "$dummy" --explain d.on
 expect 1 'dummy.typo: no such requirement: d.none' "$dummy" --coverage
 expect 1 '4 requirements: 2 with cases, 1 not observable, 1 without a case; 1 unknown ids' "$dummy" --coverage
 expect 1 'not observable: it is inside' "$dummy" --coverage
+
+# The file of known failures: strict in both directions.
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+printf '# of a dummy\n\ndummy.fail for a reason\ndummy.crash\n' >"$dir/known"
+expect 0 'known dummy.fail: rsp.status' "$dummy" --known "$dir/known" dummy.fail dummy.crash
+expect 0 'known 2  XPASS 0: by ' "$dummy" --known "$dir/known" dummy.fail dummy.crash
+expect 1 'FAIL  dummy.twice' "$dummy" --known "$dir/known" dummy.fail dummy.twice
+expect 0 'not ok 1 - dummy.fail # TO''DO known, MUST' "$dummy" --format tap --known "$dir/known" dummy.fail
+echo dummy.pass >"$dir/passes"
+expect 1 'XPASS dummy.pass: passes, but is listed in ' "$dummy" --known "$dir/passes" dummy.pass
+expect 1 'not ok 1 - dummy.pass' "$dummy" --format tap --known "$dir/passes" dummy.pass
+expect 77 'skip  dummy.skip' "$dummy" --known "$dir/passes" dummy.skip
+echo dummy.gone >>"$dir/passes"
+expect 2 'passes:2: no such case: dummy.gone' "$dummy" --known "$dir/passes" dummy.pass
+printf 'dummy.fail\ndummy.fail\n' >"$dir/twice"
+expect 2 'twice:2: a second time: dummy.fail' "$dummy" --known "$dir/twice" dummy.pass
+printf '%2000s\n' x >"$dir/long"
+expect 2 'long:1: line too long' "$dummy" --known "$dir/long" dummy.pass
+expect 2 'none: No such file' "$dummy" --known "$dir/none" dummy.pass
+echo dummy.pass >"$dir/absent"
+expect 3 'ERROR dummy.pass' "$dummy" --known "$dir/absent" --peer absent dummy.pass
 exit "$failed"

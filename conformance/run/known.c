@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "known.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct conform_case *find(const struct conform_case *const groups[], const char *id)
+{
+    for (int g = 0; groups[g]; g++)
+        for (const struct conform_case *c = groups[g]; c->id; c++)
+            if (!strcmp(c->id, id))
+                return c;
+    return NULL;
+}
+
+static bool add(struct known *known, const struct conform_case *test)
+{
+    const struct conform_case **more = realloc(known->tests, (known->count + 1) * sizeof(*more));
+
+    if (!more)
+        return false;
+    known->tests = more;
+    known->tests[known->count++] = test;
+    return true;
+}
+
+static bool read_lines(FILE *file, const char *path, const struct conform_case *const groups[], struct known *out,
+                       char error[256])
+{
+    char line[1024];
+
+    for (unsigned int n = 1; fgets(line, sizeof(line), file); n++) {
+        const struct conform_case *test;
+
+        if (!strchr(line, '\n') && !feof(file)) {
+            snprintf(error, 256, "%.100s:%u: line too long", path, n);
+            return false;
+        }
+        line[strcspn(line, " \t\r\n")] = 0;
+        if (!*line || *line == '#')
+            continue;
+        test = find(groups, line);
+        if (!test || known_has(out, test) || !add(out, test)) {
+            snprintf(error, 256, "%.100s:%u: %s: %.100s", path, n, test ? "a second time" : "no such case", line);
+            return false;
+        }
+    }
+    if (!ferror(file))
+        return true;
+    snprintf(error, 256, "%.100s: %s", path, strerror(errno));
+    return false;
+}
+
+bool known_read(const char *path, const struct conform_case *const groups[], struct known *out, char error[256])
+{
+    FILE *file = fopen(path, "r");
+    bool good;
+
+    *out = (struct known){0};
+    if (!file) {
+        snprintf(error, 256, "%.100s: %s", path, strerror(errno));
+        return false;
+    }
+    good = read_lines(file, path, groups, out, error);
+    fclose(file);
+    if (!good)
+        known_free(out);
+    return good;
+}
+
+void known_free(struct known *known)
+{
+    free(known->tests);
+    *known = (struct known){0};
+}
+
+bool known_has(const struct known *known, const struct conform_case *test)
+{
+    for (size_t i = 0; i < known->count; i++)
+        if (known->tests[i] == test)
+            return true;
+    return false;
+}
