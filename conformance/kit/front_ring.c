@@ -243,9 +243,11 @@ void front_expect_plug(struct front *f, uint8_t port, uint8_t speed)
     struct usbif_conn_response last = f->last_event;
     bool repeats = f->any_event && (last.portnum != port || last.speed != speed);
     struct usbif_conn_response event;
+    bool empty; /* told first of a port that was empty: plug.duplicates */
     do {
         event = front_next_plug(f);
-    } while (repeats && event.portnum == last.portnum && event.speed == last.speed);
+        empty = speed > 0 && event.portnum == port && event.speed == 0;
+    } while (empty || (repeats && event.portnum == last.portnum && event.speed == last.speed));
     conform_equal(f->t, "event.portnum", port, event.portnum);
     conform_equal(f->t, "event.speed", speed, event.speed);
 }
