@@ -144,5 +144,7 @@ const char *front_dir(const struct front *f);         /* /local/domain/N/device/
 const char *front_backend_dir(const struct front *f); /* its backend's */
 /* Pages that the peer maps of this guest; needs "inproc". */
 unsigned int front_mapped(struct front *f);
+/* Event channel ports that are open on the machine, of both halves; needs "inproc". */
+unsigned int front_channels(struct front *f);
 
 #endif

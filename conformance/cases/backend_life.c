@@ -249,6 +249,19 @@ static void killed_in_flight(struct conform *t)
     reconnect(t, f);
 }
 
+/* 30 connections leave no more behind than one. */
+static void nothing_left(struct conform *t)
+{
+    struct front *f = front_number(t, 0);
+    for (unsigned int i = 0; i < 30; i++) {
+        front_disconnect(f);
+        conform_equal(t, "event channels after a close", 0, front_channels(f));
+        conform_equal(t, "pages mapped after a close", 0, front_mapped(f));
+        front_connect(f);
+        front_expect_plug(f, 1, USBIF_SPEED_HIGH);
+    }
+}
+
 #define CASE(id, requirements, title, run, needs_) {id, requirements, title, run, .needs = "device " needs_}
 
 const struct conform_case backend_life_cases[] = {
@@ -274,6 +287,8 @@ const struct conform_case backend_life_cases[] = {
          "toolstack"),
     CASE("backend.life.offline", "state.backend.offline-at-6", "a closed controller gives its device back",
          offline_gives_back, "toolstack"),
+    CASE("backend.life.nothing-left", "state.backend.mirror-close state.backend.reconnect",
+         "a close leaves no page mapped and no channel open", nothing_left, "inproc"),
     CASE("backend.life.killed", "state.backend.reconnect", "a new backend takes over from one that was killed", killed,
          "restart"),
     CASE("backend.life.killed.closed", "state.backend.reconnect", "the frontend closed before the new backend came",

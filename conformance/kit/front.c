@@ -331,3 +331,10 @@ unsigned int front_mapped(struct front *f)
         conform_skip(f->t, "maps can be counted in one process only");
     return f->t->peer->ops->balance(f->t->peer).maps;
 }
+
+unsigned int front_channels(struct front *f)
+{
+    if (!conform_has(f->t, "inproc"))
+        conform_skip(f->t, "event channels can be counted in one process only");
+    return f->t->peer->ops->balance(f->t->peer).ports;
+}
