@@ -11,7 +11,7 @@ PROGRAM is a pvusb-conform that was linked with the broken halves. Runs all its 
 then with each fault of the FAULTS files switched on. Prints the table, "fault: case case ...".
 
   --jobs N          so many runs at a time (2)
-  --recorded TABLE  runs each fault against the first three cases only that TABLE (an earlier output) has for it, and
+  --recorded TABLE  runs each fault against the first three cases only that TABLE (of an earlier output) has for it, and
                     for every case of TABLE one fault against that case
 
 Exit codes: 0 good, 1 a fault that no case finds, or a case that finds none; each is named. 2 usage.

@@ -21,7 +21,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 rc=0
-"$program" --peer "$peer" --timeout 2 "$@" >"$dir/out" || rc=$?
+"$program" --peer "$peer" --timeout 2 --strict "$@" >"$dir/out" || rc=$?
 if grep -q '^ERROR .*install package' "$dir/out"; then
   echo "skip: $(sed -n 's/^ERROR [^:]*: the peer never came: //p' "$dir/out" | head -1)"
   exit 77
