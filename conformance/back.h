@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The backend that a case plays against a frontend under test, made of bytes: nothing happens by itself, no state
- * follows another, no request is answered unless the case does it or asks for back_serve(). And the guest above that
+ * follows another, no request is answered unless the case does it. And the guest above that
  * frontend, where the peer offers one (ability "guest"): what submits URBs and sees them return.
  *
  * Without "guest" a case can still count on what every guest's USB core does when a device is plugged in: it
@@ -61,11 +61,6 @@ uint32_t back_copy_in(struct conform *t, const struct usbif_urb_request *request
 int back_hold(struct conform *t, const struct usbif_urb_request *request, unsigned int first, unsigned int count,
               bool writable, uint8_t **out);
 void back_release(struct conform *t, uint8_t *pages, unsigned int count);
-/*
- * Is a simple device at a port: answers all that a guest's USB core asks until the guest has configured it or, with
- * "guest", until the next request is not one of chapter 9. Requests that others are waiting for are left.
- */
-void back_serve(struct conform *t, unsigned int port);
 
 /* Pages, grants and event channels of the machine, of both halves together. Needs "inproc". */
 struct back_balance {

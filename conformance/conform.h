@@ -15,7 +15,7 @@
  *
  * front.h is for cases with a backend under test (the case is the frontend and the guest), back.h for
  * those with a frontend under test (the case is the backend and the device), store.h for what both need of
- * xenstore, probe.h for the device that answers as it is told. template.c is a case to copy.
+ * xenstore, probe.h for the device that answers as it is told.
  *
  * The peer may be in this process on a machine in virtual time, a process of its own, or on a real Xen host: a
  * case cannot tell. So a case never sleeps and never counts on an order that the contract does not promise: it
@@ -95,8 +95,8 @@ void conform_wait(struct conform *t, bool (*holds)(struct conform *t, void *cont
 /* The same, but says whether it came to pass. */
 bool conform_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context);
 /*
- * Until the peer has certainly done all it will do by itself now: in one process when it is idle, else when a
- * request behind the others was answered where there is a connection, and a short quiet time has passed.
+ * Until the peer has done all it will do by itself now: in one process when it is idle, else when a quiet time of 50 ms
+ * has passed. What such a peer does later than that is not seen.
  */
 void conform_settle(struct conform *t);
 /* Lets that much of the peer's time pass. Free in virtual time, so for rules that name a time only. */
@@ -113,7 +113,7 @@ void conform_start_peer(struct conform *t);
  * Abilities: "inproc" (same process: deterministic, grants and maps can be counted), "device" (the probe device is
  * behind the peer), "replug" (physical plug and unplug), "speeds" (probe devices of every speed), "iso",
  * "guest" (URBs can be submitted at the frontend), "toolstack" (this run writes the controller's nodes),
- * "restart", "guests" (more than one guest), "trace" (calls of the peer can be watched: trace.h).
+ * "restart", "guests" (more than one guest).
  */
 bool conform_has(const struct conform *t, const char *ability);
 /* A random number of the run's seed: the same for the same case and seed. */

@@ -5,7 +5,7 @@
  * ring.h, nothing else, so that a mistake of this project's own encoders cannot hide itself.
  *
  * A case has FRONT_MAX of them, 0 is started by the kit as the case says; functions without a number are for it.
- * Every request, response, plug event, notification and state is in the event log, every URB in the case's pcap.
+ * Every request, response, plug event, notification and state is in the event log.
  */
 #ifndef CONFORMANCE_FRONT_H
 #define CONFORMANCE_FRONT_H

@@ -21,8 +21,8 @@ unsigned int probe_log(struct conform *t, struct probe_entry *entries, unsigned 
 void probe_clear(struct conform *t);
 /* The bytes that an IN endpoint sends are PROBE_BYTE(endpoint, position in its stream since probe_clear()). */
 void probe_pattern(uint8_t endpoint, uint32_t position, void *data, uint32_t size);
-/* The device goes from its bus after so many ms, and is back after that many more (0: it stays away). "replug" */
-void probe_unplug(struct conform *t, uint16_t after_ms, uint16_t back_after_ms);
+/* The device goes from its bus after so many ms. "replug" */
+void probe_unplug(struct conform *t, uint16_t after_ms);
 /* A probe device of that USBIF_SPEED_* comes to the peer's bus, or goes from it, at once. "replug", "speeds" */
 void probe_plug(struct conform *t, const char *busid, uint8_t speed);
 void probe_pull(struct conform *t, const char *busid);

@@ -207,7 +207,7 @@ static void goes_itself(struct conform *t)
 {
     struct usbif_urb_request held = front_int(t, 0x82, 0, 8);
     front_send(t, &held);
-    probe_unplug(t, 10, 0);
+    probe_unplug(t, 10);
     struct usbif_urb_response rsp = front_response(front_number(t, 0), held.id);
     conform_true(t, rsp.status == -19 || rsp.status == -71, "a request of a device that went is -19 or -71");
     told(t, 1, 0);

@@ -35,12 +35,11 @@ static void make_ready(struct conform *t)
 void kit_back_start(struct conform *t)
 {
     struct xen_machine *machine = t->peer->ops->machine(t->peer);
-    const char *domid = t->peer->config.domid;
     struct kit_back *b = calloc(1, sizeof(*b));
     if (!b)
         kit_leave(t, KIT_ERROR);
     t->back = b;
-    b->frontend = domid ? (domid_t)strtoul(domid, NULL, 10) : 1;
+    b->frontend = 1;
     snprintf(b->dir, sizeof(b->dir), "/local/domain/0/backend/qusb/%u/0", b->frontend);
     snprintf(b->frontend_dir, sizeof(b->frontend_dir), "/local/domain/%u/device/vusb/0", b->frontend);
     int rc = machine->ops->open(machine, 0, &b->xen);

@@ -116,10 +116,9 @@ void front_unmake(struct front *f)
 
 static void default_controller(struct conform *t, struct store_controller *c)
 {
-    const char *domid = t->peer->config.domid;
     *c = (struct store_controller){
         .frontend = 1,
-        .backend = domid ? (domid_t)strtoul(domid, NULL, 10) : 0,
+        .backend = 0,
         .usb_ver = t->test->usb_ver ? t->test->usb_ver : 2,
         .num_ports = t->test->num_ports ? t->test->num_ports : 4,
         .kind = "qusb",

@@ -33,7 +33,6 @@ struct conform {
     struct front *front[4];
     unsigned int nr_fronts;
     struct kit_back *back;
-    const char *pcap; /* file for the case's URBs, NULL for none */
 };
 
 /*

@@ -48,9 +48,9 @@ void probe_clear(struct conform *t)
     set(t, PROBE_SET_CLEAR, 0, 0, NULL, 0);
 }
 
-void probe_unplug(struct conform *t, uint16_t after_ms, uint16_t back_after_ms)
+void probe_unplug(struct conform *t, uint16_t after_ms)
 {
-    set(t, PROBE_SET_UNPLUG, after_ms, back_after_ms, NULL, 0);
+    set(t, PROBE_SET_UNPLUG, after_ms, 0, NULL, 0);
 }
 
 unsigned int probe_log(struct conform *t, struct probe_entry *entries, unsigned int max)

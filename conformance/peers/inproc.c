@@ -58,13 +58,6 @@ static int inproc_open(const struct peer_config *config, struct peer **out, char
     return rc;
 }
 
-static void say(void *context, const char *line)
-{
-    struct inproc *p = context;
-    if (p->peer.config.verbose)
-        fprintf(stderr, "frontend: %s\n", line);
-}
-
 /* What our toolstack makes of a controller. */
 static int make_controller(struct inproc *p)
 {
@@ -88,7 +81,7 @@ static int inproc_start(struct peer *peer, char error[PEER_ERROR_MAX])
     if (peer->config.role == CONFORM_TOOLSTACK)
         rc = make_controller(p);
     else
-        rc = inproc_frontend_start(fakexen_local_machine(p->local), GUEST, say, p, &p->frontend);
+        rc = inproc_frontend_start(fakexen_local_machine(p->local), GUEST, &p->frontend);
     if (rc)
         snprintf(error, PEER_ERROR_MAX, "cannot start: %s", strerror(-rc));
     else if (p->frontend)

@@ -62,17 +62,9 @@ void inproc_backend_close(struct inproc *p)
         sim_host_destroy(p->backend.host);
 }
 
-static void say(void *context, const char *line)
-{
-    struct inproc *p = context;
-    if (p->peer.config.verbose)
-        fprintf(stderr, "backend: %s\n", line);
-}
-
 int inproc_backend_start(struct inproc *p, char error[PEER_ERROR_MAX])
 {
-    const struct back_config config = {
-        .host = sim_host_host(p->backend.host), .log = say, .log_context = p};
+    const struct back_config config = {.host = sim_host_host(p->backend.host)};
     domid_t domid = 0;
     p->backend.machine.ops = &noting_ops;
     p->backend.own = NULL;

@@ -23,9 +23,7 @@ struct inproc_frontend {
     unsigned int nr_slots;
 };
 
-int inproc_frontend_start(struct xen_machine *machine, domid_t domid,
-                          void (*log)(void *context, const char *line), void *log_context,
-                          struct inproc_frontend **out)
+int inproc_frontend_start(struct xen_machine *machine, domid_t domid, struct inproc_frontend **out)
 {
     struct xen *xen;
     struct inproc_frontend *f = calloc(1, sizeof(*f));
@@ -33,7 +31,7 @@ int inproc_frontend_start(struct xen_machine *machine, domid_t domid,
         return -ENOMEM;
     int rc = machine->ops->open(machine, domid, &xen);
     if (!rc)
-        rc = front_create(xen, 0, log, log_context, &f->front);
+        rc = front_create(xen, 0, NULL, NULL, &f->front);
     if (rc) {
         free(f);
         return rc;

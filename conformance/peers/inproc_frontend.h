@@ -10,10 +10,8 @@
 
 struct inproc_frontend;
 
-/* Domain domid of the machine is there. 0 or -errno. log may be NULL. */
-int inproc_frontend_start(struct xen_machine *machine, domid_t domid,
-                          void (*log)(void *context, const char *line), void *log_context,
-                          struct inproc_frontend **out);
+/* Domain domid of the machine is there. 0 or -errno. */
+int inproc_frontend_start(struct xen_machine *machine, domid_t domid, struct inproc_frontend **out);
 /* Ends it; NULL is allowed. What the guest had out is forgotten. */
 void inproc_frontend_stop(struct inproc_frontend *f);
 /* As kill -9 would. */

@@ -5,8 +5,7 @@
  * peer never came".
  *
  * Implementations: inproc.c (our halves on a local machine, virtual time), process.c (our halves and the machine as
- * processes), qemu.c (QEMU's backend), command.c (any program, started for each case), attach.c (what is there
- * already: a running machine, or a real Xen host).
+ * processes), qemu.c (QEMU's backend).
  */
 #ifndef CONFORMANCE_PEERS_PEER_H
 #define CONFORMANCE_PEERS_PEER_H
@@ -19,14 +18,10 @@
 #define PEER_ERROR_MAX 256u
 #define PEER_PROBE     "1-1" /* where the probe device is; more are at 1-2 ... */
 
+/* A backend under test is in domain 0, a frontend in domain 1. */
 struct peer_config {
     enum conform_role role;
-    const char *what;  /* the command, directory or path, as given on the command line; NULL for none */
-    const char *domid; /* of the peer, NULL for the usual: backend 0, frontend 1 */
     uint64_t timeout_ns;
-    const char *log;   /* file for what the peer says */
-    const char *broken; /* test builds: the fault to switch on, else NULL */
-    bool verbose;
 };
 
 struct peer;
@@ -78,6 +73,6 @@ struct peer {
     struct peer_config config;
 };
 
-extern const struct peer_ops peer_inproc, peer_process, peer_qemu, peer_command, peer_attach;
+extern const struct peer_ops peer_inproc, peer_process, peer_qemu;
 
 #endif

@@ -99,11 +99,11 @@ static _Noreturn void run(const struct process *p, int out, pid_t parent)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     dup2(out, STDOUT_FILENO);
-    if (!p->peer.config.verbose && p->said >= 0)
+    if (p->said >= 0)
         dup2(p->said, STDERR_FILENO);
     snprintf(xen, sizeof(xen), "fake:%s", p->far.family.dir);
     execl(p->program, "pvusb", "backend", "--xen", xen, "--device", "1-1=probe", "--device", "1-2=probe", "--device",
-          "1-3=probe", "--device", "1-4=probe", p->peer.config.verbose ? "--verbose" : (char *)NULL, (char *)NULL);
+          "1-3=probe", "--device", "1-4=probe", (char *)NULL);
     _exit(127);
 }
 
