@@ -121,13 +121,13 @@ bool coverage(const struct requirements *requirements, const struct conform_case
 
     for (size_t i = 0; i < requirements->count; i++) {
         const struct requirement *r = &requirements->list[i];
-        const char *why = strstr(r->text, "\nNot observable: ");
+        const char *why = requirement_hidden(r);
 
         printf("%s %s\n", level_name(r->level), r->id);
         if (print_cases(groups, r) > 0)
             continue;
         if (why)
-            printf("    n%.*s\n", (int)strcspn(why + 2, "\n"), why + 2);
+            printf("    n%.*s\n", (int)strcspn(why + 1, "\n"), why + 1);
         else
             puts("    no case");
         gaps += !why;

@@ -10,6 +10,13 @@
 
 static const char *const names[LEVELS] = {"MUST", "SHOULD", "OBSERVED"};
 
+const char *requirement_hidden(const struct requirement *requirement)
+{
+    const char *line = strstr(requirement->text, "\nNot observable: ");
+
+    return line ? line + 1 : NULL;
+}
+
 const char *level_name(enum level level)
 {
     return names[level];

@@ -31,6 +31,8 @@ int requirements_parse(const char *text, struct requirements *out, char error[RE
 void requirements_free(struct requirements *requirements);
 /* NULL when there is none of that id, which needs no end. */
 const struct requirement *requirements_find(const struct requirements *requirements, const char *id, size_t length);
+/* "Not observable: why" of a requirement, NULL when a case can see it. */
+const char *requirement_hidden(const struct requirement *requirement);
 const char *level_name(enum level level);
 
 #endif
