@@ -32,7 +32,10 @@ struct peer_ops {
     const char *(*abilities_for)(enum conform_role role); /* NULL of it: the peer does not play that role */
     int (*open)(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX]);
     void (*close)(struct peer *peer);
-    /* The peer's half begins; the machine is there, and for a frontend its guest. */
+    /*
+     * The peer's half begins; the machine is there, and for a frontend its guest. -ENOPKG: a package is missing, which
+     * error names; the case is skipped then.
+     */
     int (*start)(struct peer *peer, char error[PEER_ERROR_MAX]);
     void (*kill)(struct peer *peer);
     /* True with one line ("signal 6, Aborted") when it has died by itself. */

@@ -32,6 +32,7 @@ struct run {
     bool list, tap, fail_fast, strict, coverage;
     uint64_t seed, timeout_s, limit_s;
     unsigned int count[KIT_ERROR + 1], standing[WRONG + 1], selected;
+    char skipped[512]; /* why the last one was */
 };
 
 static const char *const verdict_names[] = {"pass", "FAIL", "skip", "DIED", "ERROR"};
@@ -200,6 +201,8 @@ static bool run_one(struct run *run, const struct conform_case *test, unsigned i
     standing = judge(run, test, out.verdict);
     if (standing == XPASS)
         snprintf(out.message, sizeof(out.message), "passes, but is listed in %.300s", run->known_path);
+    if (out.verdict == KIT_SKIP)
+        memcpy(run->skipped, out.message, sizeof(run->skipped));
     if (standing == AS_WANTED || standing == WRONG)
         run->count[out.verdict]++;
     run->standing[standing]++;
@@ -232,7 +235,11 @@ static int result(const struct run *run)
         return EXIT_NO_PEER;
     if (run->standing[WRONG] || run->standing[XPASS])
         return EXIT_UNEXPECTED;
-    return count[KIT_PASS] || run->standing[DIFFERS] || run->standing[KNOWN] ? EXIT_EXPECTED : EXIT_SKIPPED;
+    if (count[KIT_PASS] || run->standing[DIFFERS] || run->standing[KNOWN])
+        return EXIT_EXPECTED;
+    if (!run->tap)
+        printf("skip: %s\n", run->skipped);
+    return EXIT_SKIPPED;
 }
 
 static void list_cases(const struct run *run, const struct conform_case *const groups[])
