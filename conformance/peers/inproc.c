@@ -170,65 +170,6 @@ static struct fakexen_balance inproc_balance(struct peer *peer)
     return fakexen_local_balance(of(peer)->local);
 }
 
-/* ---- the guest ---- */
-
-static int submit(struct peer *peer, const struct guest_urb *urb)
-{
-    return inproc_guest_submit(of(peer)->frontend, urb);
-}
-
-static int unlink_urb(struct peer *peer, int urb, int reason)
-{
-    return inproc_guest_unlink(of(peer)->frontend, urb, reason);
-}
-
-static struct guest_result result(struct peer *peer, int urb)
-{
-    return inproc_guest_result(of(peer)->frontend, urb);
-}
-
-static int write_buffer(struct peer *peer, uint32_t offset, const void *data, uint32_t size)
-{
-    return inproc_guest_write(of(peer)->frontend, offset, data, size);
-}
-
-static int read_buffer(struct peer *peer, uint32_t offset, void *data, uint32_t size)
-{
-    return inproc_guest_read(of(peer)->frontend, offset, data, size);
-}
-
-static int hub(struct peer *peer, const uint8_t setup[8], void *data, uint16_t size)
-{
-    return inproc_guest_hub(of(peer)->frontend, setup, data, size);
-}
-
-static void close_guest(struct peer *peer)
-{
-    inproc_guest_close(of(peer)->frontend);
-    inproc_frontend_step(of(peer)->frontend, of(peer)->now_ns);
-}
-
-static int reconnect(struct peer *peer)
-{
-    int rc = inproc_guest_reconnect(of(peer)->frontend);
-    inproc_frontend_step(of(peer)->frontend, of(peer)->now_ns);
-    return rc;
-}
-
-static struct guest_packet packet(struct peer *peer, int urb, unsigned int number)
-{
-    return inproc_guest_packet(of(peer)->frontend, urb, number);
-}
-
-static uint32_t hub_changes(struct peer *peer)
-{
-    return inproc_guest_hub_changes(of(peer)->frontend);
-}
-
-static const struct peer_guest_ops guest_ops = {
-    submit, unlink_urb, result, write_buffer, read_buffer, hub, close_guest, reconnect, packet, hub_changes,
-};
-
 const struct peer_ops peer_inproc = {
     .name = "inproc",
     .abilities_for = inproc_abilities,
@@ -243,5 +184,5 @@ const struct peer_ops peer_inproc = {
     .plug = inproc_plug,
     .unplug = inproc_unplug,
     .balance = inproc_balance,
-    .guest = &guest_ops,
+    .guest = &inproc_guest_ops,
 };

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: MIT
-#include "inproc_frontend.h"
-
+/* Our frontend as the half under test, with the guest that drives it: one process, virtual time. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "frontend/frontend.h"
-
-#define BUFFER (64u * XEN_PAGE_SIZE_BYTES)
-
-struct guest_slot {
-    struct hcd_urb urb;
-    unsigned int times;
-};
+#include "guest/told.h"
+#include "inproc_private.h"
 
 struct inproc_frontend {
     struct front *front;
     struct hcd *hcd;
+    struct told *told;
     uint64_t now_ns;
-    uint8_t *buffer; /* BUFFER bytes, NULL until the first use */
-    struct guest_slot slot[GUEST_URBS_MAX];
-    unsigned int nr_slots;
+    unsigned int nr_urbs;
 };
 
 int inproc_frontend_start(struct xen_machine *machine, domid_t domid, struct inproc_frontend **out)
@@ -37,8 +30,12 @@ int inproc_frontend_start(struct xen_machine *machine, domid_t domid, struct inp
         return rc;
     }
     f->hcd = front_hcd(f->front);
-    *out = f;
-    return 0;
+    rc = told_create(f->hcd, NULL, NULL, &f->told);
+    if (rc)
+        inproc_frontend_stop(f);
+    else
+        *out = f;
+    return rc;
 }
 
 void inproc_frontend_stop(struct inproc_frontend *f)
@@ -46,8 +43,7 @@ void inproc_frontend_stop(struct inproc_frontend *f)
     if (!f)
         return;
     front_destroy(f->front);
-    for (unsigned int i = 0; i < f->nr_slots; i++)
-        free(f->slot[i].urb.packets);
+    told_destroy(f->told);
     free(f);
 }
 
@@ -75,130 +71,98 @@ uint64_t inproc_frontend_deadline(const struct inproc_frontend *f)
 
 /* ---- the guest ---- */
 
-static int need_buffer(struct inproc_frontend *f)
+static struct inproc_frontend *of(struct peer *peer)
 {
-    return f->buffer ? 0 : f->hcd->ops->buffer_alloc(f->hcd, BUFFER, (void **)&f->buffer);
+    return ((struct inproc *)(void *)peer)->frontend;
 }
 
-static void done(struct hcd_urb *urb)
+static int submit(struct peer *peer, const struct guest_urb *wanted)
 {
-    struct guest_slot *slot = urb->context;
-    slot->times++;
-}
-
-static int make_packets(struct hcd_urb *urb, const struct guest_urb *wanted)
-{
-    urb->packets = calloc(wanted->nr_packets, sizeof(*urb->packets));
-    if (!urb->packets)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < wanted->nr_packets; i++) {
-        urb->packets[i].offset = i * wanted->packet_length;
-        urb->packets[i].length = (uint16_t)wanted->packet_length;
-    }
-    return 0;
-}
-
-int inproc_guest_submit(struct inproc_frontend *f, const struct guest_urb *wanted)
-{
-    if (f->nr_slots == GUEST_URBS_MAX)
+    struct inproc_frontend *f = of(peer);
+    struct hcd_urb urb = {.port = wanted->port,
+                          .device = wanted->device,
+                          .endpoint = wanted->endpoint,
+                          .type = wanted->type,
+                          .in = wanted->in,
+                          .short_not_ok = wanted->short_not_ok,
+                          .interval = wanted->interval,
+                          .nr_packets = wanted->nr_packets,
+                          .length = wanted->length};
+    memcpy(urb.setup, wanted->setup, sizeof(urb.setup));
+    if (f->nr_urbs == GUEST_URBS_MAX)
         return -ENOSPC;
-    if (wanted->offset > BUFFER || wanted->length > BUFFER - wanted->offset)
-        return -EINVAL;
-    int rc = need_buffer(f);
-    if (rc)
-        return rc;
-    struct guest_slot *slot = &f->slot[f->nr_slots];
-    memset(slot, 0, sizeof(*slot));
-    slot->urb = (struct hcd_urb){.port = wanted->port,
-                                 .device = wanted->device,
-                                 .endpoint = wanted->endpoint,
-                                 .type = wanted->type,
-                                 .in = wanted->in,
-                                 .short_not_ok = wanted->short_not_ok,
-                                 .interval = wanted->interval,
-                                 .nr_packets = wanted->nr_packets,
-                                 .length = wanted->length,
-                                 .buffer = wanted->length > 0 ? f->buffer + wanted->offset : NULL,
-                                 .complete = done,
-                                 .context = slot};
-    memcpy(slot->urb.setup, wanted->setup, sizeof(wanted->setup));
-    rc = wanted->nr_packets > 0 ? make_packets(&slot->urb, wanted) : 0;
-    if (!rc)
-        rc = f->hcd->ops->submit(f->hcd, &slot->urb);
-    if (rc) {
-        free(slot->urb.packets);
-        slot->urb.packets = NULL;
-        return rc;
-    }
-    return (int)f->nr_slots++;
+    int rc = told_submit(f->told, f->nr_urbs, &urb, wanted->offset, (uint16_t)wanted->packet_length);
+    return rc ? rc : (int)f->nr_urbs++;
 }
 
-int inproc_guest_unlink(struct inproc_frontend *f, int urb, int reason)
+static int unlink_urb(struct peer *peer, int urb, int reason)
 {
-    if (urb < 0 || (unsigned int)urb >= f->nr_slots)
-        return -EINVAL;
-    return f->hcd->ops->unlink(f->hcd, &f->slot[urb].urb, reason);
+    return urb < 0 ? -EINVAL : told_unlink(of(peer)->told, (unsigned int)urb, reason);
 }
 
-struct guest_result inproc_guest_result(struct inproc_frontend *f, int urb)
+static const struct hcd_urb *find(struct peer *peer, int urb, unsigned int *times)
 {
-    if (urb < 0 || (unsigned int)urb >= f->nr_slots)
+    return urb < 0 ? NULL : told_urb(of(peer)->told, (unsigned int)urb, times);
+}
+
+static struct guest_result result(struct peer *peer, int urb)
+{
+    unsigned int times = 0;
+    const struct hcd_urb *found = find(peer, urb, &times);
+    if (!found)
         return (struct guest_result){.status = -EINVAL};
-    const struct guest_slot *slot = &f->slot[urb];
-    return (struct guest_result){.status = slot->urb.status,
-                                 .actual = slot->urb.actual,
-                                 .error_count = slot->urb.error_count,
-                                 .times = slot->times};
+    return (struct guest_result){
+        .status = found->status, .actual = found->actual, .error_count = found->error_count, .times = times};
 }
 
-static int reach(struct inproc_frontend *f, uint32_t offset, uint32_t size)
+static struct guest_packet packet(struct peer *peer, int urb, unsigned int number)
 {
-    return offset > BUFFER || size > BUFFER - offset ? -EINVAL : need_buffer(f);
+    unsigned int times;
+    const struct hcd_urb *found = find(peer, urb, &times);
+    if (!found || number >= found->nr_packets)
+        return (struct guest_packet){.status = -EINVAL};
+    const struct pvusb_iso_desc *desc = &found->packets[number];
+    return (struct guest_packet){.status = desc->status, .actual = desc->actual_length};
 }
 
-int inproc_guest_write(struct inproc_frontend *f, uint32_t offset, const void *data, uint32_t size)
+static int write_buffer(struct peer *peer, uint32_t offset, const void *data, uint32_t size)
 {
-    int rc = reach(f, offset, size);
-    if (!rc)
-        memcpy(f->buffer + offset, data, size);
-    return rc;
+    return told_write(of(peer)->told, offset, data, size);
 }
 
-int inproc_guest_read(struct inproc_frontend *f, uint32_t offset, void *data, uint32_t size)
+static int read_buffer(struct peer *peer, uint32_t offset, void *data, uint32_t size)
 {
-    int rc = reach(f, offset, size);
-    if (!rc)
-        memcpy(data, f->buffer + offset, size);
-    return rc;
+    return told_read(of(peer)->told, offset, data, size);
 }
 
-int inproc_guest_hub(struct inproc_frontend *f, const uint8_t setup[8], void *data, uint16_t size)
+static int hub(struct peer *peer, const uint8_t setup[8], void *data, uint16_t size)
 {
+    struct inproc_frontend *f = of(peer);
     return f->hcd->ops->hub_control(f->hcd, setup, data, size, f->now_ns);
 }
 
-void inproc_guest_close(struct inproc_frontend *f)
+static uint32_t hub_changes(struct peer *peer)
 {
-    front_close(f->front);
-}
-
-int inproc_guest_reconnect(struct inproc_frontend *f)
-{
-    return front_reconnect(f->front);
-}
-
-struct guest_packet inproc_guest_packet(const struct inproc_frontend *f, int urb, unsigned int packet)
-{
-    if (urb < 0 || (unsigned int)urb >= f->nr_slots || packet >= f->slot[urb].urb.nr_packets)
-        return (struct guest_packet){.status = -EINVAL};
-    const struct pvusb_iso_desc *result = &f->slot[urb].urb.packets[packet];
-    return (struct guest_packet){.status = result->status, .actual = result->actual_length};
-}
-
-uint32_t inproc_guest_hub_changes(struct inproc_frontend *f)
-{
+    struct hcd *hcd = of(peer)->hcd;
     uint8_t bitmap[4] = {0};
-    if (f->hcd->ops->hub_status(f->hcd, bitmap, sizeof(bitmap)) == 0)
+    if (hcd->ops->hub_status(hcd, bitmap, sizeof(bitmap)) == 0)
         return 0;
     return (uint32_t)bitmap[0] | (uint32_t)bitmap[1] << 8 | (uint32_t)bitmap[2] << 16 | (uint32_t)bitmap[3] << 24;
 }
+
+static void close_guest(struct peer *peer)
+{
+    front_close(of(peer)->front);
+    inproc_frontend_step(of(peer), of(peer)->now_ns);
+}
+
+static int reconnect(struct peer *peer)
+{
+    int rc = front_reconnect(of(peer)->front);
+    inproc_frontend_step(of(peer), of(peer)->now_ns);
+    return rc;
+}
+
+const struct peer_guest_ops inproc_guest_ops = {
+    submit, unlink_urb, result, write_buffer, read_buffer, hub, close_guest, reconnect, packet, hub_changes,
+};
