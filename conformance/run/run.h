@@ -9,9 +9,6 @@
 int conform_main(int argc, char **argv, const struct conform_case *const groups[],
                  const struct peer_ops *const peers[]);
 
-/* True when the case is chosen: a prefix of whole words of the id, or a shell glob. */
-bool select_matches(const char *selector, const char *id);
-
 /* What a case came to, as its process said it. */
 struct outcome {
     enum kit_verdict verdict;

@@ -18,7 +18,10 @@ expect() {
 expect 0 'pass  dummy.pass' "$dummy" dummy.pass
 expect 1 'rsp.status: expected 0 (0x0), actual -32 (0xffffffffffffffe0)' "$dummy" dummy.fail
 expect 1 'case   before it fails' "$dummy" dummy.fail
-expect 1 'reproduce: pvusb-conform --peer dummy --seed 0x7 dummy.fail' "$dummy" --seed 7 dummy.fail
+expect 1 'reproduce: conform_dummy --peer dummy --seed 0x7 dummy.fail' "$dummy" --seed 7 dummy.fail
+expect 1 'reproduce: conform_dummy --strict --timeout 2 --peer dummy --seed 0x1 dummy.should' \
+  "$dummy" --strict -x dummy.fail --timeout 2 --peer dummy dummy.should
+expect 1 "reproduce: PVUSB_BROKEN='a b' conform_dummy --peer dummy" env PVUSB_BROKEN='a b' "$dummy" dummy.fail
 expect 77 'peer dummy has no "iso"' "$dummy" dummy.skip
 expect 1 "the case's process died: signal 9" "$dummy" dummy.crash
 expect 1 "the case's process ended early: exit 5" "$dummy" dummy.early
