@@ -19,7 +19,8 @@ struct sim_host {
     struct usb_host host;
     struct host_device *devices;
     unsigned int held; /* functions on the stack that need the list of devices as it is */
-    const struct usb_host_listener *listeners[SIM_HOST_LISTENERS_MAX];
+    const struct usb_host_listener **listeners; /* NULL where one was removed */
+    unsigned int nr_listeners;
 };
 
 static struct sim_host *sim(struct usb_host *host)
@@ -74,8 +75,8 @@ static void sweep(struct sim_host *host)
 
 static void tell(struct sim_host *host, const char *busid, bool plugged)
 {
-    for (unsigned int i = 0; i < SIM_HOST_LISTENERS_MAX; i++) {
-        const struct usb_host_listener *l = host->listeners[i];
+    for (unsigned int i = 0; i < host->nr_listeners; i++) {
+        const struct usb_host_listener *l = host->listeners[i]; /* looked up anew: a callback may add one */
         void (*callback)(void *, const char *) = l ? (plugged ? l->plugged : l->unplugged) : NULL;
         if (callback)
             callback(l->context, busid);
@@ -84,18 +85,25 @@ static void tell(struct sim_host *host, const char *busid, bool plugged)
 
 static int op_listen(struct usb_host *host, const struct usb_host_listener *listener)
 {
-    for (unsigned int i = 0; i < SIM_HOST_LISTENERS_MAX; i++) {
-        if (!sim(host)->listeners[i]) {
-            sim(host)->listeners[i] = listener;
+    struct sim_host *h = sim(host);
+    for (unsigned int i = 0; i < h->nr_listeners; i++) {
+        if (!h->listeners[i]) {
+            h->listeners[i] = listener;
             return 0;
         }
     }
-    return -ENOSPC;
+    const struct usb_host_listener **grown =
+        realloc(h->listeners, (h->nr_listeners + 1) * sizeof(const struct usb_host_listener *));
+    if (!grown)
+        return -ENOMEM;
+    h->listeners = grown;
+    h->listeners[h->nr_listeners++] = listener;
+    return 0;
 }
 
 static void op_unlisten(struct usb_host *host, const struct usb_host_listener *listener)
 {
-    for (unsigned int i = 0; i < SIM_HOST_LISTENERS_MAX; i++) {
+    for (unsigned int i = 0; i < sim(host)->nr_listeners; i++) {
         if (sim(host)->listeners[i] == listener)
             sim(host)->listeners[i] = NULL;
     }
@@ -238,6 +246,7 @@ void sim_host_destroy(struct sim_host *host)
         d->device = NULL;
     }
     sweep(host);
+    free(host->listeners);
     free(host);
 }
 

@@ -17,8 +17,7 @@
 #include "devices/device.h"
 #include "hosts/usb_host.h"
 
-#define SIM_HOST_BUSID_SIZE    32u /* with the terminating zero, as in Linux */
-#define SIM_HOST_LISTENERS_MAX 64u
+#define SIM_HOST_BUSID_SIZE 32u /* with the terminating zero, as in Linux */
 
 struct sim_host;
 
