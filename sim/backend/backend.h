@@ -41,6 +41,8 @@ struct back_stats {
     uint64_t notifications;
     uint64_t plug_events;
     uint64_t lost_frontends; /* that went without closing */
+    uint64_t map_calls;      /* grant_map() that succeeded, for requests */
+    uint64_t mapped_pages;   /* by those */
 };
 
 /* Takes the handle (closed by back_destroy()). Connecting goes on in back_step(). */

@@ -97,6 +97,8 @@ static int map_segments(struct back *back, const struct usbif_request_segment *s
     int rc = back->xen->ops->grant_map(back->xen, back->config.frontend, count, refs, writable, addr);
     if (rc)
         return rc;
+    back->stats.map_calls++;
+    back->stats.mapped_pages += count;
     for (unsigned int i = 0; i < count; i++)
         out[i] = (struct host_seg){.base = (uint8_t *)*addr + (size_t)i * PVUSB_PAGE_SIZE + seg[i].offset,
                                    .length = seg[i].length};

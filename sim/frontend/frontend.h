@@ -47,7 +47,8 @@ struct front_stats {
     uint64_t requests;      /* put on the ring, unlinks included */
     uint64_t responses;
     uint64_t unlinks;       /* of those requests */
-    uint64_t notifications; /* sent */
+    uint64_t notifications; /* sent for requests */
+    uint64_t grants;        /* pages granted for URBs */
     uint64_t plug_events;
     uint64_t connections;   /* rings made and offered */
     uint64_t lost_backends; /* that went without closing */

@@ -69,6 +69,7 @@ static int grant_buffer(struct front *front, struct front_slot *slot, struct usb
         int rc = front->xen->ops->grant(front->xen, front->backend_domid, at, readonly, &seg->gref);
         if (rc)
             return rc;
+        front->stats.grants++;
         slot->grant[slot->nr_grants++] = (struct front_grant){.ref = seg->gref, .addr = at};
         seg->offset = offset;
         seg->length = part;

@@ -490,6 +490,7 @@ static void test_front_urbs_notify(void **state)
     assert_int_equal(front_stats(frig.rig.front).plug_events, 1);
     assert_int_equal(frig.back.urb->rsp_event, 4);
     assert_int_equal(front_stats(frig.rig.front).notifications, 1);
+    assert_int_equal(front_stats(frig.rig.front).grants, 3);
     raw_back_take(&frig.back, &(struct usbif_urb_request){0}); /* empty: asks for an event */
     assert_int_equal(frig_submit(&frig, &urb[0]), 0);
     raw_back_drain(&frig.back);
