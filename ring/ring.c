@@ -146,6 +146,11 @@ bool pvusb_ring_front_final_check(struct pvusb_ring_front *front)
     return word_load(front->page, RSP_PROD) != front->rsp_cons;
 }
 
+bool pvusb_ring_front_pending(const struct pvusb_ring_front *front)
+{
+    return word_load(front->page, RSP_PROD) != front->rsp_cons;
+}
+
 /* ---- backend ---- */
 
 void pvusb_ring_back_init(struct pvusb_ring_back *back, const struct pvusb_ring_kind *kind, void *page)
@@ -201,5 +206,10 @@ bool pvusb_ring_back_final_check(struct pvusb_ring_back *back)
         return true;
     word_store(back->page, REQ_EVENT, back->req_cons + 1);
     xen_mb(); /* as in pvusb_ring_front_final_check() */
+    return word_load(back->page, REQ_PROD) != back->req_cons;
+}
+
+bool pvusb_ring_back_pending(const struct pvusb_ring_back *back)
+{
     return word_load(back->page, REQ_PROD) != back->req_cons;
 }

@@ -159,12 +159,29 @@ int back_step(struct back *back, uint64_t now_ns)
     int rc = take_watches(back);
     if (!rc) {
         take_events(back);
+        if (back->polled)
+            back_take_requests(back);
+        back->polled = false;
         back_push(back);
         if (!back->urb_page)
             back_close_channel(back);
     }
     back->stepping = false;
     return rc;
+}
+
+void back_poll(struct back *back)
+{
+    back->stepping = true;
+    back_poll_requests(back);
+    back_push(back);
+    back->polled = true;
+    back->stepping = false;
+}
+
+bool back_pending(const struct back *back)
+{
+    return back->urb_page && pvusb_ring_back_pending(&back->urb_ring);
 }
 
 bool back_busy(const struct back *back)

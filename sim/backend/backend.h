@@ -51,6 +51,13 @@ int back_create(struct xen *xen, const struct back_config *config, struct back *
 void back_destroy(struct back *back);
 /* Does everything that can be done at now_ns. -EPIPE when the machine is gone, -ENOENT when its directory is. */
 int back_step(struct back *back, uint64_t now_ns);
+/*
+ * For who looks again at once instead of waiting: serves the requests that are on the ring, and nothing else, without a
+ * system call and without asking for an event. back_step() must follow before waiting: it asks.
+ */
+void back_poll(struct back *back);
+/* Whether back_poll() would find a request. One look at an index of the frontend's, which is not trusted. */
+bool back_pending(const struct back *back);
 /* True when step() should be called again at once: a guest kept it busy for longer than its share. */
 bool back_busy(const struct back *back);
 enum xenbus_state back_state(const struct back *back);
@@ -72,6 +79,9 @@ void back_driver_destroy(struct back_driver *driver);
 /* -EPIPE when the machine is gone. */
 int back_driver_step(struct back_driver *driver, uint64_t now_ns);
 bool back_driver_busy(const struct back_driver *driver);
+/* back_poll() and back_pending() of all connectors. */
+void back_driver_poll(struct back_driver *driver);
+bool back_driver_pending(const struct back_driver *driver);
 /* The i-th connector, NULL past the last. */
 struct back *back_driver_connector(struct back_driver *driver, unsigned int i);
 /* Fills fds to wait on; returns how many there are, which may be more than size. */

@@ -273,6 +273,23 @@ bool back_driver_busy(const struct back_driver *driver)
     return false;
 }
 
+void back_driver_poll(struct back_driver *driver)
+{
+    for (unsigned int i = 0; i < driver->nr_connectors; i++) {
+        if (back_pending(driver->connector[i].back))
+            back_poll(driver->connector[i].back);
+    }
+}
+
+bool back_driver_pending(const struct back_driver *driver)
+{
+    for (unsigned int i = 0; i < driver->nr_connectors; i++) {
+        if (back_pending(driver->connector[i].back))
+            return true;
+    }
+    return false;
+}
+
 struct back *back_driver_connector(struct back_driver *driver, unsigned int i)
 {
     return i < driver->nr_connectors ? driver->connector[i].back : NULL;

@@ -50,6 +50,7 @@ struct back {
     enum xenbus_state frontend_state;
     enum pvusb_verdict verdict;
     bool stepping;
+    bool polled;      /* requests were taken without asking for the event of the next */
     bool busy;        /* the last step ended at one of its bounds */
     bool complained;  /* about what is missing; once per wait */
     bool released;    /* closed a device since the driver last asked: another connector may want it */
@@ -89,6 +90,8 @@ void back_violation(struct back *back, enum pvusb_verdict verdict);
 
 /* request.c */
 void back_take_requests(struct back *back);
+/* The same without asking for an event. */
+void back_poll_requests(struct back *back);
 void back_push(struct back *back);
 /* Cancels everything that a port's device holds; port 0 means all ports. */
 void back_cancel_port(struct back *back, unsigned int port);

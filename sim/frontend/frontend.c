@@ -224,6 +224,31 @@ static void lose_machine(struct front *front)
     }
 }
 
+static void start_waiting(struct front *front)
+{
+    front_run_queues(front);
+    front_check_starvation(front);
+    front_push(front);
+}
+
+void front_poll(struct front *front, uint64_t now_ns)
+{
+    if (front->state != XenbusStateConnected)
+        return;
+    front->now_ns = now_ns;
+    front->stepping = true;
+    front->polled = true;
+    front_poll_responses(front);
+    if (front->state == XenbusStateConnected)
+        start_waiting(front);
+    front->stepping = false;
+}
+
+bool front_pending(const struct front *front)
+{
+    return front->state == XenbusStateConnected && pvusb_ring_front_pending(&front->urb_ring);
+}
+
 int front_step(struct front *front, uint64_t now_ns)
 {
     front->now_ns = now_ns;
@@ -236,11 +261,11 @@ int front_step(struct front *front, uint64_t now_ns)
     if (!rc) {
         front_follow(front);
         take_events(front);
-        if (front->state == XenbusStateConnected) {
-            front_run_queues(front);
-            front_check_starvation(front);
-            front_push(front);
-        }
+        if (front->polled && front->state == XenbusStateConnected)
+            front_take_responses(front);
+        front->polled = false;
+        if (front->state == XenbusStateConnected)
+            start_waiting(front);
         if (front->state == XenbusStateClosing)
             front_advance_close(front);
         front_follow(front);

@@ -64,6 +64,13 @@ int front_create(struct xen *xen, unsigned int devid, void (*log)(void *context,
 void front_destroy(struct front *front);
 /* Does everything that can be done at now_ns. -EPIPE when the machine is gone. */
 int front_step(struct front *front, uint64_t now_ns);
+/*
+ * For who looks again at once instead of waiting: takes the responses that are on the ring and starts what waits, without
+ * asking for an event, and nothing else. front_step() must follow before waiting, and by front_deadline().
+ */
+void front_poll(struct front *front, uint64_t now_ns);
+/* Whether front_poll() would find a response. One look at an index of the backend's, which is not trusted. */
+bool front_pending(const struct front *front);
 /* When step() is due even without an event; UINT64_MAX for never. */
 uint64_t front_deadline(const struct front *front);
 /*

@@ -77,6 +77,7 @@ struct front {
     enum xenbus_state backend_state;
     enum pvusb_verdict verdict;
     bool stepping;
+    bool polled;  /* responses were taken without asking for the event of the next */
     bool restart; /* begin again once the backend has closed too */
     bool reconnect;    /* want restart whenever the backend ends the connection */
     bool backend_gone; /* its end of the channel closed: it answers and maps nothing any more */
@@ -129,6 +130,8 @@ void front_follow(struct front *front);
 /* urb.c: one URB and its slot */
 int front_urb_start(struct front *front, struct hcd_urb *urb);
 void front_take_responses(struct front *front);
+/* The same without asking for an event. */
+void front_poll_responses(struct front *front);
 void front_push(struct front *front);
 void front_giveback(struct front *front, struct hcd_urb *urb, int status);
 bool front_slot_send_unlink(struct front *front, uint16_t id);

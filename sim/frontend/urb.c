@@ -277,20 +277,31 @@ static enum pvusb_verdict response_done(struct front *front, const struct usbif_
     return PVUSB_OK;
 }
 
+/* True after PVUSB_EMPTY; false when there is no ring any more, or none that may be used. */
+static bool take_responses(struct front *front)
+{
+    struct usbif_urb_response response;
+    enum pvusb_verdict verdict;
+    while (front->urb_page && (verdict = pvusb_ring_front_take(&front->urb_ring, &response)) != PVUSB_EMPTY) {
+        if (verdict == PVUSB_OK) {
+            front->stats.responses++;
+            verdict = response_done(front, &response);
+        }
+        if (verdict != PVUSB_OK) {
+            front_violation(front, verdict);
+            return false;
+        }
+    }
+    return front->urb_page != NULL;
+}
+
+void front_poll_responses(struct front *front)
+{
+    (void)take_responses(front);
+}
+
 void front_take_responses(struct front *front)
 {
-    do {
-        struct usbif_urb_response response;
-        enum pvusb_verdict verdict;
-        while (front->urb_page && (verdict = pvusb_ring_front_take(&front->urb_ring, &response)) != PVUSB_EMPTY) {
-            if (verdict == PVUSB_OK) {
-                front->stats.responses++;
-                verdict = response_done(front, &response);
-            }
-            if (verdict != PVUSB_OK) {
-                front_violation(front, verdict);
-                return;
-            }
-        }
-    } while (front->urb_page && pvusb_ring_front_final_check(&front->urb_ring));
+    while (take_responses(front) && pvusb_ring_front_final_check(&front->urb_ring))
+        ;
 }

@@ -67,6 +67,8 @@ enum pvusb_verdict pvusb_ring_front_take(struct pvusb_ring_front *front, void *r
  * response. True when one is there already (rule RING-06).
  */
 bool pvusb_ring_front_final_check(struct pvusb_ring_front *front);
+/* One look at the backend's index, for who polls: whether pvusb_ring_front_take() would not say PVUSB_EMPTY. */
+bool pvusb_ring_front_pending(const struct pvusb_ring_front *front);
 
 /* The backend's private indexes start at 0 whatever the page holds (rule RING-02). */
 void pvusb_ring_back_init(struct pvusb_ring_back *back, const struct pvusb_ring_kind *kind, void *page);
@@ -85,5 +87,7 @@ bool pvusb_ring_back_put(struct pvusb_ring_back *back, const void *response);
 bool pvusb_ring_back_push(struct pvusb_ring_back *back);
 /* As pvusb_ring_front_final_check(), for requests. */
 bool pvusb_ring_back_final_check(struct pvusb_ring_back *back);
+/* As pvusb_ring_front_pending(), for requests. */
+bool pvusb_ring_back_pending(const struct pvusb_ring_back *back);
 
 #endif
