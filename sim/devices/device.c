@@ -244,6 +244,21 @@ void device_abort(struct usb_device *device, int32_t status)
     leave(device);
 }
 
+int device_slow_down(struct usb_device *device, bool slow)
+{
+    if (slow && device->descriptors.speed > USBIF_SPEED_FULL &&
+        (!device->descriptors.qualifier || !device->descriptors.other_speed))
+        return -EOPNOTSUPP;
+    device->slowed = slow && device->descriptors.speed > USBIF_SPEED_FULL;
+    device->in[0].packet = device->slowed ? device->descriptors.qualifier[7] : device->descriptors.device[7];
+    return 0;
+}
+
+uint8_t device_speed(const struct usb_device *device)
+{
+    return device->slowed ? USBIF_SPEED_FULL : device->descriptors.speed;
+}
+
 void device_reset(struct usb_device *device)
 {
     enter(device);

@@ -102,8 +102,8 @@ struct usb_device_ops {
     /* Sees every control request before chapter 9 does: for devices that misbehave on purpose. Optional. */
     int (*intercept)(struct usb_device *device, struct device_endpoint *ep, const struct usb_setup *setup);
     /*
-     * An URB leaves, completed or cancelled, with `moved` bytes; it is not the device's any more afterwards. For devices
-     * that keep a record. Optional.
+     * An URB leaves, completed or cancelled, with `moved` bytes; it is not the device's any more afterwards.
+     * For devices that keep a record. Optional.
      */
     void (*ended)(struct usb_device *device, struct device_endpoint *ep, const struct host_urb *urb,
                   int32_t status, uint32_t moved);
@@ -144,6 +144,7 @@ struct usb_device {
     uint8_t configuration; /* bConfigurationValue, 0 when not configured */
     uint8_t alternate[DEVICE_INTERFACES_MAX];
     bool remote_wakeup;
+    bool slowed; /* at full speed, of a device that could do better */
     uint64_t now_ns; /* of the last step */
     bool running;
     bool dead;
@@ -204,6 +205,13 @@ void device_submit(struct usb_device *device, struct host_urb *urb);
 void device_cancel(struct usb_device *device, struct host_urb *urb);
 /* Completes all URBs with the status. */
 void device_abort(struct usb_device *device, int32_t status);
+/*
+ * Slows a high-speed device down to full speed, or lets it be as it is; a reset must follow. From then on it
+ * says of itself what its qualifier and other_speed say. -EOPNOTSUPP for a device that has none.
+ */
+int device_slow_down(struct usb_device *device, bool slow);
+/* USBIF_SPEED_* or DEVICE_SPEED_SUPER, now. */
+uint8_t device_speed(const struct usb_device *device);
 /* Back to the default state: not configured, no halts. */
 void device_reset(struct usb_device *device);
 void device_step(struct usb_device *device, uint64_t now_ns);

@@ -44,9 +44,10 @@ static const uint8_t ep_types[4] = {
 const uint8_t *ep0_configuration(const struct usb_device *device, uint8_t value)
 {
     const struct usb_descriptors *d = &device->descriptors;
+    const uint8_t *const *configs = device->slowed ? d->other_speed : d->configurations;
     for (unsigned int i = 0; value && i < d->device[17]; i++) {
-        if (d->configurations[i][5] == value)
-            return d->configurations[i];
+        if (configs[i][5] == value)
+            return configs[i];
     }
     return NULL;
 }
@@ -171,30 +172,57 @@ static int get_string(struct usb_device *device, const struct usb_setup *setup, 
     return device_control_in(&device->in[0], setup, bytes, n);
 }
 
-static int get_descriptor(struct usb_device *device, const struct usb_setup *setup)
+static int get_device(struct usb_device *device, const struct usb_setup *setup)
+{
+    uint8_t bytes[18];
+    memcpy(bytes, device->descriptors.device, sizeof(bytes));
+    if (device->slowed)
+        bytes[7] = device->descriptors.qualifier[7];
+    return device_control_in(&device->in[0], setup, bytes, sizeof(bytes));
+}
+
+/* What the device would be at the speed that it does not have now. */
+static int get_qualifier(struct usb_device *device, const struct usb_setup *setup)
 {
     const struct usb_descriptors *d = &device->descriptors;
+    uint8_t bytes[10];
+    if (!d->qualifier)
+        return -EPIPE; /* USB 2.0 section 9.6.2 */
+    memcpy(bytes, d->qualifier, sizeof(bytes));
+    if (device->slowed)
+        bytes[7] = d->device[7];
+    return device_control_in(&device->in[0], setup, bytes, sizeof(bytes));
+}
+
+/* A slowed device's configurations are its other_speed, and the other way round; the type says what was asked for. */
+static int get_configuration_of(struct usb_device *device, const struct usb_setup *setup, bool other)
+{
+    const struct usb_descriptors *d = &device->descriptors;
+    const uint8_t *const *configs = other != device->slowed ? d->other_speed : d->configurations;
+    uint8_t index = (uint8_t)setup->value, type = (uint8_t)(setup->value >> 8);
+    if (!configs || index >= d->device[17])
+        return -EPIPE;
+    const uint8_t *config = configs[index];
+    int rc = device_control_in(&device->in[0], setup, config, le16(config + 2));
+    if (device->in[0].moved > 1)
+        host_urb_write(device->in[0].head, 1, &type, 1);
+    return rc;
+}
+
+static int get_descriptor(struct usb_device *device, const struct usb_setup *setup)
+{
     uint8_t index = (uint8_t)setup->value;
-    struct device_endpoint *ep = &device->in[0];
-    const uint8_t *const *configs = d->configurations;
     switch (setup->value >> 8) {
     case DT_DEVICE:
-        return index ? -EPIPE : device_control_in(ep, setup, d->device, 18);
+        return index ? -EPIPE : get_device(device, setup);
     case DT_OTHER_SPEED:
-        configs = d->other_speed;
-        if (!configs)
-            return -EPIPE;
-        /* fall through */
+        return get_configuration_of(device, setup, true);
     case DT_CONFIGURATION:
-        if (index >= d->device[17])
-            return -EPIPE;
-        return device_control_in(ep, setup, configs[index], le16(configs[index] + 2));
+        return get_configuration_of(device, setup, false);
     case DT_STRING:
         return get_string(device, setup, index);
     case DT_QUALIFIER:
-        if (!d->qualifier || index)
-            return -EPIPE; /* USB 2.0 section 9.6.2 */
-        return device_control_in(ep, setup, d->qualifier, 10);
+        return index ? -EPIPE : get_qualifier(device, setup);
     default:
         return -EPIPE;
     }

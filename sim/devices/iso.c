@@ -9,7 +9,7 @@
 
 static uint64_t frame_ns(const struct usb_device *device)
 {
-    return device->descriptors.speed == USBIF_SPEED_HIGH ? MICROFRAME_NS : FRAME_NS;
+    return device_speed(device) == USBIF_SPEED_HIGH ? MICROFRAME_NS : FRAME_NS;
 }
 
 static bool is_iso(const struct device_endpoint *ep)

@@ -128,8 +128,10 @@ static int op_open(struct usb_host *host, const char *busid, struct host_device 
 static void op_close(struct usb_host *host, struct host_device *device)
 {
     assert(device->open);
-    if (device->device)
+    if (device->device) {
         device_abort(device->device, -ECONNRESET);
+        (void)device_slow_down(device->device, false);
+    }
     device->open = false;
     sweep(sim(host));
 }
@@ -137,7 +139,13 @@ static void op_close(struct usb_host *host, struct host_device *device)
 static uint8_t op_speed(struct usb_host *host, struct host_device *device)
 {
     (void)host;
-    return device->speed;
+    return device->device && device->device->slowed ? USBIF_SPEED_FULL : device->speed;
+}
+
+static int op_full_speed(struct usb_host *host, struct host_device *device)
+{
+    (void)host;
+    return device->device ? device_slow_down(device->device, true) : -ENODEV;
 }
 
 static void op_submit(struct usb_host *host, struct host_device *device, struct host_urb *urb)
@@ -216,6 +224,7 @@ static const struct usb_host_ops sim_host_ops = {
     .open = op_open,
     .close = op_close,
     .speed = op_speed,
+    .full_speed = op_full_speed,
     .submit = op_submit,
     .cancel = op_cancel,
     .set_configuration = op_set_configuration,

@@ -3,7 +3,7 @@
  * A usb_host of simulated devices, plugged in by name.
  *
  * Takes the place of the driver domain's own USB stack below the backend. Not modelled: bus time (what a
- * device can answer at once completes inside submit()), bandwidth, speeds other than the one a device says.
+ * device can answer at once completes inside submit()), bandwidth, speeds other than the one a device says or is slowed down to.
  *
  * A super-speed device is presented as QEMU does (rule CONN-13): at high speed, if it has no isochronous
  * endpoint, no streams and no interrupt packets beyond 1024 bytes; the device descriptor then says 64 bytes

@@ -10,8 +10,9 @@
  * complete() has been called, exactly once, whatever happens; it may be called from
  * inside the call that submits or cancels. IN data is stored into the segments before that.
  *
- * Order: per endpoint, URBs complete in the order of submit(). When an IN transfer with short_not_ok ends short, or one
- * babbles, those queued behind it complete with -ECONNRESET without having been started (rules SNO-02, XFR-08).
+ * Order: per endpoint, URBs complete in the order of submit(). When an IN transfer with short_not_ok ends
+ * short, or one babbles, those queued behind it complete with -ECONNRESET without having been started (rules
+ * SNO-02, XFR-08).
  *
  * Hostile memory: the segments are pages shared with a guest that may write
  * to them at any moment. A device copies what it interprets once (host_urb_read())
@@ -82,14 +83,20 @@ struct usb_host_ops {
     int (*listen)(struct usb_host *host, const struct usb_host_listener *listener);
     void (*unlisten)(struct usb_host *host, const struct usb_host_listener *listener);
     /*
-     * Takes a device for one user. -ENODEV not there; -EBUSY taken; -EACCES not allowed (a hub, rule CONN-14);
-     * -EOPNOTSUPP a super-speed device that cannot pass for a high-speed one (rule CONN-13).
+     * Takes a device for one user. -ENODEV not there; -EBUSY taken; -EACCES not allowed (a hub, rule
+     * CONN-14); -EOPNOTSUPP a super-speed device that cannot pass for a high-speed one (rule CONN-13).
      */
     int (*open)(struct usb_host *host, const char *busid, struct host_device **out);
     /* Gives it back. Transfers still held are cancelled and completed first. */
     void (*close)(struct usb_host *host, struct host_device *device);
     /* USBIF_SPEED_LOW, _FULL or _HIGH as usbif can name it (rule CONN-13). */
     uint8_t (*speed)(struct usb_host *host, struct host_device *device);
+    /*
+     * Has a device behave until close() as it does behind a USB 1.1 controller: at full speed, or low. To be
+     * followed by a reset. -EOPNOTSUPP it cannot. NULL: no device of this host can, but for those that are
+     * slow anyway.
+     */
+    int (*full_speed)(struct usb_host *host, struct host_device *device);
     /* Starts a transfer. Always takes the URB; refusals come as its status. */
     void (*submit)(struct usb_host *host, struct host_device *device, struct host_urb *urb);
     /* Ends a transfer early. It completes, perhaps at once, with -ECONNRESET or with the result that won the race. */

@@ -458,6 +458,46 @@ static void test_disk_unplug(void **state)
     bench_close(&bench);
 }
 
+/* USB 2.0 section 9.6.4: what it was before is what it would be at the other speed, and the packets are smaller. */
+static void test_disk_full_speed(void **state)
+{
+    (void)state;
+    uint8_t high[18], slow[18], qualifier[10], config[64], other[64], high_config[64];
+    start_memory(USBIF_SPEED_HIGH);
+    assert_int_equal(bench_control(&bench, 0x80, 6, 0x0100, 0, 18, high), 18);
+    int n = bench_control(&bench, 0x80, 6, 0x0200, 0, sizeof(high_config), high_config);
+    assert_int_equal(bench.host->ops->full_speed(bench.host, bench.device), 0);
+    assert_int_equal(bench.host->ops->reset(bench.host, bench.device), 0);
+    assert_int_equal(bench.host->ops->speed(bench.host, bench.device), USBIF_SPEED_FULL);
+    assert_int_equal(bench_control(&bench, 0x80, 6, 0x0100, 0, 18, slow), 18);
+    assert_memory_equal(high, slow, 18);
+    assert_int_equal(bench_control(&bench, 0x80, 6, 0x0600, 0, 10, qualifier), 10);
+    assert_int_equal(qualifier[7], 64);
+    assert_int_equal(bench_control(&bench, 0x80, 6, 0x0200, 0, sizeof(config), config), n);
+    assert_int_equal(config[1], 2);
+    assert_int_equal(config[9 + 9 + 4] | config[9 + 9 + 5] << 8, 64); /* of the first endpoint */
+    assert_int_equal(bench_control(&bench, 0x80, 6, 0x0700, 0, sizeof(other), other), n);
+    assert_int_equal(other[1], 7);
+    other[1] = 2;
+    assert_memory_equal(other, high_config, (size_t)n);
+    assert_int_equal(bench_control(&bench, 0x00, 9, 1, 0, 0, NULL), 0);
+    /* A transfer of 64 bytes is a whole packet now, no babble. */
+    assert_int_equal(send_cbw((const uint8_t[]){0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0}, 10, IN, 512), 0);
+    for (unsigned int i = 0; i < 8; i++)
+        assert_int_equal(turb_run(&bench, &turb, USBIF_PIPE_TYPE_BULK, DISK_EP_IN, 64, NULL), 0);
+    assert_int_equal(turb_run(&bench, &turb, USBIF_PIPE_TYPE_BULK, DISK_EP_IN, 13, NULL), 0);
+    /* The next one who opens it has it at high speed. */
+    bench.host->ops->close(bench.host, bench.device);
+    assert_int_equal(bench.host->ops->open(bench.host, "1-1", &bench.device), 0);
+    assert_int_equal(bench.host->ops->speed(bench.host, bench.device), USBIF_SPEED_HIGH);
+    bench_close(&bench);
+    struct usb_device *device;
+    assert_int_equal(disk_create(&(struct disk_config){.bytes = 512, .speed = DEVICE_SPEED_SUPER}, &device), 0);
+    bench_open(&bench, device);
+    assert_int_equal(bench.host->ops->full_speed(bench.host, bench.device), -EOPNOTSUPP);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,7 +506,7 @@ int main(void)
         cmocka_unit_test(test_disk_class_requests), cmocka_unit_test(test_disk_sense),
         cmocka_unit_test(test_disk_replies),        cmocka_unit_test(test_disk_file),
         cmocka_unit_test(test_disk_config),         cmocka_unit_test(test_disk_order),
-        cmocka_unit_test(test_disk_unplug),         cmocka_unit_test(test_disk_early_end),
+        cmocka_unit_test(test_disk_full_speed),     cmocka_unit_test(test_disk_unplug),         cmocka_unit_test(test_disk_early_end),
     };
     return cmocka_run_group_tests_name("devices: the disk", tests, NULL, NULL);
 }
