@@ -127,6 +127,9 @@ static void poll_reset(struct guest_port *port)
     port->device.speed = s.status & STATUS_HIGH  ? USBIF_SPEED_HIGH
                          : s.status & STATUS_LOW ? USBIF_SPEED_LOW
                                                  : USBIF_SPEED_FULL;
+    /* A guess until the device has said it. More than the truth only makes the first reply a short one. */
+    if (port->step == STEP_PACKET0)
+        port->device.packet0 = port->device.speed == USBIF_SPEED_LOW ? 8 : 64;
     port_wait(port, PORT_WAIT, RESET_RECOVERY_MS);
 }
 
@@ -244,10 +247,9 @@ static int reply_device(struct guest_port *port, uint32_t n)
 static int reply(struct guest_port *port, uint32_t n)
 {
     struct guest_device *device = &port->device;
-    uint8_t packet0;
     switch (port->step) {
     case STEP_PACKET0:
-        return guest_parse_packet0(port->buffer, n, device->speed, &packet0);
+        return guest_parse_packet0(port->buffer, n, device->speed, &device->packet0);
     case STEP_ADDRESS:
         return reply_address(port);
     case STEP_DEVICE:

@@ -121,6 +121,7 @@ int guest_control(struct guest_xfer *xfer, struct guest_device *device, const ui
     xfer->urb =
         (struct hcd_urb){.type = USBIF_PIPE_TYPE_CTRL, .length = length, .buffer = length ? buffer : NULL};
     xfer->urb.in = length && setup[0] & 0x80u;
+    xfer->urb.packet = device->packet0;
     memcpy(xfer->urb.setup, setup, 8);
     return submit(xfer, device);
 }
@@ -151,6 +152,7 @@ int guest_transfer(struct guest_xfer *xfer, struct guest_device *device, uint8_t
         .in = (address & 0x80u) != 0,
         .short_not_ok = short_not_ok,
         .interval = ep->interval,
+        .packet = ep->packet,
         .length = length,
         .buffer = length ? buffer : NULL,
     };
@@ -171,6 +173,7 @@ int guest_isochronous(struct guest_xfer *xfer, struct guest_device *device, uint
         .type = USBIF_PIPE_TYPE_ISOC,
         .in = (address & 0x80u) != 0,
         .interval = (uint16_t)(1u << (exponent - 1)), /* in frames, as Linux has it (rule ISO-05) */
+        .packet = ep->packet,
         .length = length,
         .buffer = length ? buffer : NULL,
         .packets = packets,

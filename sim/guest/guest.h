@@ -49,6 +49,7 @@ struct guest_device {
     void *driver;                      /* the listener's own */
 
     /* The core's own. */
+    uint8_t packet0; /* the size of endpoint 0's packets */
     bool gone;
     bool frozen; /* being reset or suspended: drivers' transfers are refused */
     struct guest_xfer *in_flight;

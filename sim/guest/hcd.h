@@ -25,6 +25,11 @@ struct hcd_urb {
     uint8_t type;     /* USBIF_PIPE_TYPE_* */
     bool in;
     bool short_not_ok;
+    /*
+     * wMaxPacketSize of the endpoint without the high-bandwidth bits, or bMaxPacketSize0. Controllers that cut
+     * transfers into packets themselves refuse 0 with -EINVAL; PVUSB leaves that to the other side.
+     */
+    uint16_t packet;
     uint8_t setup[8];    /* control only */
     uint16_t interval;   /* interrupt and isochronous */
     uint16_t start_frame; /* isochronous: wish on submit, fact on return */
