@@ -15,6 +15,7 @@
 #include "devices/keyboard.h"
 #include "devices/probe.h"
 #include "devices/serial.h"
+#include "devices/ticker.h"
 #include "devices/zero.h"
 
 const char kinds_help[] =
@@ -28,6 +29,7 @@ const char kinds_help[] =
     "  zero             Linux's gadget zero: source and sink; zero:loopback starts as loopback\n"
     "  composite        a serial port and a keyboard in one\n"
     "  probe            does what the host tells it by vendor requests (high speed); probe:full, probe:low\n"
+    "  ticker:US        speaks every US microseconds on the average, whether heard or not\n"
     "  KIND!SCRIPT      one that misbehaves, for example '1-1=disk:1M!ep 0x81 after 5: stall';\n"
     "                   sim/devices/faulty.h has the script's language\n"
     "\n";
@@ -100,6 +102,14 @@ static int make_composite(const char *what, struct usb_device **out, char *error
     return rc ? rc : composite_create(USBIF_SPEED_HIGH, functions, 2, out);
 }
 
+static int make_ticker(const char *what, struct usb_device **out, char *error)
+{
+    uint64_t period_us = 0;
+    if (*what && parse_number(what, 1, 10000000, &period_us))
+        return fail(error, -EINVAL, "'%s' is not a number of microseconds up to 10000000", what);
+    return ticker_create(&(struct ticker_config){.period_us = (uint32_t)period_us}, out);
+}
+
 /* A probe takes itself off its bus, so it is told where that is. */
 static int make_probe(const char *what, struct sim_host *sim, const char *busid, struct usb_device **out, char *error)
 {
@@ -119,7 +129,7 @@ static const struct {
 } kinds[] = {
     {"disk", make_plain_disk},     {"super-disk", make_super_disk}, {"keyboard", make_keyboard},
     {"serial", make_serial},       {"audio", make_audio},           {"zero", make_zero},
-    {"composite", make_composite},
+    {"composite", make_composite}, {"ticker", make_ticker},
 };
 
 /* kind is the caller's to write into: "NAME" or "NAME:WHAT". */
