@@ -73,7 +73,7 @@ bool back_try_take(struct conform *t, struct usbif_urb_request *request)
             return false;
     }
     memcpy(request, &b->urb->ring[b->req_cons % BACK_URB_SLOTS].req, sizeof(*request));
-    kit_log_request(t, b->req_cons++, request);
+    kit_log_request(t, 1, b->req_cons++, request);
     return true;
 }
 
@@ -104,13 +104,14 @@ void back_notify(struct conform *t)
 {
     struct kit_back *b = kit_back_mapped(t);
     b->xen->ops->evtchn_notify(b->xen, b->evtchn);
+    kit_log_line(t, "ring", "notified the frontend");
 }
 
 void back_put(struct conform *t, const struct usbif_urb_response *response)
 {
     struct kit_back *b = kit_back_mapped(t);
     memcpy(&b->urb->ring[b->rsp_prod % BACK_URB_SLOTS].rsp, response, sizeof(*response));
-    kit_log_response(t, b->rsp_prod++, response);
+    kit_log_response(t, 1, b->rsp_prod++, response);
 }
 
 bool back_push(struct conform *t)
@@ -150,8 +151,7 @@ void back_plug_raw(struct conform *t, struct usbif_conn_response event)
     memcpy(&b->conn->ring[b->conn_cons % BACK_CONN_SLOTS].rsp, &event, sizeof(event));
     b->conn_cons++;
     store(&b->conn->rsp_prod, b->conn_cons);
-    kit_log_line(t, "ring", "plug event %u: id %u port %u speed %u", b->conn_cons - 1, event.id,
-                 event.portnum, event.speed);
+    kit_log_plug(t, b->conn_cons - 1, &event);
     if (b->conn_cons == load(&b->conn->rsp_event))
         back_notify(t);
 }
@@ -228,6 +228,7 @@ static uint32_t copy(struct conform *t, const struct usbif_urb_request *request,
         part = part < size - done ? part : size - done;
         uint8_t *at = pages + (size_t)i * BACK_PAGE + offset;
         memcpy(in ? at : data + done, in ? data + done : at, part);
+        kit_log_payload(t, 1, request->id, done, data + done, part);
         done += part;
     }
     back_release(t, pages, count);

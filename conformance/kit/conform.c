@@ -37,11 +37,17 @@ _Noreturn void conform_skip(struct conform *t, const char *format, ...)
     kit_leave(t, KIT_SKIP);
 }
 
+/* Of a number that fits its field of 32 bits no more than those. */
+static uint64_t bits(int64_t value)
+{
+    return value < 0 && value >= INT32_MIN ? (uint32_t)value : (uint64_t)value;
+}
+
 void conform_equal(struct conform *t, const char *field, int64_t expected, int64_t actual)
 {
     if (expected != actual)
         conform_fail(t, "%s: expected %" PRId64 " (0x%" PRIx64 "), actual %" PRId64 " (0x%" PRIx64 ")", field,
-                     expected, (uint64_t)expected, actual, (uint64_t)actual);
+                     expected, bits(expected), actual, bits(actual));
 }
 
 void conform_bytes(struct conform *t, const char *what, const void *expected, const void *actual, size_t n)
@@ -56,7 +62,7 @@ void conform_bytes(struct conform *t, const char *what, const void *expected, co
 void conform_true(struct conform *t, bool holds, const char *what)
 {
     if (!holds)
-        conform_fail(t, "expected: %s", what);
+        conform_fail(t, "expected %s, it is not so", what);
 }
 
 void conform_note(struct conform *t, const char *format, ...)
@@ -248,6 +254,8 @@ void kit_run(struct conform *t)
     seed_random(t);
     run_until_left(t);
     verdict = t->verdict;
+    if (verdict != KIT_PASS && verdict != KIT_SKIP && t->failed)
+        t->failed(t);
     memcpy(message, t->message, sizeof(message));
     if (finish(t) || verdict == KIT_PASS)
         return;

@@ -45,6 +45,7 @@ static struct front *add(struct conform *t, const struct store_controller *contr
     f->t = t;
     f->controller = *controller;
     t->front[t->nr_fronts++] = f;
+    f->bus = (uint16_t)t->nr_fronts;
     snprintf(f->dir, sizeof(f->dir), "/local/domain/%u/device/vusb/%u", controller->frontend, controller->devid);
     snprintf(f->backend_dir, sizeof(f->backend_dir), "/local/domain/%u/backend/%s/%u/%u", controller->backend,
              controller->kind, controller->frontend, controller->devid);

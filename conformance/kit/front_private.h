@@ -18,6 +18,7 @@ enum { FRONT_REQ_PROD = 0, FRONT_REQ_EVENT = 4, FRONT_RSP_PROD = 8, FRONT_RSP_EV
 struct front {
     struct conform *t;
     struct xen *xen;
+    uint16_t bus; /* its number among those of the case, from 1 */
     struct store_controller controller;
     char dir[FRONT_PATH];
     char backend_dir[FRONT_PATH];

@@ -32,11 +32,72 @@ uint8_t *front_slot(struct front *f, uint32_t index)
     return f->urb_page + FRONT_SLOTS + sizeof(struct usbif_urb_request) * (size_t)(index % FRONT_URB_SLOTS);
 }
 
+/* ---- for the log ---- */
+
+/* Where a segment lies in the case's buffer, clipped to its page; NULL when it lies elsewhere. */
+static const uint8_t *segment_bytes(const struct front *f, const struct usbif_request_segment *segment, uint32_t *length)
+{
+    *length = segment->offset < FRONT_PAGE ? FRONT_PAGE - segment->offset : 0;
+    if (*length > segment->length)
+        *length = segment->length;
+    for (unsigned int i = 0; i < FRONT_PAGES; i++)
+        if (segment->gref == f->rw[i] || segment->gref == f->ro[i])
+            return f->data + (size_t)i * FRONT_PAGE + segment->offset % FRONT_PAGE;
+    return NULL;
+}
+
+static void log_payload(struct front *f, const struct usbif_urb_request *request, uint32_t most)
+{
+    uint32_t at = 0;
+
+    if (usbif_pipeunlink(request->pipe))
+        return;
+    for (unsigned int i = 0; i < request->nr_buffer_segs && i < USBIF_MAX_SEGMENTS_PER_REQUEST && at < most; i++) {
+        uint32_t length;
+        const uint8_t *bytes = segment_bytes(f, &request->seg[i], &length);
+
+        if (!bytes)
+            return;
+        length = length < most - at ? length : most - at;
+        kit_log_payload(f->t, f->bus, request->id, at, bytes, length);
+        at += length;
+    }
+}
+
+/* As far as the first segment of the descriptors goes: a case has no more. */
+static void log_packets(struct front *f, const struct usbif_urb_request *request)
+{
+    unsigned int first = request->nr_buffer_segs;
+    const uint8_t *bytes;
+    uint32_t length, words[4];
+
+    if (!usbif_pipeisoc(request->pipe) || usbif_pipeunlink(request->pipe) || first >= USBIF_MAX_SEGMENTS_PER_REQUEST ||
+        !request->u.isoc.nr_frame_desc_segs)
+        return;
+    bytes = segment_bytes(f, &request->seg[first], &length);
+    for (uint32_t i = 0; bytes && i < request->u.isoc.number_of_packets && (i + 1) * sizeof(words) <= length; i++) {
+        memcpy(words, bytes + i * sizeof(words), sizeof(words));
+        kit_log_packet(f->t, f->bus, request->id, i, words);
+    }
+}
+
+static void log_response(struct front *f, const struct usbif_urb_response *response)
+{
+    const struct usbif_urb_request *request = kit_log_find(f->t, f->bus, response->id);
+
+    if (request && usbif_pipein(request->pipe) && response->actual_length > 0)
+        log_payload(f, request, usbif_pipeisoc(request->pipe) ? UINT32_MAX : (uint32_t)response->actual_length);
+    if (request)
+        log_packets(f, request);
+    kit_log_response(f->t, f->bus, f->urb_rsp, response);
+}
+
 /* ---- requests ---- */
 
 void front_notify(struct front *f)
 {
     kit_front_need(f, f->xen->ops->evtchn_notify(f->xen, f->port), "evtchn_notify");
+    kit_log_line(f->t, "ring", "notified the backend");
 }
 
 /* Notifies when the index asked for lies in what was just published. */
@@ -54,7 +115,10 @@ static bool publish(struct front *f, uint8_t *page, uint32_t *published, uint32_
 void front_put(struct front *f, const struct usbif_urb_request *request)
 {
     memcpy(front_slot(f, f->urb_req), request, sizeof(*request));
-    kit_log_request(f->t, f->urb_req++, request);
+    kit_log_request(f->t, f->bus, f->urb_req++, request);
+    if (usbif_pipeout(request->pipe))
+        log_payload(f, request, UINT32_MAX);
+    log_packets(f, request);
 }
 
 bool front_push(struct front *f)
@@ -98,7 +162,7 @@ static void take_responses(struct front *f)
             if (f->nr_rsp == FRONT_RESPONSES)
                 conform_fail(f->t, "rsp: %u responses came that nobody expects", f->nr_rsp);
             memcpy(&f->rsp[f->nr_rsp++], front_slot(f, f->urb_rsp), sizeof(f->rsp[0]));
-            kit_log_response(f->t, f->urb_rsp, &f->rsp[f->nr_rsp - 1]);
+            log_response(f, &f->rsp[f->nr_rsp - 1]);
         }
         front_set_word(f->urb_page, FRONT_RSP_EVENT, f->urb_rsp + 1);
     }
@@ -117,8 +181,7 @@ static void take_events(struct front *f)
             if (f->nr_events == FRONT_EVENTS)
                 conform_fail(f->t, "plug event: %u came that nobody expects", f->nr_events);
             f->event[f->nr_events++] = event;
-            kit_log_line(f->t, "ring", "plug event %u: id %u port %u speed %u", f->conn_rsp, event.id, event.portnum,
-                         event.speed);
+            kit_log_plug(f->t, f->conn_rsp, &event);
             if (!f->knobs.hold_plug_requests)
                 put_plug_request(f, event.id);
         }
@@ -135,6 +198,7 @@ bool kit_front_poll(struct front *f)
     while (f->xen && f->xen->ops->evtchn_pending(f->xen, &port) == 0) {
         any = true;
         f->notified++;
+        kit_log_line(f->t, "ring", "notified by the backend");
         if (f->made && port == f->port && !f->knobs.deaf) {
             take_responses(f);
             take_events(f);
@@ -176,9 +240,11 @@ static struct usbif_urb_response take_response(struct awaited *awaited)
 {
     struct front *f = awaited->f;
     char what[64];
-    snprintf(what, sizeof(what), awaited->any ? "a response" : "the response for id %u", awaited->id);
+    snprintf(what, sizeof(what), awaited->any ? "a response" : "the response for id 0x%04x", awaited->id);
+    kit_log_checked(f->t, NULL);
     conform_wait(f->t, response_came, awaited, what);
     struct usbif_urb_response rsp = f->rsp[awaited->at];
+    kit_log_checked(f->t, &rsp);
     f->nr_rsp--;
     memmove(f->rsp + awaited->at, f->rsp + awaited->at + 1, (f->nr_rsp - awaited->at) * sizeof(rsp));
     return rsp;

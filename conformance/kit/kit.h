@@ -4,6 +4,9 @@
 #define CONFORMANCE_KIT_KIT_H
 
 #include <setjmp.h>
+#include <stdint.h> /* Xen's headers need it first */
+
+#include <xen/io/usbif.h>
 
 #include "../conform.h"
 #include "../peers/peer.h"
@@ -28,7 +31,8 @@ struct conform {
     jmp_buf leave;
     enum kit_verdict verdict;
     char message[512]; /* one line: what was expected, what came, or why not */
-    struct kit_log *log;
+    struct kit_log *log; /* NULL: nothing is kept */
+    void (*failed)(struct conform *t); /* NULL, or called when a verdict is not a pass and all is still there */
     struct xen *dom0; /* toolstack, NULL without */
     struct front *front[4];
     unsigned int nr_fronts;
@@ -59,8 +63,22 @@ void kit_back_check(struct conform *t);
 /* A line for the log; `what` is "ring", "xenbus", "case". */
 void kit_log_line(struct conform *t, const char *what, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* A slot's bytes, kept as the last request or response for the failure block. */
-void kit_log_request(struct conform *t, uint32_t index, const void *slot148);
-void kit_log_response(struct conform *t, uint32_t index, const void *response16);
+/* A slot as it stands in the ring; bus is the frontend's number, from 1. Each is a line, too. */
+void kit_log_request(struct conform *t, uint16_t bus, uint32_t index, const struct usbif_urb_request *request);
+void kit_log_response(struct conform *t, uint16_t bus, uint32_t index, const struct usbif_urb_response *response);
+void kit_log_plug(struct conform *t, uint32_t index, const struct usbif_conn_response *event);
+/* The response that is about to be judged; NULL: one that has not come yet. */
+void kit_log_checked(struct conform *t, const struct usbif_urb_response *response);
+/* The newest request of that id that is in the log, or NULL. */
+const struct usbif_urb_request *kit_log_find(struct conform *t, uint16_t bus, uint16_t id);
+/* Bytes of the payload of that request, from `at` on: of OUT at once, of IN before its response is logged. */
+void kit_log_payload(struct conform *t, uint16_t bus, uint16_t id, uint32_t at, const void *data, uint32_t size);
+/* The same of an isochronous packet: offset, length, actual_length, status. */
+void kit_log_packet(struct conform *t, uint16_t bus, uint16_t id, uint32_t number, const uint32_t words[4]);
+
+/* ---- dump.c ---- */
+
+/* Both ends of every controller of the case, from xenstore into the log. Never fails the case. */
+void kit_dump_store(struct conform *t);
 
 #endif

@@ -25,14 +25,37 @@ enum level case_level(const struct requirements *requirements, const struct conf
     return level == LEVELS ? LEVEL_MUST : level;
 }
 
-void explain_short(const struct requirements *requirements, const struct conform_case *test)
+size_t explain_sentence(const char *text)
+{
+    for (size_t n = 0; text[n]; n++)
+        if (!strncmp(text + n, "\n\n", 2) || !strcmp(text + n, "\n"))
+            return n;
+        else if (text[n] == '.' && (text[n + 1] == '\n' || !text[n + 1] || (text[n + 1] == ' ' && text[n + 2] < 'a')))
+            return n + 1;
+    return strlen(text);
+}
+
+static void print_sentence(const char *text, FILE *out)
+{
+    size_t n = explain_sentence(text);
+
+    fputs("    ", out);
+    for (size_t i = 0; i < n; i++)
+        fputc(text[i] == '\n' ? ' ' : text[i], out);
+    fputc('\n', out);
+}
+
+void explain_short(const struct requirements *requirements, const struct conform_case *test, FILE *out)
 {
     size_t n;
 
     for (const char *p = test->requirements; (n = next_id(&p)) > 0; p += n) {
         const struct requirement *r = requirements_find(requirements, p, n);
 
-        printf("  %s %.*s (%s)\n", r ? level_name(r->level) : "unknown", (int)n, p, r ? r->sources : "no such id");
+        fprintf(out, "  %s %.*s (%s)\n", r ? level_name(r->level) : "unknown", (int)n, p,
+                r ? r->sources : "no such id");
+        if (r)
+            print_sentence(r->text, out);
     }
 }
 

@@ -3,6 +3,8 @@
 #ifndef CONFORMANCE_RUN_EXPLAIN_H
 #define CONFORMANCE_RUN_EXPLAIN_H
 
+#include <stdio.h>
+
 #include "../kit/kit.h"
 #include "requirements.h"
 
@@ -10,8 +12,10 @@ extern const char conform_requirements[]; /* the text of REQUIREMENTS.md */
 
 /* The strongest level of what the case checks; LEVEL_MUST when no requirement of it is known. */
 enum level case_level(const struct requirements *requirements, const struct conform_case *test);
-/* One line for each requirement of the case: level, id, source. */
-void explain_short(const struct requirements *requirements, const struct conform_case *test);
+/* Two lines for each requirement of the case: level, id and source, and the first sentence of its text. */
+void explain_short(const struct requirements *requirements, const struct conform_case *test, FILE *out);
+/* How many bytes of a requirement's text are its first sentence. */
+size_t explain_sentence(const char *text);
 /* Prints a case or a requirement in full. False when there is none of that id. */
 bool explain(const struct requirements *requirements, const struct conform_case *const groups[], const char *id);
 /*

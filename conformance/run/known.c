@@ -15,15 +15,27 @@ static const struct conform_case *find(const struct conform_case *const groups[]
     return NULL;
 }
 
-static bool add(struct known *known, const struct conform_case *test)
+static bool add(struct known *known, const struct conform_case *test, const char *why)
 {
-    const struct conform_case **more = realloc(known->tests, (known->count + 1) * sizeof(*more));
+    struct known_case *more = realloc(known->cases, (known->count + 1) * sizeof(*more));
 
     if (!more)
         return false;
-    known->tests = more;
-    known->tests[known->count++] = test;
-    return true;
+    known->cases = more;
+    more[known->count] = (struct known_case){test, strdup(why)};
+    return more[known->count++].why != NULL;
+}
+
+/* Ends the id at its blank and returns what follows it. */
+static char *cut(char *line)
+{
+    char *why = line + strcspn(line, " \t\r\n");
+
+    if (*why)
+        *why++ = 0;
+    why += strspn(why, " \t#");
+    why[strcspn(why, "\r\n")] = 0;
+    return why;
 }
 
 static bool read_lines(FILE *file, const char *path, const struct conform_case *const groups[], struct known *out,
@@ -33,17 +45,22 @@ static bool read_lines(FILE *file, const char *path, const struct conform_case *
 
     for (unsigned int n = 1; fgets(line, sizeof(line), file); n++) {
         const struct conform_case *test;
+        const char *why;
 
         if (!strchr(line, '\n') && !feof(file)) {
             snprintf(error, 256, "%.100s:%u: line too long", path, n);
             return false;
         }
-        line[strcspn(line, " \t\r\n")] = 0;
+        why = cut(line);
         if (!*line || *line == '#')
             continue;
         test = find(groups, line);
-        if (!test || known_has(out, test) || !add(out, test)) {
+        if (!test || known_why(out, test)) {
             snprintf(error, 256, "%.100s:%u: %s: %.100s", path, n, test ? "a second time" : "no such case", line);
+            return false;
+        }
+        if (!add(out, test, why)) {
+            snprintf(error, 256, "%.100s: no memory", path);
             return false;
         }
     }
@@ -72,14 +89,16 @@ bool known_read(const char *path, const struct conform_case *const groups[], str
 
 void known_free(struct known *known)
 {
-    free(known->tests);
+    for (size_t i = 0; i < known->count; i++)
+        free(known->cases[i].why);
+    free(known->cases);
     *known = (struct known){0};
 }
 
-bool known_has(const struct known *known, const struct conform_case *test)
+const char *known_why(const struct known *known, const struct conform_case *test)
 {
     for (size_t i = 0; i < known->count; i++)
-        if (known->tests[i] == test)
-            return true;
-    return false;
+        if (known->cases[i].test == test)
+            return known->cases[i].why;
+    return NULL;
 }

@@ -1,37 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The course of a run. */
-#include <inttypes.h>
+#include "run.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "explain.h"
-#include "known.h"
-#include "options.h"
-#include "run.h"
+#include "result.h"
 #include "select.h"
 
-/* What a verdict is for the run. */
-enum standing {
-    AS_WANTED,
-    DIFFERS, /* from no MUST: implementations are known to disagree there */
-    KNOWN,   /* failed, as the file of known failures says */
-    XPASS,   /* passed, and nobody would see the next failure if it stayed in that file */
-    WRONG,
-};
-
-struct run {
-    struct options options;
-    struct requirements requirements;
-    struct known known;
-    unsigned int count[KIT_ERROR + 1], standing[WRONG + 1], selected;
-    char skipped[512]; /* why the last one was */
-};
-
-static const char *const verdict_names[] = {"pass", "FAIL", "skip", "DIED", "ERROR"};
+#define TURN_MS 200
 
 /* Each selector must choose a case: a misspelt one would otherwise test nothing, in silence. */
-static int check_selection(struct run *run, const struct conform_case *const groups[])
+static int check_selection(const struct run *run, const struct conform_case *const groups[])
 {
     const struct options *o = &run->options;
 
@@ -44,146 +26,139 @@ static int check_selection(struct run *run, const struct conform_case *const gro
         if (!found)
             return options_bad("no case matches", o->selectors[i]);
     }
+    return -1;
+}
+
+/* -1: there is something to run. */
+static int select_cases(struct run *run, const struct conform_case *const groups[])
+{
+    unsigned int all = 0;
+    int rc = check_selection(run, groups);
+
+    if (rc >= 0)
+        return rc;
     for (int g = 0; groups[g]; g++)
         for (const struct conform_case *c = groups[g]; c->id; c++)
-            run->selected += select_chosen(&run->options, &run->requirements, c);
+            all++;
+    run->results = calloc(all + 1, sizeof(*run->results));
+    if (!run->results)
+        return options_bad("the results", "no memory");
+    for (int g = 0; groups[g]; g++)
+        for (const struct conform_case *c = groups[g]; c->id; c++)
+            if (select_chosen(&run->options, &run->requirements, c))
+                run->results[run->selected++].test = c;
     return run->selected ? -1 : options_bad("nothing selected", "there is no such case");
 }
 
-static enum standing judge(const struct run *run, const struct conform_case *test, enum kit_verdict verdict)
+static enum standing judge(const struct run *run, const struct result *r)
 {
-    bool known = known_has(&run->known, test);
-
-    if (verdict == KIT_PASS || verdict == KIT_SKIP)
-        return known && verdict == KIT_PASS ? XPASS : AS_WANTED;
-    if (known && verdict != KIT_ERROR)
+    if (r->verdict == KIT_PASS || r->verdict == KIT_SKIP)
+        return r->known && r->verdict == KIT_PASS ? XPASS : AS_WANTED;
+    if (r->known && r->verdict != KIT_ERROR)
         return KNOWN;
-    if (verdict == KIT_FAIL && !run->options.strict && case_level(&run->requirements, test) != LEVEL_MUST)
+    if (r->verdict == KIT_FAIL && !run->options.strict && case_level(&run->requirements, r->test) != LEVEL_MUST)
         return DIFFERS;
     return WRONG;
 }
 
-static void report_tap(const struct run *run, const struct conform_case *test, const struct outcome *out,
-                       enum standing standing, unsigned int n)
+static void start(const struct run *run, struct result *r, struct isolated *process)
 {
-    printf("%sok %u - %s", standing == AS_WANTED ? "" : "not ", n, test->id);
-    if (out->verdict == KIT_SKIP)
-        printf(" # SKIP %s", out->message);
-    if (standing == DIFFERS || standing == KNOWN) /* TAP's word; in two, for who looks for marks in the source */
-        printf(" # TO" "DO %s, %s", standing == KNOWN ? "known" : "differs",
-               level_name(case_level(&run->requirements, test)));
-    putchar('\n');
-    if (standing != AS_WANTED)
-        printf("# %s\n", out->message);
+    struct isolate_config config = {.ops = run->options.peer, .config = run->options.config,
+                                    .seed = run->options.seed, .limit_s = run->options.limit_s};
+
+    config.config.role = r->test->role;
+    r->seed = config.seed;
+    r->rounds++;
+    isolate_start(process, r->test, &config);
 }
 
-static void report(const struct run *run, const struct conform_case *test, const struct outcome *out,
-                   enum standing standing, unsigned int n)
+static void conclude(struct run *run, struct result *r, const struct isolated *process)
 {
-    static const char *const names[] = {[DIFFERS] = "differs", [KNOWN] = "known", [XPASS] = "XPASS", [WRONG] = NULL};
-    const char *name = names[standing] ? names[standing] : verdict_names[out->verdict];
+    const struct outcome *outcome = process->out;
 
-    if (run->options.format == FORMAT_TAP) {
-        report_tap(run, test, out, standing, n);
-        return;
+    r->over = true;
+    r->verdict = outcome ? outcome->verdict : KIT_ERROR;
+    snprintf(r->message, sizeof(r->message), "%s", outcome ? outcome->message : "no memory for the case");
+    r->known = known_why(&run->known, r->test);
+    r->standing = judge(run, r);
+    if (outcome)
+        r->took_ms += isolate_took(process);
+    if (outcome && r->verdict != KIT_PASS && r->verdict != KIT_SKIP)
+        r->block = report_block(run, r, outcome);
+    if (r->standing == XPASS)
+        snprintf(r->message, sizeof(r->message), "passes, but is listed in %.300s", run->options.known);
+}
+
+static void count(struct run *run, const struct result *r)
+{
+    if (r->standing == AS_WANTED || r->standing == WRONG)
+        run->count[r->verdict]++;
+    run->standing[r->standing]++;
+}
+
+static void run_cases(struct run *run)
+{
+    while (run->reported < run->selected) {
+        struct result *r = &run->results[run->reported];
+        struct isolated process;
+
+        start(run, r, &process);
+        while (process.out && isolate_wait(&process, 1, TURN_MS) < 0)
+            ;
+        conclude(run, r, &process);
+        isolate_free(&process);
+        count(run, r);
+        report_case(run, r, ++run->reported);
+        if (run->options.fail_fast && result_bad(r))
+            return;
     }
-    printf("%-5s %s%s%s\n", name, test->id, *out->message ? ": " : "", out->message);
-    if (standing != DIFFERS && standing != WRONG)
-        return;
-    printf("  %s\n", test->title);
-    explain_short(&run->requirements, test);
-    printf("%s  reproduce: ", out->block);
-    options_print_again(&run->options, run->options.seed, test->id, stdout);
-    putchar('\n');
 }
 
-/* Returns false when the run ends here. */
-static bool run_one(struct run *run, const struct conform_case *test, unsigned int n)
+static int exit_code(const struct run *run)
 {
-    static struct outcome out;
-    enum standing standing;
-
-    run->options.config.role = test->role;
-    isolate_run(test, run->options.peer, &run->options.config, run->options.seed, run->options.limit_s, &out);
-    out.message[sizeof(out.message) - 1] = 0;
-    standing = judge(run, test, out.verdict);
-    if (standing == XPASS)
-        snprintf(out.message, sizeof(out.message), "passes, but is listed in %.300s", run->options.known);
-    if (out.verdict == KIT_SKIP)
-        memcpy(run->skipped, out.message, sizeof(run->skipped));
-    if (standing == AS_WANTED || standing == WRONG)
-        run->count[out.verdict]++;
-    run->standing[standing]++;
-    report(run, test, &out, standing, n);
-    return !(run->options.fail_fast && (standing == WRONG || standing == XPASS));
-}
-
-static void run_cases(struct run *run, const struct conform_case *const groups[])
-{
-    unsigned int n = 0;
-
-    for (int g = 0; groups[g]; g++)
-        for (const struct conform_case *c = groups[g]; c->id; c++)
-            if (select_chosen(&run->options, &run->requirements, c) && !run_one(run, c, ++n))
-                return;
-}
-
-static int result(const struct run *run)
-{
-    const unsigned int *count = run->count;
-
-    if (run->options.format == FORMAT_TEXT)
-        printf("pass %u  fail %u  skip %u  died %u  error %u  of %u, seed 0x%" PRIx64 "\n", count[KIT_PASS],
-               count[KIT_FAIL], count[KIT_SKIP], count[KIT_DIED], count[KIT_ERROR], run->selected, run->options.seed);
-    if (run->options.format == FORMAT_TEXT && run->standing[DIFFERS])
-        printf("differs %u: from a SHOULD or an OBSERVED\n", run->standing[DIFFERS]);
-    if (run->options.format == FORMAT_TEXT && run->options.known)
-        printf("known %u  XPASS %u: by %s\n", run->standing[KNOWN], run->standing[XPASS], run->options.known);
-    if (count[KIT_ERROR])
+    if (run->count[KIT_ERROR])
         return EXIT_NO_PEER;
     if (run->standing[WRONG] || run->standing[XPASS])
         return EXIT_UNEXPECTED;
-    if (count[KIT_PASS] || run->standing[DIFFERS] || run->standing[KNOWN])
+    if (run->count[KIT_PASS] || run->standing[DIFFERS] || run->standing[KNOWN])
         return EXIT_EXPECTED;
-    if (run->options.format == FORMAT_TEXT)
-        printf("skip: %s\n", run->skipped);
     return EXIT_SKIPPED;
 }
 
-static void list_cases(const struct run *run, const struct conform_case *const groups[])
+static void list_cases(const struct run *run)
 {
-    for (int g = 0; groups[g]; g++)
-        for (const struct conform_case *c = groups[g]; c->id; c++)
-            if (select_chosen(&run->options, &run->requirements, c))
-                printf("%-40s %s\n", c->id, c->title);
+    for (unsigned int i = 0; i < run->selected; i++)
+        printf("%-40s %s\n", run->results[i].test->id, run->results[i].test->title);
 }
 
 static int execute(struct run *run, const struct conform_case *const groups[])
 {
+    const struct options *o = &run->options;
     char error[256];
     int rc;
 
     if (requirements_parse(conform_requirements, &run->requirements, error) < 0)
         return options_bad("REQUIREMENTS.md", error);
-    if (run->options.explain)
-        return explain(&run->requirements, groups, run->options.explain) ? EXIT_EXPECTED
-                                                                 : options_bad("no case or requirement", run->options.explain);
-    if (run->options.coverage)
+    if (o->explain)
+        return explain(&run->requirements, groups, o->explain) ? EXIT_EXPECTED
+                                                               : options_bad("no case or requirement", o->explain);
+    if (o->coverage)
         return coverage(&run->requirements, groups) ? EXIT_EXPECTED : EXIT_UNEXPECTED;
-    if ((rc = check_selection(run, groups)) >= 0)
+    if ((rc = select_cases(run, groups)) >= 0)
         return rc;
-    if (run->options.list) {
-        list_cases(run, groups);
+    if (o->list) {
+        list_cases(run);
         return EXIT_EXPECTED;
     }
-    if (run->options.known && !known_read(run->options.known, groups, &run->known, error))
+    if (o->known && !known_read(o->known, groups, &run->known, error))
         return options_bad("--known", error);
-    if (!run->options.peer)
+    if (!o->peer)
         return options_bad("--peer", "this build has none");
-    if (run->options.format == FORMAT_TAP)
-        printf("TAP version 13\n1..%u\n", run->selected);
-    run_cases(run, groups);
-    return result(run);
+    report_begin(run);
+    run_cases(run);
+    rc = exit_code(run);
+    report_end(run, rc);
+    return rc;
 }
 
 int conform_main(int argc, char **argv, const struct conform_case *const groups[],
@@ -195,6 +170,9 @@ int conform_main(int argc, char **argv, const struct conform_case *const groups[
     if (rc >= 0)
         return rc;
     rc = execute(&run, groups);
+    for (unsigned int i = 0; i < run.selected; i++)
+        free(run.results[i].block);
+    free(run.results);
     requirements_free(&run.requirements);
     known_free(&run.known);
     options_free(&run.options);

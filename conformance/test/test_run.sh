@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Verdicts, isolation and exit codes of pvusb-conform, with cases whose verdict is known.
 set -uo pipefail
-dummy=$1 program=$2 failed=0
+dummy=$1 program=$2 broken=$3 failed=0
 
 # expect RC TEXT COMMAND...: the exit code, and a text of its output.
 expect() {
@@ -16,14 +16,17 @@ expect() {
 }
 
 expect 0 'pass  dummy.pass' "$dummy" dummy.pass
-expect 1 'rsp.status: expected 0 (0x0), actual -32 (0xffffffffffffffe0)' "$dummy" dummy.fail
-expect 1 'case   before it fails' "$dummy" dummy.fail
+expect 1 'rsp.status: expected 0 (0x0), actual -32 (0xffffffe0)' "$dummy" dummy.fail
+expect 1 '0.000000 case   before it fails' "$dummy" dummy.fail
+expect 1 'expected: rsp.status 0 (0x0)' "$dummy" dummy.fail
+expect 1 'actual:   rsp.status -32 (0xffffffe0)' "$dummy" dummy.fail
 expect 1 'reproduce: conform_dummy --peer dummy --seed 0x7 dummy.fail' "$dummy" --seed 7 dummy.fail
 expect 1 'reproduce: conform_dummy --strict --timeout 2 --peer dummy --seed 0x1 dummy.should' \
   "$dummy" --strict -x dummy.fail --timeout 2 --peer dummy dummy.should
 expect 1 "reproduce: PVUSB_BROKEN='a b' conform_dummy --peer dummy" env PVUSB_BROKEN='a b' "$dummy" dummy.fail
 expect 77 'peer dummy has no "iso"' "$dummy" dummy.skip
 expect 1 "the case's process died: signal 9" "$dummy" dummy.crash
+expect 1 'case   before it crashes' "$dummy" dummy.crash
 expect 1 "the case's process ended early: exit 5" "$dummy" dummy.early
 expect 1 'no verdict within the limit in seconds of a case: 1' "$dummy" --case-limit 1 dummy.hang
 expect 1 'the peer died: signal 9, Killed' "$dummy" dummy.peer-dies
@@ -62,8 +65,41 @@ expect 1 'dummy.typo: no such requirement: d.none' "$dummy" --coverage
 expect 1 '4 requirements: 2 with cases, 1 not observable, 1 without a case; 1 unknown ids' "$dummy" --coverage
 expect 1 'not observable: it is inside' "$dummy" --coverage
 
-# The file of known failures: strict in both directions.
+# A failure, from its requirement to the command that shows it again. The broken backend does not answer an unlink.
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+PVUSB_BROKEN=backend.unlink-no-response "$broken" --strict --seed 3 backend.unlink.order >"$dir/block"
+# block LINE: it is there, whole.
+block() {
+  grep -qxF -- "$1" "$dir/block" || { printf 'FAIL: no line "%s" in:\n' "$1"; cat "$dir/block"; failed=1; }
+}
+block 'FAIL  backend.unlink.order: waited for a response'
+block '  SHOULD urb.unlink.order (UNL-04)'
+block "    The target's response (-71, 0) comes before that of the unlink (0)."
+block '  expected: a response'
+block '  actual:   it did not come'
+block '  request 3, 148 bytes of struct usbif_urb_request:'
+block '  request 4, 148 bytes of struct usbif_urb_request:'
+block '      4  a0 03 01 40             pipe 0x400103a0: unlink interrupt in, device 3, endpoint 2, port 0'
+block '     12  03 01                   u.unlink.unlink_id 0x0103'
+block '     20  a5 a5 a5 a5 a5 a5 a5 a5 seg[0], and the same up to seg[15]: not used'
+block '  response 3, 16 bytes of struct usbif_urb_response:'
+block '      4  b9 ff ff ff             status -71 IOERROR'
+block '    /local/domain/0/backend/qusb/1/0 = ""'
+block '      port = ""'
+block '        1 = "1-1"'
+block '    /local/domain/1/device/vusb/0 = ""'
+block '      state = "4"'
+block '  last 24 of 28 events, with seconds since the first:'
+block '      0.000000 ring   request 4: id 0x0104, unlink of 0x0103'
+block '      0.000000 ring   response 3: id 0x0103, status -71, actual_length 0'
+block '  reproduce: PVUSB_BROKEN=backend.unlink-no-response pvusb-conform-broken --peer inproc --strict --seed 0x3 backend.unlink.order'
+# That command shows it again, to the byte.
+sed -n 's/^  reproduce: //p' "$dir/block" >"$dir/again"
+(cd "$(dirname "$broken")" && PATH=.:$PATH bash "$dir/again") >"$dir/second"
+cmp "$dir/block" "$dir/second" || failed=1
+expect 1 '      2  01                      portnum 1' env PVUSB_BROKEN=backend.plug-wrong-id "$broken" backend.plug.id
+
+# The file of known failures: strict in both directions.
 printf '# of a dummy\n\ndummy.fail for a reason\ndummy.crash\n' >"$dir/known"
 expect 0 'known dummy.fail: rsp.status' "$dummy" --known "$dir/known" dummy.fail dummy.crash
 expect 0 'known 2  XPASS 0: by ' "$dummy" --known "$dir/known" dummy.fail dummy.crash
