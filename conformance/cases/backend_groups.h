@@ -17,5 +17,6 @@ extern const struct conform_case backend_hotplug_cases[];
 extern const struct conform_case backend_life_cases[];
 extern const struct conform_case xenbus_backend_node_cases[];
 extern const struct conform_case backend_more_cases[];
+extern const struct conform_case backend_layout_cases[];
 
 #endif

@@ -7,6 +7,7 @@
 
 extern const struct conform_case cases_frontend_requests[], cases_frontend_answers[], cases_frontend_slots[],
     cases_frontend_hub[], cases_hostile_frontend[], cases_xenbus_frontend[], cases_toolstack[],
-    cases_frontend_results[], cases_xenbus_frontend_ends[], cases_frontend_life[];
+    cases_frontend_results[], cases_xenbus_frontend_ends[], cases_frontend_life[],
+    cases_frontend_layout[];
 
 #endif

@@ -16,6 +16,7 @@ const struct conform_case *const conform_groups[] = {
     backend_life_cases,
     xenbus_backend_node_cases,
     backend_more_cases,
+    backend_layout_cases,
     cases_frontend_requests,
     cases_frontend_answers,
     cases_frontend_slots,
@@ -26,5 +27,6 @@ const struct conform_case *const conform_groups[] = {
     cases_frontend_results,
     cases_xenbus_frontend_ends,
     cases_frontend_life,
+    cases_frontend_layout,
     NULL,
 };
