@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The paths there are; table.c puts them in order. */
+#ifndef BENCH_PATHS_PATHS_H
+#define BENCH_PATHS_PATHS_H
+
+#include "bench/path.h"
+
+extern const struct bench_path bench_direct;
+
+#endif

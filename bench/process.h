@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What processes cost: CPU time and wake-ups, of others too. */
+#ifndef BENCH_PROCESS_H
+#define BENCH_PROCESS_H
+
+#include "bench/path.h"
+
+/* CPU time of this process and of the session's, in ns; of a process that has ended, 0. session may be NULL. */
+uint64_t bench_cpu_ns(const struct bench_session *session);
+/* How often their threads went to sleep by themselves so far: each is a wake-up that was or will be. */
+uint64_t bench_sleeps(const struct bench_session *session);
+/*
+ * The first two CPUs this process may use: the guest gets the first, the other side the second. Both are the
+ * same with one CPU, or with `same`.
+ */
+void bench_choose_cpus(struct bench_setup *setup, bool same);
+/* Puts this process on setup->guest_cpu and gives it timers without slack. */
+void bench_become_guest_side(const struct bench_setup *setup);
+/* The same, with both CPUs allowed again. */
+void bench_leave_cpu(void);
+
+#endif
