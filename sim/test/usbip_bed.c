@@ -145,3 +145,36 @@ void usbip_bed_close(struct usbip_bed *bed)
     usbip_server_destroy(bed->server);
     sim_host_destroy(bed->sim);
 }
+
+void bed_put32(uint8_t *out, uint32_t value)
+{
+    for (unsigned int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+uint32_t bed_get32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+void bed_hear(int fd, void *bytes, size_t n)
+{
+    assert_int_equal(recv(fd, bytes, n, MSG_WAITALL | MSG_DONTWAIT), n);
+}
+
+void bed_hear_nothing(int fd)
+{
+    uint8_t byte;
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+void bed_hear_end(int fd)
+{
+    uint8_t bytes[4096];
+    ssize_t n;
+    do {
+        n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    } while (n > 0);
+    assert_int_equal(n < 0 && errno == ECONNRESET ? 0 : n, 0);
+}

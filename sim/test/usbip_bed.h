@@ -43,4 +43,14 @@ void usbip_bed_run_for(struct usbip_bed *bed, uint64_t ns);
 /* Closes the guest and both ends; nothing may be left. */
 void usbip_bed_close(struct usbip_bed *bed);
 
+/* ---- for tests that are one of the ends themselves ---- */
+
+void bed_put32(uint8_t *out, uint32_t value);
+uint32_t bed_get32(const uint8_t *bytes);
+/* Exactly n bytes are there. */
+void bed_hear(int fd, void *bytes, size_t n);
+void bed_hear_nothing(int fd);
+/* Whatever is there, and then the end. */
+void bed_hear_end(int fd);
+
 #endif
