@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/drive.h"
 #include "cli/options.h"
 #include "frontend/frontend.h"
 #include "guest/storage.h"
@@ -16,7 +17,7 @@
 #define FNV_1A_BEGIN UINT64_C(14695981039346656037)
 
 static const char help_text[] =
-    "Usage: pvusb frontend --xen fake:DIR --domid N [--read BYTES]\n"
+    "Usage: pvusb frontend --xen fake:DIR --domid N [--read BYTES | --drive]\n"
     "\n"
     "Is a guest of a machine (see 'pvusb host'): usbfront below a small USB core that\n"
     "enumerates what is plugged in and drives disks. Runs until it is told to end (Ctrl-C).\n"
@@ -29,6 +30,8 @@ static const char help_text[] =
     "  --timeout SECONDS  how long --read waits for a disk (default 10); then exit code 3\n"
     "  --no-reconnect     when the backend closes or dies, end with exit code 3; without this\n"
     "                     the next backend is waited for, and --read begins anew\n"
+    "  --drive            no USB core: lines on stdin say what the guest does, as in\n"
+    "                     conformance/DRIVE.md, until stdin ends\n"
     "  --verbose          say what the driver does\n"
     "  --help             this text\n"
     "\n";
@@ -40,6 +43,7 @@ struct options {
     uint64_t read;
     uint64_t timeout_s;
     bool no_reconnect;
+    bool drive;
     bool verbose;
     bool help;
 };
@@ -68,7 +72,7 @@ static int parse(int argc, char **argv, struct options *options)
         {"devid", required_argument, NULL, 'i'},   {"read", required_argument, NULL, 'r'},
         {"timeout", required_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
         {"no-reconnect", no_argument, NULL, 'n'},  {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"drive", no_argument, NULL, 'D'},         {NULL, 0, NULL, 0},
     };
     int c;
     *options = (struct options){.domid = UINT64_MAX, .timeout_s = 10};
@@ -95,6 +99,9 @@ static int parse(int argc, char **argv, struct options *options)
         case 'n':
             options->no_reconnect = true;
             break;
+        case 'D':
+            options->drive = true;
+            break;
         case 'v':
             options->verbose = true;
             break;
@@ -110,6 +117,8 @@ static int parse(int argc, char **argv, struct options *options)
     }
     if (optind < argc)
         return usage_error("frontend", "'%s' is not wanted; see 'pvusb frontend --help'", argv[optind]);
+    if (options->drive && (options->read || options->verbose))
+        return usage_error("frontend", "--drive needs stdout for itself: neither --read nor --verbose go with it");
     return options->domid == UINT64_MAX ? usage_error("frontend", "--domid N is needed: which guest this is") : 0;
 }
 
@@ -331,7 +340,10 @@ static int run(const struct options *options)
                           &frontend.front);
     if (rc)
         xen_close(xen);
-    if (!rc) {
+    if (!rc && options->drive) {
+        rc = drive_frontend(frontend.front, signals);
+        frontend.front = NULL;
+    } else if (!rc) {
         front_set_reconnect(frontend.front, !options->no_reconnect);
         rc = play(&frontend, signals);
     }
@@ -340,6 +352,7 @@ static int run(const struct options *options)
     else if (rc)
         usage_error("frontend", "%s", rc == -EPIPE        ? "the machine is gone"
                                       : rc == -ECONNRESET ? "the backend closed or died"
+                                      : rc == -EPROTO     ? "a line on stdin is too long"
                                                           : strerror(-rc));
     if (frontend.front)
         close_all(&frontend, signals);

@@ -73,6 +73,7 @@ usage_errors() {
   refused 'domid N is needed' frontend --xen "fake:$work/m"
   refused 'not a number' frontend --xen "fake:$work/m" --domid 0
   refused 'not a number' frontend --xen "fake:$work/m" --domid 1x
+  refused 'stdout for itself' frontend --xen "fake:$work/m" --domid 1 --drive --read 1M
   refused 'not a number' backend --usb-ver 3
   refused 'BUSID=KIND' backend --device nonsense
   refused "no device of kind 'mouse'" backend --device 1-1=mouse
