@@ -9,11 +9,21 @@
 struct traffic {
     int urb[4]; /* bulk in of two pages, iso, bulk out, control */
     struct usbif_urb_request request[4];
+    uint8_t *held; /* a page that is mapped, or NULL */
+    bool for_ever; /* and stays so */
 };
+
+static bool all_back(struct conform *t, const struct traffic *f)
+{
+    for (unsigned int i = 0; i < 4; i++)
+        if (guest_result(t, f->urb[i]).times == 0)
+            return false;
+    return true;
+}
 
 static struct traffic start(struct conform *t)
 {
-    struct traffic f;
+    struct traffic f = {.held = NULL};
     const struct guest_urb urb[4] = {make_urb(URB_BULK, 1, true, 5000), make_iso(true, 1, 64),
                                      make_urb(URB_BULK, 3, false, 64), make_control()};
     for (unsigned int i = 0; i < 4; i++)
@@ -27,6 +37,10 @@ static void given_up(struct conform *t, struct traffic *f)
     const struct guest_urb urb = make_control();
     conform_settle(t);
     conform_equal(t, "submit after the violation", -ESHUTDOWN, guest_submit(t, &urb));
+    if (f->held && !f->for_ever)
+        back_release(t, f->held, 1);
+    for (unsigned int i = 0; i < 100 && f->for_ever && !all_back(t, f); i++)
+        conform_pass(t, 100 * MS);
     back_disconnect(t);
     for (unsigned int i = 0; i < 4; i++) {
         struct guest_result result = guest_result(t, f->urb[i]);
@@ -84,9 +98,9 @@ static void conn_prod(struct conform *t, struct traffic *f, uint32_t value)
 /* Segment 0 or 1 of the bulk request, or (2) the descriptors of the isochronous one. */
 static void mapped(struct conform *t, struct traffic *f, uint32_t which)
 {
-    uint8_t *page;
     const struct usbif_urb_request *request = &f->request[which == 2];
-    conform_equal(t, "map", 0, back_hold(t, request, which == 2 ? 1 : which, 1, true, &page));
+    conform_equal(t, "map", 0, back_hold(t, request, which == 2 ? 1 : which, 1, true, &f->held));
+    f->for_ever = which == 2;
     back_respond(t, request->id, 0, 0);
 }
 

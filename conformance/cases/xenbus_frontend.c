@@ -40,6 +40,10 @@ static void connect_on(struct conform *t, enum xenbus_state backend, enum xenbus
     {                                                                                                        \
         "xenbus.frontend." id, requirement, title, run, CONFORM_FRONTEND, CONFORM_NODES, 0, 0, NULL          \
     }
+#define LATE_CASE(id, requirement, title, run)                                                               \
+    {                                                                                                        \
+        "xenbus.frontend." id, requirement, title, run, CONFORM_FRONTEND, CONFORM_NOTHING, 0, 0, "toolstack" \
+    }
 #define STATE_ROW(name, id, title, backend, frontend)                                                        \
     NODES_CASE("on." id, "state.frontend.connect-late state.unused-ignored", title, name),
 STATES(STATE_RUN)
@@ -141,29 +145,29 @@ static void quiet_before(struct conform *t)
 }
 
 /* A node of the frontend's own that comes late is found when it comes. */
-static void late_node(struct conform *t, const char *node)
+static void late_node(struct conform *t, const char *node, const char *value)
 {
+    const struct store_controller without = {
+        .frontend = 1, .usb_ver = 2, .num_ports = 4, .kind = "qusb", .omit = node};
     char path[256];
-    char value[STORE_VALUE_MAX];
-    snprintf(path, sizeof(path), "%s/%s", back_frontend_dir(t), node);
-    conform_true(t, store_read(t, store_toolstack(t), path, value), "the toolstack wrote the node");
-    store_remove(t, store_toolstack(t), path);
+    store_create_controller(t, &without);
     conform_settle(t);
     back_set_state(t, XenbusStateInitWait);
     conform_settle(t);
     conform_equal(t, "frontend state without the node", XenbusStateInitialising, back_frontend_state(t));
+    snprintf(path, sizeof(path), "%s/%s", back_frontend_dir(t), node);
     store_write(t, store_toolstack(t), path, value);
     back_expect_frontend_state(t, XenbusStateConnected);
 }
 
 static void late_backend(struct conform *t)
 {
-    late_node(t, "backend");
+    late_node(t, "backend", back_dir(t));
 }
 
 static void late_backend_id(struct conform *t)
 {
-    late_node(t, "backend-id");
+    late_node(t, "backend-id", "0");
 }
 
 static void decimal(struct conform *t)
@@ -342,8 +346,8 @@ const struct conform_case cases_xenbus_frontend[] = {
     STATES(STATE_ROW) NODES(NODE_ROW) ENDS(END_ROW)
         NODES_CASE("plug.primed", "plug.prime", "512 plug requests are there at Connected", primed),
     NODES_CASE("plug.primed-ids", "plug.prime", "with ids of their own", primed_ids),
-    NODES_CASE("late.backend", "node.backend.follow", "waits for the node backend", late_backend),
-    NODES_CASE("late.backend-id", "node.backend.follow", "waits for the node backend-id", late_backend_id),
+    LATE_CASE("late.backend", "node.backend.follow", "waits for the node backend", late_backend),
+    LATE_CASE("late.backend-id", "node.backend.follow", "waits for the node backend-id", late_backend_id),
     NODES_CASE("ring.decimal", "node.ring-refs.together",
                "ring nodes are unsigned decimal", decimal),
     NODES_CASE("ring.not-before", "state.frontend.rings-first",
