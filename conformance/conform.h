@@ -98,11 +98,14 @@ void conform_wait(struct conform *t, bool (*holds)(struct conform *t, void *cont
 /* The same, but says whether it came to pass. */
 bool conform_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context);
 /*
- * Until the peer has done all it will do by itself now: in one process when it is idle, else when a quiet time of 50 ms
- * has passed. What such a peer does later than that is not seen.
+ * Until the peer has done all it will do by itself now: when it is idle, if the peer can tell, else when a quiet time of
+ * 50 ms has passed. What such a peer does later than that is not seen, nor what it does when a timer of its own ends.
  */
 void conform_settle(struct conform *t);
-/* Lets that much of the peer's time pass. Free in virtual time, so for rules that name a time only. */
+/*
+ * Lets that much of the peer's time pass. Free in virtual time, so for rules that name a time only; in real time the
+ * case is skipped when it is more than four times the bound of a wait.
+ */
 void conform_pass(struct conform *t, uint64_t ns);
 /* Fails with "the peer died" if it did; every wait does that by itself. */
 void conform_alive(struct conform *t);

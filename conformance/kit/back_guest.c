@@ -12,9 +12,17 @@ static const struct peer_guest_ops *guest(struct conform *t)
     return t->peer->ops->guest;
 }
 
+/* What the guest cannot do at all is no failure of the frontend. */
+static int usable(struct conform *t, const char *what, int rc)
+{
+    if (rc == -EOPNOTSUPP)
+        conform_skip(t, "the guest above the frontend cannot %s", what);
+    return rc;
+}
+
 int guest_submit(struct conform *t, const struct guest_urb *urb)
 {
-    int number = guest(t)->submit(t->peer, urb);
+    int number = usable(t, "submit such an URB", guest(t)->submit(t->peer, urb));
     kit_log_line(t, "case", "guest submits endpoint %u %s length %u: %d", urb->endpoint,
                  urb->in ? "in" : "out", urb->length, number);
     return number;
@@ -22,7 +30,7 @@ int guest_submit(struct conform *t, const struct guest_urb *urb)
 
 int guest_unlink(struct conform *t, int urb, int reason)
 {
-    int rc = guest(t)->unlink(t->peer, urb, reason);
+    int rc = usable(t, "unlink", guest(t)->unlink(t->peer, urb, reason));
     kit_log_line(t, "case", "guest unlinks %d: %d", urb, rc);
     return rc;
 }
@@ -73,7 +81,7 @@ void guest_read(struct conform *t, uint32_t offset, void *data, uint32_t size)
 
 int guest_hub(struct conform *t, const uint8_t setup[8], void *data, uint16_t size)
 {
-    return guest(t)->hub(t->peer, setup, data, size);
+    return usable(t, "ask the root hub", guest(t)->hub(t->peer, setup, data, size));
 }
 
 uint32_t guest_hub_changes(struct conform *t)
@@ -91,12 +99,14 @@ uint32_t guest_port_status(struct conform *t, unsigned int port)
 
 void guest_close(struct conform *t)
 {
-    guest(t)->close(t->peer);
+    int rc = usable(t, "close", guest(t)->close(t->peer));
+    if (rc)
+        conform_fail(t, "the frontend cannot close: %s", strerror(-rc));
 }
 
 void guest_reconnect(struct conform *t)
 {
-    int rc = guest(t)->reconnect(t->peer);
+    int rc = usable(t, "reconnect", guest(t)->reconnect(t->peer));
     if (rc)
         conform_fail(t, "the frontend cannot connect again: %s", strerror(-rc));
 }

@@ -44,12 +44,13 @@ uint64_t far_now(void)
     return loop_now_ns();
 }
 
-bool far_turn(int fd, uint64_t until_ns)
+bool far_turn(int fd, int other, uint64_t until_ns)
 {
     struct loop loop;
     uint64_t look = loop_now_ns() + LOOK_NS;
     loop_clear(&loop);
     loop_add(&loop, fd);
+    loop_add(&loop, other);
     (void)loop_wait(&loop, look < until_ns ? look : until_ns);
     return true;
 }

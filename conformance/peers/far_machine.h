@@ -23,8 +23,10 @@ int far_machine_open(struct far_machine *far, char *error);
 /* All handles must be closed. */
 void far_machine_close(struct far_machine *far);
 
-/* struct peer_ops' now() and turn(): the clock, and a wait for fd that looks up now and then. */
+/*
+ * struct peer_ops' now() and turn(): the clock, and a wait for two descriptors, -1 for none, that looks up now and then.
+ */
 uint64_t far_now(void);
-bool far_turn(int fd, uint64_t until_ns);
+bool far_turn(int fd, int other, uint64_t until_ns);
 
 #endif

@@ -150,10 +150,11 @@ static uint32_t hub_changes(struct peer *peer)
     return (uint32_t)bitmap[0] | (uint32_t)bitmap[1] << 8 | (uint32_t)bitmap[2] << 16 | (uint32_t)bitmap[3] << 24;
 }
 
-static void close_guest(struct peer *peer)
+static int close_guest(struct peer *peer)
 {
     front_close(of(peer)->front);
     inproc_frontend_step(of(peer), of(peer)->now_ns);
+    return 0;
 }
 
 static int reconnect(struct peer *peer)

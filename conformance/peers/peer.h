@@ -46,6 +46,11 @@ struct peer_ops {
      * In virtual time a call may first move the clock to the peer's next deadline, when `advance` says so.
      */
     bool (*turn)(struct peer *peer, int fd, uint64_t until_ns, bool advance);
+    /*
+     * Until the peer has done all that it will do by itself now, for peers in other processes that can tell. NULL: the
+     * case waits for a quiet time.
+     */
+    void (*settle)(struct peer *peer);
     uint64_t (*now)(struct peer *peer);
     struct xen_machine *(*machine)(struct peer *peer);
     /* Device side, for a backend under test. speed: USBIF_SPEED_* of the probe device. -ENOTSUP. */
@@ -57,6 +62,7 @@ struct peer_ops {
     struct fakexen_balance (*balance)(struct peer *peer);
 };
 
+/* Returns of int: -errno; -EOPNOTSUPP when the guest cannot do that at all, and the case is skipped. */
 struct peer_guest_ops {
     int (*submit)(struct peer *peer, const struct guest_urb *urb);
     int (*unlink)(struct peer *peer, int urb, int reason);
@@ -64,7 +70,7 @@ struct peer_guest_ops {
     int (*write)(struct peer *peer, uint32_t offset, const void *data, uint32_t size);
     int (*read)(struct peer *peer, uint32_t offset, void *data, uint32_t size);
     int (*hub)(struct peer *peer, const uint8_t setup[8], void *data, uint16_t size);
-    void (*close)(struct peer *peer); /* the orderly one */
+    int (*close)(struct peer *peer); /* the orderly one */
     int (*reconnect)(struct peer *peer);
     struct guest_packet (*packet)(struct peer *peer, int urb, unsigned int packet);
     uint32_t (*hub_changes)(struct peer *peer);

@@ -1,30 +1,28 @@
 // SPDX-License-Identifier: MIT
-/* Our backend as the program that users run, on a machine that is a process, too. */
+/* Our halves as the programs that users run, on a machine that is a process, too. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "driven.h"
 #include "far_machine.h"
-#include "peer.h"
+#include "program.h"
+#include "quiet.h"
+#include "toolstack/vusb.h"
 
-#define READY_MS 10000
+#define GUEST    1u
+#define QUIET_NS UINT64_C(50000000) /* for a backend that never sleeps */
 
 struct process {
     struct peer peer;
     struct far_machine far;
-    char program[PATH_MAX];
-    pid_t pid; /* 0 while there is none */
-    int out;   /* its stdout */
-    int said;  /* memfd: its stderr */
+    struct program program;
+    struct driven *driven; /* a frontend's */
+    char pvusb[PATH_MAX];
 };
 
 static struct process *of(struct peer *peer)
@@ -34,7 +32,15 @@ static struct process *of(struct peer *peer)
 
 static const char *process_abilities(enum conform_role role)
 {
-    return role == CONFORM_BACKEND ? "device toolstack iso restart guests" : NULL;
+    switch (role) {
+    case CONFORM_BACKEND:
+        return "device toolstack iso restart guests";
+    case CONFORM_FRONTEND:
+        return "guest iso speeds toolstack restart";
+    case CONFORM_TOOLSTACK:
+        return "toolstack";
+    }
+    return NULL;
 }
 
 /* pvusb in the folder PVUSB_BIN, else beside this program. */
@@ -50,8 +56,8 @@ static int find_program(struct process *p, char error[PEER_ERROR_MAX])
             *slash = '\0';
         bin = self;
     }
-    snprintf(p->program, sizeof(p->program), "%.4000s/pvusb", bin);
-    if (access(p->program, X_OK) == 0)
+    snprintf(p->pvusb, sizeof(p->pvusb), "%.4000s/pvusb", bin);
+    if (access(p->pvusb, X_OK) == 0)
         return 0;
     snprintf(error, PEER_ERROR_MAX, "%.200s: pvusb is not there", bin);
     return -ENOENT;
@@ -60,8 +66,7 @@ static int find_program(struct process *p, char error[PEER_ERROR_MAX])
 static void process_close(struct peer *peer)
 {
     peer->ops->kill(peer);
-    if (of(peer)->said >= 0)
-        close(of(peer)->said);
+    program_close(&of(peer)->program);
     far_machine_close(&of(peer)->far);
     free(peer);
 }
@@ -83,110 +88,101 @@ static int process_open(const struct peer_config *config, struct peer **out, cha
     }
     p->peer.ops = &peer_process;
     p->peer.config = *config;
-    p->out = -1;
-    p->said = memfd_create("peer", MFD_CLOEXEC);
-    *out = &p->peer;
-    return 0;
+    program_init(&p->program);
+    signal(SIGPIPE, SIG_IGN); /* a program that dies is found by its death */
+    if (config->role != CONFORM_BACKEND)
+        rc = p->far.machine->ops->domain_create(p->far.machine, GUEST);
+    if (rc) {
+        snprintf(error, PEER_ERROR_MAX, "guest %u: %s", GUEST, strerror(-rc));
+        process_close(&p->peer);
+    } else {
+        *out = &p->peer;
+    }
+    return rc;
 }
 
-static _Noreturn void run(const struct process *p, int out, pid_t parent)
+static int start_backend(struct process *p, const char *xen, char error[PEER_ERROR_MAX])
 {
-    char xen[sizeof(p->far.family.dir) + 8];
-    sigset_t none;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(EXIT_FAILURE);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    dup2(out, STDOUT_FILENO);
-    if (p->said >= 0)
-        dup2(p->said, STDERR_FILENO);
-    snprintf(xen, sizeof(xen), "fake:%s", p->far.family.dir);
-    execl(p->program, "pvusb", "backend", "--xen", xen, "--device", "1-1=probe", "--device", "1-2=probe", "--device",
-          "1-3=probe", "--device", "1-4=probe", (char *)NULL);
-    _exit(127);
+    const char *const argv[] = {p->pvusb,    "backend",   "--xen",     xen,         "--device",  "1-1=probe",
+                                "--device",  "1-2=probe", "--device",  "1-3=probe", "--device",  "1-4=probe",
+                                NULL};
+    int rc = program_start(&p->program, argv, false, error);
+    return rc ? rc : program_wait(&p->program, "pvusb backend", error);
 }
 
-/* Its first line says that it is ready. */
-static bool is_ready(const struct process *p)
+static int start_frontend(struct process *p, const char *xen, char error[PEER_ERROR_MAX])
 {
-    struct pollfd out = {.fd = p->out, .events = POLLIN};
-    char line[64];
-    return poll(&out, 1, READY_MS) == 1 && read(p->out, line, sizeof(line)) > 0;
+    const char *const argv[] = {p->pvusb, "frontend", "--xen", xen, "--domid", "1", "--drive", NULL};
+    int rc = program_start(&p->program, argv, true, error);
+    return rc ? rc : driven_open(&p->peer, &p->program, &p->driven, error);
+}
+
+/* Our toolstack is no program that stays: its code, and the machine's xenstore in another process. */
+static int run_toolstack(struct process *p, char error[PEER_ERROR_MAX])
+{
+    const struct vusb_controller controller = {.kind = "qusb", .frontend = GUEST, .usb_ver = 2, .num_ports = 4};
+    struct xen *xen;
+    int rc = p->far.machine->ops->open(p->far.machine, 0, &xen);
+    if (!rc) {
+        rc = vusb_create(xen, &controller);
+        xen_close(xen);
+    }
+    if (rc)
+        snprintf(error, PEER_ERROR_MAX, "the toolstack: %s", strerror(-rc));
+    return rc;
 }
 
 static int process_start(struct peer *peer, char error[PEER_ERROR_MAX])
 {
     struct process *p = of(peer);
-    pid_t parent = getpid();
-    int out[2];
-    if (pipe2(out, O_CLOEXEC)) {
-        snprintf(error, PEER_ERROR_MAX, "a pipe: %s", strerror(errno));
-        return -errno;
+    char xen[sizeof(p->far.family.dir) + 8];
+    snprintf(xen, sizeof(xen), "fake:%s", p->far.family.dir);
+    switch (peer->config.role) {
+    case CONFORM_BACKEND:
+        return start_backend(p, xen, error);
+    case CONFORM_FRONTEND:
+        return start_frontend(p, xen, error);
+    case CONFORM_TOOLSTACK:
+        return run_toolstack(p, error);
     }
-    fflush(NULL);
-    p->pid = fork();
-    if (p->pid == 0)
-        run(p, out[1], parent);
-    close(out[1]);
-    p->out = out[0];
-    if (p->pid > 0 && is_ready(p))
-        return 0;
-    if (p->pid <= 0 || !peer->ops->died(peer, error))
-        snprintf(error, PEER_ERROR_MAX, "pvusb backend does not say that it is ready");
-    peer->ops->kill(peer);
-    return -ECHILD;
+    return -EINVAL;
 }
 
 static void process_kill(struct peer *peer)
 {
-    struct process *p = of(peer);
-    if (p->pid > 0) {
-        kill(p->pid, SIGKILL);
-        while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    p->pid = 0;
-    if (p->out >= 0)
-        close(p->out);
-    p->out = -1;
-}
-
-/* The last line of what it said. */
-static void last_words(const struct process *p, char line[PEER_ERROR_MAX / 2])
-{
-    char text[PEER_ERROR_MAX / 2] = "";
-    off_t size = lseek(p->said, 0, SEEK_END);
-    off_t from = size > (off_t)sizeof(text) - 1 ? size - (off_t)sizeof(text) + 1 : 0;
-    ssize_t n = size > 0 ? pread(p->said, text, sizeof(text) - 1, from) : 0;
-    while (n > 0 && text[n - 1] == '\n')
-        n--;
-    text[n > 0 ? n : 0] = '\0';
-    const char *last = strrchr(text, '\n');
-    snprintf(line, PEER_ERROR_MAX / 2, "%s", last ? last + 1 : text);
+    program_kill(&of(peer)->program);
+    driven_close(of(peer)->driven);
+    of(peer)->driven = NULL;
 }
 
 static bool process_died(struct peer *peer, char line[PEER_ERROR_MAX])
 {
     struct process *p = of(peer);
-    char words[PEER_ERROR_MAX / 2];
-    int status;
-    if (p->pid <= 0 || waitpid(p->pid, &status, WNOHANG) != p->pid)
-        return false;
-    p->pid = 0;
-    last_words(p, words);
-    if (WIFSIGNALED(status))
-        snprintf(line, PEER_ERROR_MAX, "signal %d, %s; %s", WTERMSIG(status), strsignal(WTERMSIG(status)), words);
-    else
-        snprintf(line, PEER_ERROR_MAX, "exit %d; %s", WEXITSTATUS(status), words);
-    return true;
+    if (program_died(&p->program, line))
+        return true;
+    const char *wrong = p->driven ? driven_wrong(p->driven) : NULL;
+    if (wrong)
+        snprintf(line, PEER_ERROR_MAX, "%s", wrong);
+    return wrong;
 }
 
 static bool process_turn(struct peer *peer, int fd, uint64_t until_ns, bool advance)
 {
-    (void)peer;
     (void)advance;
-    return far_turn(fd, until_ns);
+    bool any = far_turn(fd, of(peer)->driven ? of(peer)->program.out : -1, until_ns);
+    if (of(peer)->driven)
+        driven_listen(of(peer)->driven);
+    return any;
+}
+
+static void process_settle(struct peer *peer)
+{
+    struct process *p = of(peer);
+    const pid_t pids[] = {p->far.family.child[0].pid, p->program.pid};
+    if (p->driven)
+        driven_sync(p->driven);
+    else if (p->program.pid > 0)
+        quiet_wait(pids, 2, far_now() + QUIET_NS);
 }
 
 static uint64_t process_now(struct peer *peer)
@@ -200,6 +196,62 @@ static struct xen_machine *process_machine(struct peer *peer)
     return of(peer)->far.machine;
 }
 
+/* ---- the guest ---- */
+
+static int submit(struct peer *peer, const struct guest_urb *urb)
+{
+    return driven_submit(of(peer)->driven, urb);
+}
+
+static int unlink_urb(struct peer *peer, int urb, int reason)
+{
+    return driven_unlink(of(peer)->driven, urb, reason);
+}
+
+static struct guest_result result(struct peer *peer, int urb)
+{
+    return driven_result(of(peer)->driven, urb);
+}
+
+static int write_buffer(struct peer *peer, uint32_t offset, const void *data, uint32_t size)
+{
+    return driven_write(of(peer)->driven, offset, data, size);
+}
+
+static int read_buffer(struct peer *peer, uint32_t offset, void *data, uint32_t size)
+{
+    return driven_read(of(peer)->driven, offset, data, size);
+}
+
+static int hub(struct peer *peer, const uint8_t setup[8], void *data, uint16_t size)
+{
+    return driven_hub(of(peer)->driven, setup, data, size);
+}
+
+static int close_guest(struct peer *peer)
+{
+    return driven_end(of(peer)->driven);
+}
+
+static int reconnect(struct peer *peer)
+{
+    return driven_reconnect(of(peer)->driven);
+}
+
+static struct guest_packet packet(struct peer *peer, int urb, unsigned int number)
+{
+    return driven_packet(of(peer)->driven, urb, number);
+}
+
+static uint32_t hub_changes(struct peer *peer)
+{
+    return driven_hub_changes(of(peer)->driven);
+}
+
+static const struct peer_guest_ops guest_ops = {
+    submit, unlink_urb, result, write_buffer, read_buffer, hub, close_guest, reconnect, packet, hub_changes,
+};
+
 const struct peer_ops peer_process = {
     .name = "process",
     .abilities_for = process_abilities,
@@ -209,6 +261,8 @@ const struct peer_ops peer_process = {
     .kill = process_kill,
     .died = process_died,
     .turn = process_turn,
+    .settle = process_settle,
     .now = process_now,
     .machine = process_machine,
+    .guest = &guest_ops,
 };

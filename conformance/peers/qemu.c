@@ -77,7 +77,7 @@ static bool qemu_turn(struct peer *peer, int fd, uint64_t until_ns, bool advance
 {
     (void)peer;
     (void)advance;
-    return far_turn(fd, until_ns);
+    return far_turn(fd, -1, until_ns);
 }
 
 static uint64_t qemu_now(struct peer *peer)
