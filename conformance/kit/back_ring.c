@@ -228,10 +228,10 @@ static uint32_t copy(struct conform *t, const struct usbif_urb_request *request,
         part = part < size - done ? part : size - done;
         uint8_t *at = pages + (size_t)i * BACK_PAGE + offset;
         memcpy(in ? at : data + done, in ? data + done : at, part);
-        kit_log_payload(t, 1, request->id, done, data + done, part);
         done += part;
     }
     back_release(t, pages, count);
+    kit_log_payload(t, 1, request->id, data, done);
     return done;
 }
 

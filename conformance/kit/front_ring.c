@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "front_private.h"
+#include "log.h"
 
 /* Shared words: read and written once, in order. */
 uint32_t front_word(const uint8_t *page, unsigned int offset)
@@ -46,49 +47,64 @@ static const uint8_t *segment_bytes(const struct front *f, const struct usbif_re
     return NULL;
 }
 
-static void log_payload(struct front *f, const struct usbif_urb_request *request, uint32_t most)
+/* Copies what segments first to last - 1 point to, as far as it lies in the case's buffer. Returns the bytes. */
+static uint32_t gather(const struct front *f, const struct usbif_urb_request *request, unsigned int first, unsigned int last,
+                       uint8_t *out, uint32_t size)
 {
-    uint32_t at = 0;
+    uint32_t done = 0;
 
-    if (usbif_pipeunlink(request->pipe))
-        return;
-    for (unsigned int i = 0; i < request->nr_buffer_segs && i < USBIF_MAX_SEGMENTS_PER_REQUEST && at < most; i++) {
+    for (unsigned int i = first; i < last && i < USBIF_MAX_SEGMENTS_PER_REQUEST; i++) {
         uint32_t length;
         const uint8_t *bytes = segment_bytes(f, &request->seg[i], &length);
 
         if (!bytes)
-            return;
-        length = length < most - at ? length : most - at;
-        kit_log_payload(f->t, f->bus, request->id, at, bytes, length);
-        at += length;
+            break;
+        length = length < size - done ? length : size - done;
+        memcpy(out + done, bytes, length);
+        done += length;
     }
+    return done;
 }
 
-/* As far as the first segment of the descriptors goes: a case has no more. */
+static void log_payload(struct front *f, const struct usbif_urb_request *request, uint32_t most)
+{
+    uint8_t bytes[KIT_URB_DATA];
+    uint32_t size = most < sizeof(bytes) ? most : (uint32_t)sizeof(bytes);
+
+    size = gather(f, request, 0, request->nr_buffer_segs, bytes, size);
+    kit_log_payload(f->t, f->bus, request->id, bytes, size);
+}
+
 static void log_packets(struct front *f, const struct usbif_urb_request *request)
 {
-    unsigned int first = request->nr_buffer_segs;
-    const uint8_t *bytes;
-    uint32_t length, words[4];
+    uint32_t words[KIT_URB_PACKETS][4];
+    unsigned int first = request->nr_buffer_segs, count = request->u.isoc.number_of_packets;
+    uint32_t size = gather(f, request, first, first + request->u.isoc.nr_frame_desc_segs, (uint8_t *)words, sizeof(words));
 
-    if (!usbif_pipeisoc(request->pipe) || usbif_pipeunlink(request->pipe) || first >= USBIF_MAX_SEGMENTS_PER_REQUEST ||
-        !request->u.isoc.nr_frame_desc_segs)
+    if (count > size / sizeof(words[0]))
+        count = size / sizeof(words[0]);
+    kit_log_packets(f->t, f->bus, request->id, words, count);
+}
+
+/* What goes to the backend, or what came from it. */
+static void log_data(struct front *f, const struct usbif_urb_request *request, bool in, uint32_t most)
+{
+    if (usbif_pipeunlink(request->pipe))
         return;
-    bytes = segment_bytes(f, &request->seg[first], &length);
-    for (uint32_t i = 0; bytes && i < request->u.isoc.number_of_packets && (i + 1) * sizeof(words) <= length; i++) {
-        memcpy(words, bytes + i * sizeof(words), sizeof(words));
-        kit_log_packet(f->t, f->bus, request->id, i, words);
-    }
+    if (in == (usbif_pipein(request->pipe) != 0))
+        log_payload(f, request, most);
+    if (usbif_pipeisoc(request->pipe))
+        log_packets(f, request);
 }
 
 static void log_response(struct front *f, const struct usbif_urb_response *response)
 {
     const struct usbif_urb_request *request = kit_log_find(f->t, f->bus, response->id);
 
-    if (request && usbif_pipein(request->pipe) && response->actual_length > 0)
-        log_payload(f, request, usbif_pipeisoc(request->pipe) ? UINT32_MAX : (uint32_t)response->actual_length);
     if (request)
-        log_packets(f, request);
+        log_data(f, request, true, usbif_pipeisoc(request->pipe) ? UINT32_MAX
+                                   : response->actual_length > 0 ? (uint32_t)response->actual_length
+                                                                 : 0);
     kit_log_response(f->t, f->bus, f->urb_rsp, response);
 }
 
@@ -116,9 +132,7 @@ void front_put(struct front *f, const struct usbif_urb_request *request)
 {
     memcpy(front_slot(f, f->urb_req), request, sizeof(*request));
     kit_log_request(f->t, f->bus, f->urb_req++, request);
-    if (usbif_pipeout(request->pipe))
-        log_payload(f, request, UINT32_MAX);
-    log_packets(f, request);
+    log_data(f, request, false, UINT32_MAX);
 }
 
 bool front_push(struct front *f)

@@ -71,10 +71,10 @@ void kit_log_plug(struct conform *t, uint32_t index, const struct usbif_conn_res
 void kit_log_checked(struct conform *t, const struct usbif_urb_response *response);
 /* The newest request of that id that is in the log, or NULL. */
 const struct usbif_urb_request *kit_log_find(struct conform *t, uint16_t bus, uint16_t id);
-/* Bytes of the payload of that request, from `at` on: of OUT at once, of IN before its response is logged. */
-void kit_log_payload(struct conform *t, uint16_t bus, uint16_t id, uint32_t at, const void *data, uint32_t size);
-/* The same of an isochronous packet: offset, length, actual_length, status. */
-void kit_log_packet(struct conform *t, uint16_t bus, uint16_t id, uint32_t number, const uint32_t words[4]);
+/* The payload of that request, or its beginning: of OUT at once, of IN before its response is logged. */
+void kit_log_payload(struct conform *t, uint16_t bus, uint16_t id, const void *data, uint32_t size);
+/* The same of isochronous packets: offset, length, actual_length, status of each. */
+void kit_log_packets(struct conform *t, uint16_t bus, uint16_t id, uint32_t (*words)[4], uint32_t count);
 
 /* ---- dump.c ---- */
 

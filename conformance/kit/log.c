@@ -151,26 +151,23 @@ const struct usbif_urb_request *kit_log_find(struct conform *t, uint16_t bus, ui
 
 /* ---- payload ---- */
 
-void kit_log_payload(struct conform *t, uint16_t bus, uint16_t id, uint32_t at, const void *data, uint32_t size)
+void kit_log_payload(struct conform *t, uint16_t bus, uint16_t id, const void *data, uint32_t size)
 {
     struct kit_urb *urb = t->log ? find_urb(t->log, bus, id) : NULL;
-    uint32_t room = at < KIT_URB_DATA ? KIT_URB_DATA - at : 0;
 
-    if (!urb || !room || !size)
+    if (!urb)
         return;
-    size = size < room ? size : room;
-    memcpy(urb->data + at, data, size);
-    if (urb->captured < at + size)
-        urb->captured = at + size;
+    urb->captured = size < KIT_URB_DATA ? size : KIT_URB_DATA;
+    if (size)
+        memcpy(urb->data, data, urb->captured);
 }
 
-void kit_log_packet(struct conform *t, uint16_t bus, uint16_t id, uint32_t number, const uint32_t words[4])
+void kit_log_packets(struct conform *t, uint16_t bus, uint16_t id, uint32_t (*words)[4], uint32_t count)
 {
     struct kit_urb *urb = t->log ? find_urb(t->log, bus, id) : NULL;
 
-    if (!urb || number >= KIT_URB_PACKETS)
+    if (!urb)
         return;
-    memcpy(&urb->packet[number], words, sizeof(urb->packet[0]));
-    if (urb->nr_packets <= number)
-        urb->nr_packets = number + 1;
+    urb->nr_packets = count < KIT_URB_PACKETS ? count : KIT_URB_PACKETS;
+    memcpy(urb->packet, words, urb->nr_packets * sizeof(urb->packet[0]));
 }

@@ -24,6 +24,8 @@ static const char usage[] =
     "      --case-limit S     bound of a whole case\n"
     "      --seed N           of random numbers (1); printed\n"
     "      --format text|tap  of the results on stdout\n"
+    "      --out DIR          write DIR/CASE/ for each case that fails: its transfers as case.pcap, all its events, xenstore\n"
+    "      --keep             and for those that pass, too\n"
     "      --fail-fast        end at the first case that fails\n"
     "      --help             print this\n"
     "\n"
@@ -40,7 +42,7 @@ static const struct {
     {"coverage", 0, 'C', false},  {"strict", 0, 'S', true},      {"list", 0, 'l', false},
     {"peer", 1, 'p', true},       {"timeout", 1, 't', true},     {"case-limit", 1, 'L', true},
     {"seed", 1, 's', false},      {"format", 1, 'f', false},     {"fail-fast", 0, 'F', false},
-    {"help", 0, 'h', false},
+    {"help", 0, 'h', false},      {"out", 1, 'o', false},        {"keep", 0, 'k', false},
 };
 
 #define OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -111,6 +113,8 @@ static int set(struct options *o, int c, const struct peer_ops *const peers[])
     case 's': rc = number(optarg, UINT64_MAX, &o->seed) ? -1 : options_bad("--seed", optarg); break;
     case 'f': rc = set_format(o, optarg); break;
     case 'F': o->fail_fast = true; break;
+    case 'o': o->out = optarg; break;
+    case 'k': o->keep = true; break;
     case 'h': fputs(usage, stdout); rc = EXIT_EXPECTED; break;
     default: rc = EXIT_USAGE;
     }
@@ -138,6 +142,8 @@ static int parse(struct options *o, int argc, char **argv, const struct peer_ops
             return rc;
         note_again(o, c);
     }
+    if (o->keep && !o->out)
+        return options_bad("--keep", "there is no --out to keep it in");
     o->selectors = argv + optind;
     o->nr_selectors = (unsigned int)(argc - optind);
     if (!o->limit_s)

@@ -19,9 +19,9 @@ struct options {
     char **selectors;
     const char **excludes;
     unsigned int nr_selectors, nr_excludes;
-    const char *explain, *known;
+    const char *explain, *known, *out;
     enum format format;
-    bool list, coverage, strict, fail_fast;
+    bool list, coverage, strict, fail_fast, keep;
     uint64_t seed;
     unsigned int limit_s; /* of a whole case */
     struct {

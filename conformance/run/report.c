@@ -21,6 +21,8 @@ char *report_block(const struct run *run, const struct result *r, const struct o
     fprintf(out, "  %s\n", r->test->title);
     explain_short(&run->requirements, r->test, out);
     block_print(outcome, out);
+    if (run->options.out)
+        fprintf(out, "  files: %s/%s/case.pcap, events.txt, xenstore.txt\n", run->options.out, r->test->id);
     fputs("  reproduce: ", out);
     options_print_again(&run->options, r->seed, r->test->id, out);
     fputc('\n', out);

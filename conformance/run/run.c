@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "keep.h"
 #include "result.h"
 #include "select.h"
 
@@ -72,6 +73,17 @@ static void start(const struct run *run, struct result *r, struct isolated *proc
     isolate_start(process, r->test, &config);
 }
 
+static void keep(struct run *run, const struct result *r, const struct outcome *outcome)
+{
+    bool wanted = run->options.keep || (r->verdict != KIT_PASS && r->verdict != KIT_SKIP);
+    char error[256];
+
+    if (keep_case(run->options.out, r, wanted ? outcome : NULL, error))
+        return;
+    fprintf(stderr, "pvusb-conform: --out: %s\n", error);
+    run->io_error = true;
+}
+
 static void conclude(struct run *run, struct result *r, const struct isolated *process)
 {
     const struct outcome *outcome = process->out;
@@ -85,6 +97,8 @@ static void conclude(struct run *run, struct result *r, const struct isolated *p
         r->took_ms += isolate_took(process);
     if (outcome && r->verdict != KIT_PASS && r->verdict != KIT_SKIP)
         r->block = report_block(run, r, outcome);
+    if (run->options.out)
+        keep(run, r, outcome);
     if (r->standing == XPASS)
         snprintf(r->message, sizeof(r->message), "passes, but is listed in %.300s", run->options.known);
 }
@@ -116,6 +130,8 @@ static void run_cases(struct run *run)
 
 static int exit_code(const struct run *run)
 {
+    if (run->io_error)
+        return EXIT_USAGE;
     if (run->count[KIT_ERROR])
         return EXIT_NO_PEER;
     if (run->standing[WRONG] || run->standing[XPASS])
@@ -154,6 +170,8 @@ static int execute(struct run *run, const struct conform_case *const groups[])
         return options_bad("--known", error);
     if (!o->peer)
         return options_bad("--peer", "this build has none");
+    if (o->out && !keep_open(o->out, error))
+        return options_bad("--out", error);
     report_begin(run);
     run_cases(run);
     rc = exit_code(run);

@@ -99,6 +99,37 @@ sed -n 's/^  reproduce: //p' "$dir/block" >"$dir/again"
 cmp "$dir/block" "$dir/second" || failed=1
 expect 1 '      2  01                      portnum 1' env PVUSB_BROKEN=backend.plug-wrong-id "$broken" backend.plug.id
 
+# --out: the files of what failed, which another program reads, and nothing of what passed.
+files() { (cd "$dir/out" && find . -type f | sort | paste -sd ' '); }
+# same WHAT EXPECTED ACTUAL
+same() {
+  [ "$2" = "$3" ] || { printf 'FAIL: %s\n  expected %s\n  got      %s\n' "$1" "$2" "$3"; failed=1; }
+}
+expect 1 "files: $dir/out/backend.transfer.in.short.second-page/case.pcap, events.txt, xenstore.txt" \
+  env PVUSB_BROKEN=backend.actual-is-length "$broken" --out "$dir/out" backend.transfer.in.short.second-page backend.plug.unplug
+same 'files of a failure' './backend.transfer.in.short.second-page/case.pcap ./backend.transfer.in.short.second-page/events.txt ./backend.transfer.in.short.second-page/failure.txt ./backend.transfer.in.short.second-page/xenstore.txt' "$(files)"
+cd "$dir/out/backend.transfer.in.short.second-page" || exit 1
+grep -q '^backend.transfer.in.short.second-page: rsp.actual_length: expected ' failure.txt || failed=1
+grep -q '^  0.000000 ring   response ' events.txt || failed=1
+grep -qx '  state = "4"' xenstore.txt || failed=1
+if command -v tshark >/dev/null; then
+  tshark -r case.pcap -T fields -e usb.urb_type -e usb.device_address -e usb.endpoint_address -e usb.transfer_type \
+    -e usb.urb_status -e usb.urb_len -e usb.data_len -e _ws.malformed >"$dir/frames" 2>/dev/null
+  same 'frames that tshark reads' "10 'S' 3 0x81 0x03 -115 5000 0 'C' 3 0x81 0x03 0 5000 1024" \
+    "$(wc -l <"$dir/frames") $(tail -n 2 "$dir/frames" | tr -s '\t\n' ' ' | sed 's/ $//')"
+else
+  echo "no tshark: the pcap is not read"
+fi
+cd - >/dev/null || exit 1
+expect 0 'pass 1' "$broken" --out "$dir/out" backend.transfer.in.short.second-page
+same 'files of a case that passes by now' '' "$(files)"
+expect 0 'pass 1' "$dummy" --out "$dir/out" --keep dummy.pass
+same 'files of a case that passes' './dummy.pass/case.pcap ./dummy.pass/events.txt' "$(files)"
+expect 1 '/dummy.crash/case.pcap' "$dummy" --out "$dir/out" dummy.crash
+expect 2 '--keep: there is no --out' "$dummy" --keep dummy.pass
+expect 2 "--out: $dir/block/out: Not a directory" "$dummy" --out "$dir/block/out" dummy.pass
+expect 2 "--out: $dir/block: Not a directory" "$dummy" --out "$dir/block" dummy.pass
+
 # The file of known failures: strict in both directions.
 printf '# of a dummy\n\ndummy.fail for a reason\ndummy.crash\n' >"$dir/known"
 expect 0 'known dummy.fail: rsp.status' "$dummy" --known "$dir/known" dummy.fail dummy.crash
