@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "known.h"
+#include "result.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -101,4 +101,29 @@ const char *known_why(const struct known *known, const struct conform_case *test
         if (known->cases[i].test == test)
             return known->cases[i].why;
     return NULL;
+}
+
+/* The first id of a list with blanks. */
+static int first(const char *requirements)
+{
+    return (int)strcspn(requirements, " ");
+}
+
+bool known_write(const struct run *run, FILE *out)
+{
+    fprintf(out, "# Known failures of peer %s, for pvusb-conform --known.\n# ID # requirement: what came\n",
+            run->options.peer->name);
+    for (int g = 0; run->groups[g]; g++)
+        for (const struct conform_case *c = run->groups[g]; c->id; c++) {
+            const char *why = known_why(&run->known, c);
+            const struct result *r = NULL;
+
+            for (unsigned int i = 0; i < run->reported && !r; i++)
+                r = run->results[i].test == c ? &run->results[i] : NULL;
+            if (why && (!r || r->verdict == KIT_SKIP || r->standing == KNOWN))
+                fprintf(out, "%s # %s\n", c->id, why);
+            else if (!why && r && r->standing == WRONG && r->verdict != KIT_ERROR)
+                fprintf(out, "%s # %.*s: %s\n", c->id, first(c->requirements), c->requirements, r->message);
+        }
+    return true;
 }

@@ -23,7 +23,12 @@ static const char usage[] =
     "      --timeout S        bound of one wait (5); a whole case gets ten times that\n"
     "      --case-limit S     bound of a whole case\n"
     "      --seed N           of random numbers (1); printed\n"
-    "      --format text|tap  of the results on stdout\n"
+    "      --repeat N         of each case as many rounds, each with the next seed, up to the first that does not pass\n"
+    "      --jobs N           so many cases at a time (1); results keep their order\n"
+    "      --format text|tap|json  of the results on stdout\n"
+    "      --json FILE        write the results as JSON, too\n"
+    "      --junit FILE       and for CI, as JUnit\n"
+    "      --write-known FILE write a file for --known: what failed, with its reason\n"
     "      --out DIR          write DIR/CASE/ for each case that fails: its transfers as case.pcap, all its events, xenstore\n"
     "      --keep             and for those that pass, too\n"
     "      --fail-fast        end at the first case that fails\n"
@@ -43,6 +48,8 @@ static const struct {
     {"peer", 1, 'p', true},       {"timeout", 1, 't', true},     {"case-limit", 1, 'L', true},
     {"seed", 1, 's', false},      {"format", 1, 'f', false},     {"fail-fast", 0, 'F', false},
     {"help", 0, 'h', false},      {"out", 1, 'o', false},        {"keep", 0, 'k', false},
+    {"json", 1, 'j', false},      {"junit", 1, 'u', false},      {"write-known", 1, 'w', false},
+    {"repeat", 1, 'r', false},    {"jobs", 1, 'J', false},
 };
 
 #define OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -71,21 +78,22 @@ static int set_peer(struct options *o, const struct peer_ops *const peers[], con
     return options_bad("--peer: not built in", name);
 }
 
-static int set_seconds(const char *name, const char *text, uint64_t max, uint64_t *out)
+static int set_number(const char *name, const char *text, uint64_t max, uint64_t *out)
 {
     return number(text, max, out) && *out ? -1 : options_bad(name, text);
 }
 
 static int set_format(struct options *o, const char *name)
 {
-    static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_TAP] = "tap"};
+    static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_TAP] = "tap",
+                                        [FORMAT_JSON] = "json"};
 
     for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strcmp(names[i], name)) {
             o->format = (enum format)i;
             return -1;
         }
-    return options_bad("--format: not text or tap", name);
+    return options_bad("--format: not text, tap or json", name);
 }
 
 /* -1: go on; else the exit code. */
@@ -103,11 +111,11 @@ static int set(struct options *o, int c, const struct peer_ops *const peers[])
     case 'l': o->list = true; break;
     case 'p': rc = set_peer(o, peers, optarg); break;
     case 't':
-        rc = set_seconds("--timeout", optarg, 3600, &n);
+        rc = set_number("--timeout", optarg, 3600, &n);
         o->config.timeout_ns = n * 1000000000u;
         break;
     case 'L':
-        rc = set_seconds("--case-limit", optarg, 36000, &n);
+        rc = set_number("--case-limit", optarg, 36000, &n);
         o->limit_s = (unsigned int)n;
         break;
     case 's': rc = number(optarg, UINT64_MAX, &o->seed) ? -1 : options_bad("--seed", optarg); break;
@@ -115,6 +123,17 @@ static int set(struct options *o, int c, const struct peer_ops *const peers[])
     case 'F': o->fail_fast = true; break;
     case 'o': o->out = optarg; break;
     case 'k': o->keep = true; break;
+    case 'j': o->json = optarg; break;
+    case 'u': o->junit = optarg; break;
+    case 'w': o->write_known = optarg; break;
+    case 'r':
+        rc = set_number("--repeat", optarg, 1000000, &n);
+        o->repeat = (unsigned int)n;
+        break;
+    case 'J':
+        rc = set_number("--jobs", optarg, 256, &n);
+        o->jobs = (unsigned int)n;
+        break;
     case 'h': fputs(usage, stdout); rc = EXIT_EXPECTED; break;
     default: rc = EXIT_USAGE;
     }
@@ -156,7 +175,7 @@ int options_parse(struct options *o, int argc, char **argv, const struct peer_op
     const char *slash = strrchr(argv[0], '/');
     int rc;
 
-    *o = (struct options){.program = slash ? slash + 1 : argv[0], .peer = peers[0], .seed = 1,
+    *o = (struct options){.program = slash ? slash + 1 : argv[0], .peer = peers[0], .seed = 1, .repeat = 1, .jobs = 1,
                           .config = {.timeout_ns = TIMEOUT_S * UINT64_C(1000000000)}};
     o->excludes = calloc((size_t)argc + 1, sizeof(*o->excludes));
     o->again = calloc((size_t)argc + 1, sizeof(*o->again));

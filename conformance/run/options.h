@@ -9,7 +9,7 @@
 
 enum { EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_NO_PEER, EXIT_SKIPPED = 77 };
 
-enum format { FORMAT_TEXT, FORMAT_TAP };
+enum format { FORMAT_TEXT, FORMAT_TAP, FORMAT_JSON };
 
 /* Strings are those of argv. */
 struct options {
@@ -19,11 +19,12 @@ struct options {
     char **selectors;
     const char **excludes;
     unsigned int nr_selectors, nr_excludes;
-    const char *explain, *known, *out;
+    const char *explain, *known, *out, *json, *junit, *write_known;
     enum format format;
     bool list, coverage, strict, fail_fast, keep;
     uint64_t seed;
     unsigned int limit_s; /* of a whole case */
+    unsigned int repeat, jobs; /* at least 1 */
     struct {
         const char *name, *value; /* of an option that changes what a case comes to; value NULL without */
     } *again;

@@ -65,7 +65,7 @@ void report_case(const struct run *run, const struct result *r, unsigned int n)
 {
     if (run->options.format == FORMAT_TAP)
         report_tap(run, r, n);
-    else
+    else if (run->options.format == FORMAT_TEXT)
         report_text(r);
 }
 

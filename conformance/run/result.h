@@ -27,6 +27,7 @@ struct result {
     unsigned int rounds; /* run */
     int64_t took_ms;
     char *block; /* of a failure, whatever its standing: requirements, slots, events, how to run it again */
+    struct json_t *failure; /* the parts of that, where JSON is wanted */
     bool over;
 };
 
@@ -39,6 +40,8 @@ struct run {
     unsigned int reported; /* of those, from the first: with --fail-fast not all */
     unsigned int count[KIT_ERROR + 1], standing[WRONG + 1];
     bool io_error; /* something could not be written; it was said */
+    const struct conform_case *const *groups; /* all there are, and the exit code: when the files are written */
+    int rc;
 };
 
 /* True when it is a failure for the exit code. */
@@ -46,6 +49,9 @@ static inline bool result_bad(const struct result *r)
 {
     return r->standing == WRONG || r->standing == XPASS;
 }
+
+/* Writes a file of known failures: those of this run with their reasons, and those listed of cases that were not run. */
+bool known_write(const struct run *run, FILE *out);
 
 /* ---- report.c: text and TAP on stdout ---- */
 

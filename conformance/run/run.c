@@ -2,16 +2,18 @@
 /* The course of a run. */
 #include "run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "explain.h"
+#include "json.h"
+#include "junit.h"
 #include "keep.h"
 #include "result.h"
+#include "schedule.h"
 #include "select.h"
-
-#define TURN_MS 200
 
 /* Each selector must choose a case: a misspelt one would otherwise test nothing, in silence. */
 static int check_selection(const struct run *run, const struct conform_case *const groups[])
@@ -51,83 +53,6 @@ static int select_cases(struct run *run, const struct conform_case *const groups
     return run->selected ? -1 : options_bad("nothing selected", "there is no such case");
 }
 
-static enum standing judge(const struct run *run, const struct result *r)
-{
-    if (r->verdict == KIT_PASS || r->verdict == KIT_SKIP)
-        return r->known && r->verdict == KIT_PASS ? XPASS : AS_WANTED;
-    if (r->known && r->verdict != KIT_ERROR)
-        return KNOWN;
-    if (r->verdict == KIT_FAIL && !run->options.strict && case_level(&run->requirements, r->test) != LEVEL_MUST)
-        return DIFFERS;
-    return WRONG;
-}
-
-static void start(const struct run *run, struct result *r, struct isolated *process)
-{
-    struct isolate_config config = {.ops = run->options.peer, .config = run->options.config,
-                                    .seed = run->options.seed, .limit_s = run->options.limit_s};
-
-    config.config.role = r->test->role;
-    r->seed = config.seed;
-    r->rounds++;
-    isolate_start(process, r->test, &config);
-}
-
-static void keep(struct run *run, const struct result *r, const struct outcome *outcome)
-{
-    bool wanted = run->options.keep || (r->verdict != KIT_PASS && r->verdict != KIT_SKIP);
-    char error[256];
-
-    if (keep_case(run->options.out, r, wanted ? outcome : NULL, error))
-        return;
-    fprintf(stderr, "pvusb-conform: --out: %s\n", error);
-    run->io_error = true;
-}
-
-static void conclude(struct run *run, struct result *r, const struct isolated *process)
-{
-    const struct outcome *outcome = process->out;
-
-    r->over = true;
-    r->verdict = outcome ? outcome->verdict : KIT_ERROR;
-    snprintf(r->message, sizeof(r->message), "%s", outcome ? outcome->message : "no memory for the case");
-    r->known = known_why(&run->known, r->test);
-    r->standing = judge(run, r);
-    if (outcome)
-        r->took_ms += isolate_took(process);
-    if (outcome && r->verdict != KIT_PASS && r->verdict != KIT_SKIP)
-        r->block = report_block(run, r, outcome);
-    if (run->options.out)
-        keep(run, r, outcome);
-    if (r->standing == XPASS)
-        snprintf(r->message, sizeof(r->message), "passes, but is listed in %.300s", run->options.known);
-}
-
-static void count(struct run *run, const struct result *r)
-{
-    if (r->standing == AS_WANTED || r->standing == WRONG)
-        run->count[r->verdict]++;
-    run->standing[r->standing]++;
-}
-
-static void run_cases(struct run *run)
-{
-    while (run->reported < run->selected) {
-        struct result *r = &run->results[run->reported];
-        struct isolated process;
-
-        start(run, r, &process);
-        while (process.out && isolate_wait(&process, 1, TURN_MS) < 0)
-            ;
-        conclude(run, r, &process);
-        isolate_free(&process);
-        count(run, r);
-        report_case(run, r, ++run->reported);
-        if (run->options.fail_fast && result_bad(r))
-            return;
-    }
-}
-
 static int exit_code(const struct run *run)
 {
     if (run->io_error)
@@ -143,8 +68,40 @@ static int exit_code(const struct run *run)
 
 static void list_cases(const struct run *run)
 {
+    if (run->options.format == FORMAT_JSON) {
+        json_list(run, stdout);
+        return;
+    }
     for (unsigned int i = 0; i < run->selected; i++)
         printf("%-40s %s\n", run->results[i].test->id, run->results[i].test->title);
+}
+
+static void write_file(struct run *run, const char *option, const char *path, bool (*write)(const struct run *, FILE *))
+{
+    FILE *out = path ? fopen(path, "we") : NULL;
+    bool good = out && write(run, out) && !ferror(out);
+
+    if (!path || ((!out || fclose(out) == 0) && good))
+        return;
+    fprintf(stderr, "%s: %s: %s: %s\n", run->options.program, option, path, strerror(errno));
+    run->io_error = true;
+}
+
+/* All files, and the exit code. */
+static int finish(struct run *run, const struct conform_case *const groups[])
+{
+    const struct options *o = &run->options;
+
+    run->groups = groups;
+    run->rc = exit_code(run);
+    write_file(run, "--json", o->json, json_write);
+    write_file(run, "--junit", o->junit, junit_write);
+    write_file(run, "--write-known", o->write_known, known_write);
+    if (o->format == FORMAT_JSON && !json_write(run, stdout))
+        run->io_error = true;
+    run->rc = exit_code(run);
+    report_end(run, run->rc);
+    return run->rc;
 }
 
 static int execute(struct run *run, const struct conform_case *const groups[])
@@ -173,10 +130,9 @@ static int execute(struct run *run, const struct conform_case *const groups[])
     if (o->out && !keep_open(o->out, error))
         return options_bad("--out", error);
     report_begin(run);
-    run_cases(run);
-    rc = exit_code(run);
-    report_end(run, rc);
-    return rc;
+    if (!schedule(run))
+        return options_bad("--jobs", "no memory for so many");
+    return finish(run, groups);
 }
 
 int conform_main(int argc, char **argv, const struct conform_case *const groups[],
@@ -188,8 +144,10 @@ int conform_main(int argc, char **argv, const struct conform_case *const groups[
     if (rc >= 0)
         return rc;
     rc = execute(&run, groups);
-    for (unsigned int i = 0; i < run.selected; i++)
+    for (unsigned int i = 0; i < run.selected; i++) {
         free(run.results[i].block);
+        json_free(run.results[i].failure);
+    }
     free(run.results);
     requirements_free(&run.requirements);
     known_free(&run.known);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../front.h"
@@ -81,6 +82,28 @@ static void fails(struct conform *t)
     conform_equal(t, "rsp.status", 0, -32);
 }
 
+/* Bytes as a peer may send them. */
+static void says_bytes(struct conform *t)
+{
+    conform_note(t, "\"<&>\" \x1b[2J \xc3\xa9 \xff \xed\xa0\x80");
+    conform_fail(t, "value: expected \"<&>\", got \"\x1b[2J\xc3\xa9\xff]]>\"");
+}
+
+/* Fails with every third seed. */
+static void fails_sometimes(struct conform *t)
+{
+    conform_true(t, t->seed % 3 != 0, "another seed");
+}
+
+/* Ends after those that were started later. */
+static void is_slow(struct conform *t)
+{
+    struct timespec wait = {.tv_nsec = 50000000};
+
+    (void)t;
+    nanosleep(&wait, NULL);
+}
+
 static void crashes(struct conform *t)
 {
     conform_note(t, "before it crashes");
@@ -136,6 +159,9 @@ static const struct conform_case dummies[] = {
     {"dummy.nonsense", "d.one", "is mad", tells_nonsense, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.should", "d.two", "differs", fails, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.both", "d.two d.one", "is a failure", fails, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.bytes", "d.one", "says \"<&>\"", says_bytes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.seed", "d.one", "likes most seeds", fails_sometimes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.slow", "d.one", "takes its time", is_slow, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.typo", "d.none", "is not known", passes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {0}};
 
