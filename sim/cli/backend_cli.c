@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "bus/hostbus.h"
 #include "cli/cli.h"
 #include "cli/kinds.h"
 #include "cli/options.h"
@@ -17,12 +20,14 @@
 #define DEVICES_MAX PVUSB_PORTS_MAX
 
 static const char help_text[] =
-    "Usage: pvusb backend --xen fake:DIR [--guest DOMID] [--device BUSID=KIND]...\n"
+    "Usage: pvusb backend --dir DIR\n"
+    "       pvusb backend --xen fake:DIR [--guest DOMID] [--device BUSID=KIND]...\n"
     "\n"
     "Is the driver domain of a machine (see 'pvusb host'): usbback with simulated devices,\n"
     "for every guest that has a virtual controller, until it is told to end (Ctrl-C).\n"
     "\n"
-    "  --xen fake:DIR        the machine\n"
+    "  --dir DIR             the machine; its devices are those of 'pvusb bus', as they come and go\n"
+    "  --xen fake:DIR        the machine, with the devices of --device\n"
     "  --domid N             the driver domain (default 0)\n"
     "  --guest DOMID         make this guest if it is not there, with one controller\n"
     "                        that has the devices on its ports 1, 2, ...\n"
@@ -38,6 +43,8 @@ static const char help_text[] =
 
 struct options {
     const char *xen;
+    const char *dir; /* whose bus has the devices */
+    char xen_text[PATH_MAX + 8];
     uint64_t domid;
     uint64_t guest; /* 0: none */
     uint64_t usb_ver;
@@ -56,9 +63,23 @@ static int check_peer(const struct options *options)
     return options->domid ? usage_error("backend", "--peer qemu runs in domain 0") : 0;
 }
 
+static int check_bus(struct options *options)
+{
+    if (options->xen)
+        return usage_error("backend", "--xen and --dir both name the machine: one of them is enough");
+    if (options->nr_devices || options->peer)
+        return usage_error("backend", "with --dir the devices are those of 'pvusb bus': no --device and no --peer");
+    if (strlen(options->dir) >= PATH_MAX)
+        return usage_error("backend", "--dir: %s", strerror(ENAMETOOLONG));
+    snprintf(options->xen_text, sizeof(options->xen_text), "fake:%s", options->dir);
+    options->xen = options->xen_text;
+    return 0;
+}
+
 static int parse(int argc, char **argv, struct options *options)
 {
     static const struct option longs[] = {
+        {"dir", required_argument, NULL, 'm'},
         {"xen", required_argument, NULL, 'x'},     {"domid", required_argument, NULL, 'd'},
         {"guest", required_argument, NULL, 'g'},   {"usb-ver", required_argument, NULL, 'u'},
         {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
@@ -72,6 +93,9 @@ static int parse(int argc, char **argv, struct options *options)
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
         int rc = 0;
         switch (c) {
+        case 'm':
+            options->dir = optarg;
+            break;
         case 'x':
             options->xen = optarg;
             break;
@@ -112,7 +136,10 @@ static int parse(int argc, char **argv, struct options *options)
     }
     if (optind < argc)
         return usage_error("backend", "'%s' is not wanted; see 'pvusb backend --help'", argv[optind]);
-    return options->peer ? check_peer(options) : 0;
+    if (!options->xen && !options->dir)
+        options->dir = getenv("PVUSB_DIR");
+    int code = options->dir ? check_bus(options) : 0;
+    return !code && options->peer ? check_peer(options) : code;
 }
 
 static int plug(struct sim_host *sim, const char *text)
@@ -141,7 +168,7 @@ static int make_guest(const struct options *options, struct xen_machine *machine
     return rc ? usage_error("backend", "guest %u: %s", controller.frontend, strerror(-rc)) : 0;
 }
 
-static int serve(struct back_driver *driver, struct usb_host *usb, int signals)
+static int serve(struct back_driver *driver, struct usb_host *usb, struct hostbus_follow *bus, int signals)
 {
     for (;;) {
         struct loop loop;
@@ -150,9 +177,14 @@ static int serve(struct back_driver *driver, struct usb_host *usb, int signals)
         int rc = back_driver_step(driver, now);
         if (rc)
             return rc;
+        if (bus)
+            rc = hostbus_follow_step(bus);
+        if (rc)
+            return rc;
         usb->ops->step(usb, now);
         loop_clear(&loop);
         loop_add(&loop, signals);
+        loop_add(&loop, bus ? hostbus_follow_fd(bus) : -1);
         unsigned int n = back_driver_fds(driver, fds, LOOP_FDS_MAX);
         for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
             loop_add(&loop, fds[i]);
@@ -162,35 +194,45 @@ static int serve(struct back_driver *driver, struct usb_host *usb, int signals)
     }
 }
 
+static int run_driver(const struct options *options, struct sim_host *sim, struct xen_machine *machine)
+{
+    struct back_driver *driver = NULL;
+    struct hostbus_follow *bus = NULL;
+    const struct back_config config = {
+        .host = sim_host_host(sim), .log = print_line, .quiet = !options->verbose};
+    const struct hostbus_follow_config follow = {
+        .dir = options->dir, .host = sim, .log = options->verbose ? print_line : NULL};
+    int signals = loop_signal_fd();
+    int rc = options->dir ? hostbus_follow_create(&follow, &bus) : 0;
+    if (!rc)
+        rc = back_driver_create(machine, (domid_t)options->domid, &config, &driver);
+    if (!rc) {
+        printf("backend ready in domain %u\n", (unsigned int)options->domid);
+        fflush(stdout);
+        rc = serve(driver, sim_host_host(sim), bus, signals);
+    }
+    if (rc)
+        usage_error("backend", "%s", rc == -EPIPE ? "the machine is gone" : strerror(-rc));
+    back_driver_destroy(driver);
+    hostbus_follow_destroy(bus);
+    if (signals >= 0)
+        close(signals);
+    return rc ? EXIT_PEER : EXIT_AS_EXPECTED;
+}
+
 static int run(const struct options *options, struct sim_host *sim)
 {
     struct xen_machine *machine;
     struct xen *xen;
-    struct back_driver *driver = NULL;
-    struct back_config config = {.host = sim_host_host(sim), .log = print_line, .quiet = !options->verbose};
     int code = connect_machine("backend", options->xen, (domid_t)options->domid, &machine, &xen);
     if (code)
         return code;
-    int signals = loop_signal_fd();
     if (options->guest)
         code = make_guest(options, machine, xen);
     xen_close(xen);
-    if (!code) {
-        int rc = back_driver_create(machine, (domid_t)options->domid, &config, &driver);
-        if (!rc) {
-            printf("backend ready in domain %u\n", (unsigned int)options->domid);
-            fflush(stdout);
-            rc = serve(driver, sim_host_host(sim), signals);
-        }
-        if (rc) {
-            usage_error("backend", "%s", rc == -EPIPE ? "the machine is gone" : strerror(-rc));
-            code = EXIT_PEER;
-        }
-    }
-    back_driver_destroy(driver);
+    if (!code)
+        code = run_driver(options, sim, machine);
     fakexen_client_machine_destroy(machine);
-    if (signals >= 0)
-        close(signals);
     return code;
 }
 

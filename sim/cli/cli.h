@@ -24,6 +24,7 @@ int host_cli(int argc, char **argv);
 int backend_cli(int argc, char **argv);
 int frontend_cli(int argc, char **argv);
 int exec_cli(int argc, char **argv);
+int bus_cli(int argc, char **argv);
 
 /* "pvusb VERB: " and the message on stderr; returns EXIT_USAGE. */
 int usage_error(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -17,6 +17,7 @@ static const struct verb {
     {"backend", backend_cli, "the driver domain's half, with devices, on such a machine"},
     {"frontend", frontend_cli, "the guest's half, with a small USB core, on such a machine"},
     {"exec", exec_cli, "an unmodified Xen program, run on such a machine"},
+    {"bus", bus_cli, "plugs devices into and out of such a machine"},
 };
 
 static void help(FILE *out)
