@@ -222,7 +222,8 @@ int config_parse(const char *text, size_t length, struct config *out, char *erro
     *out = (struct config){0};
     error[0] = '\0';
     if (length > CONFIG_TEXT_MAX)
-        return tool_refuse(error, -EINVAL, "longer than %u bytes, which no config of a guest is", CONFIG_TEXT_MAX);
+        return tool_refuse(error, -EINVAL, "longer than %u bytes, which no config of a guest is",
+                           CONFIG_TEXT_MAX);
     for (;;) {
         skip(&r, true);
         if (peek(&r) == ';') {

@@ -9,8 +9,8 @@
  *            'usbver=1' ]
  *   vusb += [ 'numports=2' ]             adds to what is there
  *
- * Statements end with the line or with ';'. Of two values of a name the later one counts, as in xl. Lists do not nest.
- * Nothing is known here of what the names mean.
+ * Statements end with the line or with ';'. Of two values of a name the later one counts, as in xl. Lists do
+ * not nest. Nothing is known here of what the names mean.
  *
  * The text need not end with a zero and may hold anything: what is no config is -EINVAL with a line that
  * says where and why. Memory is bounded by the size of the text.
@@ -21,9 +21,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TOOL_ERROR_MAX   512u /* a line that explains a refusal, with its zero and without newline */
-#define CONFIG_TEXT_MAX  (1u << 20)
-#define CONFIG_NAME_MAX  63u
+#define TOOL_ERROR_MAX  512u /* a line that explains a refusal, with its zero and without newline */
+#define CONFIG_TEXT_MAX (1u << 20)
+#define CONFIG_NAME_MAX 63u
 
 struct config_value {
     char name[CONFIG_NAME_MAX + 1];

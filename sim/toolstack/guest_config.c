@@ -70,7 +70,8 @@ static int each(struct parse *parse, const struct config *config, const char *na
     if (!value)
         return 0;
     if (!value->is_list && !may_be_string)
-        return tool_refuse(parse->error, -EINVAL, "line %u: %s is a list: %s = [ '...' ]", value->line, name, name);
+        return tool_refuse(parse->error, -EINVAL, "line %u: %s is a list: %s = [ '...' ]", value->line, name,
+                           name);
     for (unsigned int i = 0; !rc && i < value->nr_items; i++)
         rc = add(parse, value->items[i]);
     return in_line(value, parse->error, rc);
@@ -121,7 +122,8 @@ static int read_emulated(struct parse *parse, const struct config *config)
     const char *version = single(config, "usbversion", parse->error, &rc);
     const char *redirection = single(config, "spiceusbredirection", parse->error, &rc);
     if (!rc && usb)
-        rc = in_line(config_find(config, "usb"), parse->error, spec_number(usb, "usb", 0, 1, &number, parse->error));
+        rc = in_line(config_find(config, "usb"), parse->error,
+                     spec_number(usb, "usb", 0, 1, &number, parse->error));
     parse->out->usb = number == 1;
     if (!rc)
         rc = each(parse, config, "usbdevice", true, add_usbdevice);
@@ -132,13 +134,16 @@ static int read_emulated(struct parse *parse, const struct config *config)
         return tool_refuse(parse->error, -EINVAL, "usbversion parameter is invalid, must be between 1 and 3");
     const bool other = (version && number) || (redirection && strcmp(redirection, "0") != 0);
     if (redirection && spec_number(redirection, "spiceusbredirection", 0, 4, &number, parse->error))
-        return tool_refuse(parse->error, -EINVAL, "usbredirection parameter is invalid, it must be between 1 and 4");
+        return tool_refuse(parse->error, -EINVAL,
+                           "usbredirection parameter is invalid, it must be between 1 and 4");
     if (other && parse->out->usb)
-        return tool_refuse(parse->error, -EINVAL,
-                           "usbversion and/or usbredirection cannot be enabled with usb and/or usbdevice parameters.");
+        return tool_refuse(
+            parse->error, -EINVAL,
+            "usbversion and/or usbredirection cannot be enabled with usb and/or usbdevice parameters.");
     if (parse->out->usb && !parse->out->hvm)
-        return tool_refuse(parse->error, -EINVAL,
-                           "usb and usbdevice are for HVM guests: add type = \"hvm\", or use usbctrl and usbdev");
+        return tool_refuse(
+            parse->error, -EINVAL,
+            "usb and usbdevice are for HVM guests: add type = \"hvm\", or use usbctrl and usbdev");
     return 0;
 }
 
@@ -157,8 +162,8 @@ static int check_ports(const struct guest_config *out, char *error)
                                        ? out->vusb[device->controller].ports
                                        : out->usbctrl[device->controller - out->nr_vusb].ports;
         if (device->has_port && device->port > ports)
-            return tool_refuse(error, -EINVAL, "usbdev: controller %u has %u ports, not %u", device->controller,
-                               ports, device->port);
+            return tool_refuse(error, -EINVAL, "usbdev: controller %u has %u ports, not %u",
+                               device->controller, ports, device->port);
     }
     return 0;
 }

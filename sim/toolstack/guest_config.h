@@ -3,11 +3,11 @@
  * What the config of a guest says about USB:
  *
  *   name = "guest_A"                                 needed, unless the command names the guest
- *   type = "hvm" | builder = "hvm"                   an HVM guest; "pv" and "pvh" are said and otherwise the same
- *   vusb = [ 'usbver=2,numports=8,port_1=1-8' ]      xm: controllers, with devices on their ports
- *   usbctrl = [ "type=qusb,version=2,ports=4" ]      xl: controllers, numbered from 0 behind those of vusb
- *   usbdev = [ "hostbus=1,hostaddr=5,controller=0,port=3" ]   xl: devices
- *   usb = 1, usbdevice = "host:1234:5678" or a list  an HVM guest's emulated controller and what is on it
+ *   type = "hvm" | builder = "hvm"                   an HVM guest; "pv" and "pvh" are said and otherwise the
+ * same vusb = [ 'usbver=2,numports=8,port_1=1-8' ]      xm: controllers, with devices on their ports usbctrl
+ * = [ "type=qusb,version=2,ports=4" ]      xl: controllers, numbered from 0 behind those of vusb usbdev = [
+ * "hostbus=1,hostaddr=5,controller=0,port=3" ]   xl: devices usb = 1, usbdevice = "host:1234:5678" or a list
+ * an HVM guest's emulated controller and what is on it
  *
  * Other names are ignored, as xl and xm do, since a config says much that is no affair of USB.
  */

@@ -16,8 +16,8 @@ int spec_number(const char *text, const char *what, unsigned int min, unsigned i
     const bool number = digits > 0 && digits <= 9 && !text[digits];
     const unsigned long value = number ? strtoul(text, NULL, 10) : 0;
     if (!number || value < min || value > max)
-        return tool_refuse(error, -EINVAL, "Invalid %s '%.64s': a number from %u to %u is needed", what, text, min,
-                           max);
+        return tool_refuse(error, -EINVAL, "Invalid %s '%.64s': a number from %u to %u is needed", what, text,
+                           min, max);
     *out = (unsigned int)value;
     return 0;
 }
@@ -26,7 +26,8 @@ int spec_number(const char *text, const char *what, unsigned int min, unsigned i
 
 static int busid_wrong(const char *text, char *error)
 {
-    return tool_refuse(error, -EINVAL, "Invalid Busid '%.64s': a place on a bus is like 1-2 or 2-4.3.3", text);
+    return tool_refuse(error, -EINVAL, "Invalid Busid '%.64s': a place on a bus is like 1-2 or 2-4.3.3",
+                       text);
 }
 
 /* One number of one or two digits, without a zero before it. */
@@ -116,24 +117,27 @@ int spec_controller_token(struct controller_spec *spec, const char *token, char 
     } else if ((value = value_of(token, "version"))) {
         rc = spec_number(value, "version", 1, 3, &number, error);
         if (!rc && number > USB_VER_USB20)
-            rc = tool_refuse(error, -EINVAL, "USB version for paravirtualized devices must be 1 or 2, not '%.64s'",
-                             value);
+            rc = tool_refuse(error, -EINVAL,
+                             "USB version for paravirtualized devices must be 1 or 2, not '%.64s'", value);
         spec->version = rc ? spec->version : number;
         return rc;
     } else if ((value = value_of(token, "ports"))) {
         rc = spec_number(value, "ports", 0, PVUSB_PORTS_MAX, &number, error);
         if (rc)
-            return tool_refuse(error, rc, "Number of ports for USB controller is limited to %u, and '%.64s' is not 1 to %u",
-                               PVUSB_PORTS_MAX, value, PVUSB_PORTS_MAX);
+            return tool_refuse(
+                error, rc, "Number of ports for USB controller is limited to %u, and '%.64s' is not 1 to %u",
+                PVUSB_PORTS_MAX, value, PVUSB_PORTS_MAX);
         spec->ports = number ? number : 8; /* as in libxl, 0 means the default */
         return 0;
     } else if ((value = value_of(token, "backend"))) {
         if (!*value || strlen(value) >= sizeof(spec->backend))
-            return tool_refuse(error, -EINVAL, "backend='%.64s': a name or number of a domain is needed", value);
+            return tool_refuse(error, -EINVAL, "backend='%.64s': a name or number of a domain is needed",
+                               value);
         snprintf(spec->backend, sizeof(spec->backend), "%s", value);
         return 0;
     }
-    return tool_refuse(error, -EINVAL, "Unknown string `%.64s' in usbctrl spec: keys are type, version, ports, backend",
+    return tool_refuse(error, -EINVAL,
+                       "Unknown string `%.64s' in usbctrl spec: keys are type, version, ports, backend",
                        token);
 }
 
@@ -172,10 +176,10 @@ int spec_device_token(struct device_spec *spec, const char *token, bool compat, 
     const char *value;
     int rc;
     if ((value = value_of(token, "type"))) {
-        return strcmp(value, "hostdev") == 0 ? 0
-                                             : tool_refuse(error, -EINVAL,
-                                                           "Invalid usb device type: %.64s: it can only be hostdev",
-                                                           value);
+        return strcmp(value, "hostdev") == 0
+                   ? 0
+                   : tool_refuse(error, -EINVAL, "Invalid usb device type: %.64s: it can only be hostdev",
+                                 value);
     } else if ((value = value_of(token, "hostbus"))) {
         return host_number(value, "hostbus", 99, compat, &spec->bus, error);
     } else if ((value = value_of(token, "hostaddr"))) {
@@ -189,17 +193,19 @@ int spec_device_token(struct device_spec *spec, const char *token, bool compat, 
         spec->has_port = !rc;
         return rc;
     }
-    return tool_refuse(error, -EINVAL,
-                       "Unknown string `%.64s' in usbdev spec: keys are type, hostbus, hostaddr, controller, port",
-                       token);
+    return tool_refuse(
+        error, -EINVAL,
+        "Unknown string `%.64s' in usbdev spec: keys are type, hostbus, hostaddr, controller, port", token);
 }
 
 int spec_device_check(const struct device_spec *spec, char *error)
 {
     if (!spec->bus || !spec->address)
-        return tool_refuse(error, -EINVAL, "hostbus=<busnum> and hostaddr=<devnum> are needed; 'pvusb bus list' has both");
+        return tool_refuse(error, -EINVAL,
+                           "hostbus=<busnum> and hostaddr=<devnum> are needed; 'pvusb bus list' has both");
     if (spec->has_port && !spec->has_controller)
-        return tool_refuse(error, -EINVAL, "USB controller must be specified if you specify port: add controller=<DevId>");
+        return tool_refuse(error, -EINVAL,
+                           "USB controller must be specified if you specify port: add controller=<DevId>");
     return 0;
 }
 
@@ -254,7 +260,8 @@ static int vusb_token(void *context, const char *token, char *error)
         return spec_number(value, "vusb option: numports", 1, PVUSB_PORTS_MAX, &spec->ports, error);
     if (strncmp(token, "port_", strlen("port_")) == 0)
         return vusb_port(spec, token, error);
-    return tool_refuse(error, -EINVAL, "Invalid vusb option: %.64s: options are usbver, numports, port_N", token);
+    return tool_refuse(error, -EINVAL, "Invalid vusb option: %.64s: options are usbver, numports, port_N",
+                       token);
 }
 
 int spec_vusb(const char *text, struct vusb_spec *out, char *error)
@@ -301,9 +308,10 @@ int spec_usbdevice(const char *text, struct usbdevice_spec *out, char *error)
             return 0;
         }
     }
-    return tool_refuse(error, -EINVAL,
-                       "usbdevice '%.64s' is none of tablet, host:<vendor>:<product> in hexadecimal, host:<bus>.<addr>",
-                       text);
+    return tool_refuse(
+        error, -EINVAL,
+        "usbdevice '%.64s' is none of tablet, host:<vendor>:<product> in hexadecimal, host:<bus>.<addr>",
+        text);
 }
 
 /* ---- guests ---- */
@@ -312,14 +320,16 @@ int spec_guest_name(const char *text, char *error)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:+-";
     const size_t length = strlen(text);
-    if (length == 0 || length >= SPEC_DOMAIN_SIZE || strspn(text, allowed) != length || *text == '-' || *text == '.' ||
-        strspn(text, "0123456789") == length)
-        return tool_refuse(error, -EINVAL,
-                           "'%.64s' is no name of a guest: 1 to 64 letters, digits and _ . : + -, not only digits, "
-                           "not beginning with - or .",
-                           text);
+    if (length == 0 || length >= SPEC_DOMAIN_SIZE || strspn(text, allowed) != length || *text == '-' ||
+        *text == '.' || strspn(text, "0123456789") == length)
+        return tool_refuse(
+            error, -EINVAL,
+            "'%.64s' is no name of a guest: 1 to 64 letters, digits and _ . : + -, not only digits, "
+            "not beginning with - or .",
+            text);
     if (strncmp(text, "Domain-", strlen("Domain-")) == 0)
-        return tool_refuse(error, -EINVAL, "'%.64s' is no name of a guest: Domain-<N> are the names of nameless domains",
+        return tool_refuse(error, -EINVAL,
+                           "'%.64s' is no name of a guest: Domain-<N> are the names of nameless domains",
                            text);
     return 0;
 }

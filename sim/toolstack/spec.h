@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the arguments of commands and the strings of config files say, checked. Numbers are decimal and whole: "008" is
- * eight, "0x10" and "8x" are no numbers. With compat set, what the originals do with numbers is done instead (xl: base
- * 0 for hostbus and hostaddr, so that "010" is eight and "0x10" sixteen; xm: ',' taken for '-' and '.').
+ * What the arguments of commands and the strings of config files say, checked. Numbers are decimal and whole:
+ * "008" is eight, "0x10" and "8x" are no numbers. With compat set, what the originals do with numbers is done
+ * instead (xl: base 0 for hostbus and hostaddr, so that "010" is eight and "0x10" sixteen; xm: ',' taken for
+ * '-' and '.').
  *
- * All return 0, or -EINVAL with a line in error (TOOL_ERROR_MAX bytes), and then leave *out in any state. Messages
- * begin with the originals' words where they have some.
+ * All return 0, or -EINVAL with a line in error (TOOL_ERROR_MAX bytes), and then leave *out in any state.
+ * Messages begin with the originals' words where they have some.
  */
 #ifndef SIM_TOOLSTACK_SPEC_H
 #define SIM_TOOLSTACK_SPEC_H
@@ -17,10 +18,10 @@
 
 #include "toolstack/config.h"
 
-#define SPEC_BUSID_SIZE   32u /* with the zero, as sim_host's */
-#define SPEC_DOMAIN_SIZE  65u
-#define SPEC_DEVID_MAX    65535u
-#define XM_PORTS_MAX      16u
+#define SPEC_BUSID_SIZE  32u /* with the zero, as sim_host's */
+#define SPEC_DOMAIN_SIZE 65u
+#define SPEC_DEVID_MAX   65535u
+#define XM_PORTS_MAX     16u
 
 enum controller_type {
     CONTROLLER_AUTO,
@@ -32,8 +33,8 @@ enum controller_type {
 /* "type=qusb,version=2,ports=4", and of our own backend=DOMAIN. */
 struct controller_spec {
     enum controller_type type;
-    unsigned int version; /* 1 or 2 */
-    unsigned int ports;   /* 1..31 */
+    unsigned int version;           /* 1 or 2 */
+    unsigned int ports;             /* 1..31 */
     char backend[SPEC_DOMAIN_SIZE]; /* name or number; "" for domain 0 */
 };
 
@@ -66,7 +67,8 @@ struct usbdevice_spec {
 /* A decimal number in min..max, named what in the refusal. */
 int spec_number(const char *text, const char *what, unsigned int min, unsigned int max, unsigned int *out,
                 char *error);
-/* A place on a physical bus, such as 1-2 or 2-4.3.3, as xm takes it: a bus, a root port, at most five ports of hubs. */
+/* A place on a physical bus, such as 1-2 or 2-4.3.3, as xm takes it: a bus, a root port, at most five ports
+ * of hubs. */
 int spec_busid(const char *text, bool compat, char out[SPEC_BUSID_SIZE], char *error);
 /* The defaults, then tokens "KEY=VALUE" one after the other, or a text with commas between them. */
 void spec_controller_init(struct controller_spec *out);

@@ -84,7 +84,8 @@ static void test_config_refused(void **state)
         {"a + 1", "NAME = VALUE"},
         {"a = 1\nb = 'x\n", "line 2: "},
         {"\x01\xff", "NAME = VALUE"},
-        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1", "NAME = VALUE"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1",
+         "NAME = VALUE"},
     };
     struct config config;
     char error[TOOL_ERROR_MAX];
@@ -130,13 +131,14 @@ static void test_config_guest(void **state)
     (void)state;
     static struct guest_config c;
     char error[TOOL_ERROR_MAX];
-    assert_int_equal(guest("name = 'guest_A'\nmemory = 512\n"
-                           "vusb = [ 'usbver=2,numports=8,port_1=1-8,port_4=2-1.3', 'usbver=1,numports=16' ]\n"
-                           "usbctrl = [ \"type=qusb,version=2,ports=4\", \"version=1, ports=2\", \"\" ]\n"
-                           "usbdev = [ \"type=hostdev,hostbus=1,hostaddr=5,controller=2,port=3\",\n"
-                           "           \"hostbus=2,hostaddr=7\" ]\n",
-                           &c, error),
-                     0);
+    assert_int_equal(
+        guest("name = 'guest_A'\nmemory = 512\n"
+              "vusb = [ 'usbver=2,numports=8,port_1=1-8,port_4=2-1.3', 'usbver=1,numports=16' ]\n"
+              "usbctrl = [ \"type=qusb,version=2,ports=4\", \"version=1, ports=2\", \"\" ]\n"
+              "usbdev = [ \"type=hostdev,hostbus=1,hostaddr=5,controller=2,port=3\",\n"
+              "           \"hostbus=2,hostaddr=7\" ]\n",
+              &c, error),
+        0);
     assert_string_equal(c.name, "guest_A");
     assert_false(c.hvm || c.usb);
     assert_int_equal(c.nr_vusb, 2);
@@ -218,9 +220,12 @@ static void test_config_guest_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config_values), cmocka_unit_test(test_config_refused),
-        cmocka_unit_test(test_config_cut_and_changed), cmocka_unit_test(test_config_guest),
-        cmocka_unit_test(test_config_hvm), cmocka_unit_test(test_config_guest_refused),
+        cmocka_unit_test(test_config_values),
+        cmocka_unit_test(test_config_refused),
+        cmocka_unit_test(test_config_cut_and_changed),
+        cmocka_unit_test(test_config_guest),
+        cmocka_unit_test(test_config_hvm),
+        cmocka_unit_test(test_config_guest_refused),
     };
     return cmocka_run_group_tests_name("toolstack: config files", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Goal: arguments mean what they say: decimal numbers, whole words, places on a bus; the originals' quirks on demand. */
+/* Goal: arguments mean what they say: decimal numbers, whole words, places on a bus; the originals' quirks on
+ * demand. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@ static void test_spec_busid(void **state)
     (void)state;
     static const struct {
         const char *text;
-        const char *plain;  /* NULL: refused */
+        const char *plain; /* NULL: refused */
         const char *compat;
     } rows[] = {
         {"1-2", "1-2", "1-2"},
@@ -24,9 +25,21 @@ static void test_spec_busid(void **state)
         {"99-99.99.99.99.99.99", "99-99.99.99.99.99.99", "99-99.99.99.99.99.99"},
         {"1,2,3", NULL, "1-2.3"},
         {"1-2.1.1.1.1.1.1", NULL, NULL}, /* deeper than USB goes */
-        {"", NULL, NULL},     {"1", NULL, NULL},     {"1-", NULL, NULL},    {"-1", NULL, NULL},  {"0-1", NULL, NULL},
-        {"1-0", NULL, NULL},  {"01-2", NULL, NULL},  {"100-1", NULL, NULL}, {"1-2.", NULL, NULL}, {"1.2", NULL, NULL},
-        {"1-2-3", NULL, NULL}, {"1-2:1.0", NULL, NULL}, {" 1-2", NULL, NULL}, {"1-2 ", NULL, NULL}, {"usb1", NULL, NULL},
+        {"", NULL, NULL},
+        {"1", NULL, NULL},
+        {"1-", NULL, NULL},
+        {"-1", NULL, NULL},
+        {"0-1", NULL, NULL},
+        {"1-0", NULL, NULL},
+        {"01-2", NULL, NULL},
+        {"100-1", NULL, NULL},
+        {"1-2.", NULL, NULL},
+        {"1.2", NULL, NULL},
+        {"1-2-3", NULL, NULL},
+        {"1-2:1.0", NULL, NULL},
+        {" 1-2", NULL, NULL},
+        {"1-2 ", NULL, NULL},
+        {"usb1", NULL, NULL},
         {"1-2.3.4.5.6.7.8.9.10.11.12.13.14.15", NULL, NULL},
     };
     char out[SPEC_BUSID_SIZE];
@@ -46,8 +59,8 @@ static void test_spec_busid(void **state)
 static void test_spec_numbers(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", " ", "x", "-1", "+1", "1x", "0x1", "1.0", " 1", "1 ", "32",
-                                        "4294967297", "99999999999999999999"};
+    static const char *const wrong[] = {
+        "", " ", "x", "-1", "+1", "1x", "0x1", "1.0", " 1", "1 ", "32", "4294967297", "99999999999999999999"};
     char error[TOOL_ERROR_MAX];
     unsigned int out;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -67,7 +80,8 @@ static void test_spec_device_compat(void **state)
     static const struct {
         const char *text;
         int plain, compat; /* the address, -1: refused */
-    } rows[] = {{"10", 10, 10}, {"010", 10, 8}, {"008", 8, 0}, {"0x10", -1, 16}, {"257", -1, 1}, {"x", -1, -1}};
+    } rows[] = {{"10", 10, 10},   {"010", 10, 8}, {"008", 8, 0},
+                {"0x10", -1, 16}, {"257", -1, 1}, {"x", -1, -1}};
     char error[TOOL_ERROR_MAX];
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int compat = 0; compat < 2; compat++) {
@@ -104,7 +118,16 @@ static void test_spec_controller(void **state)
 static void test_spec_guest_name(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", "1", "007", "a/b", "a b", "-a", ".", "..", "Domain-3", "\xc3\xa4",
+    static const char *const wrong[] = {"",
+                                        "1",
+                                        "007",
+                                        "a/b",
+                                        "a b",
+                                        "-a",
+                                        ".",
+                                        "..",
+                                        "Domain-3",
+                                        "\xc3\xa4",
                                         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     static const char *const right[] = {"guest_A", "a", "7up", "A.b:c+d-e"};
     char error[TOOL_ERROR_MAX];
@@ -117,7 +140,7 @@ static void test_spec_guest_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spec_busid),      cmocka_unit_test(test_spec_numbers),
+        cmocka_unit_test(test_spec_busid),         cmocka_unit_test(test_spec_numbers),
         cmocka_unit_test(test_spec_device_compat), cmocka_unit_test(test_spec_controller),
         cmocka_unit_test(test_spec_guest_name),
     };
