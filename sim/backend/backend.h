@@ -11,6 +11,13 @@
  * A frontend that dies is noticed when its end of the event channel closes: everything is cancelled and unmapped, the
  * state becomes Closing, and a fresh frontend of the same guest finds a backend that follows it.
  *
+ * Persistent grants are an extension, negotiated as blkif.h has it: a backend that keeps pages mapped writes
+ * "feature-persistent" = "1" into its directory before InitWait, and a frontend that keeps its grants writes the same
+ * into its own, with its other nodes. Where both did, the frontend grants a page once, read-write, ends no grant before
+ * the connection does, and the backend may keep what it has mapped until then; it unmaps all before it writes Closing
+ * or Closed. A peer that does not know the node never sees a difference. With kept pages the backend can look at and
+ * change a buffer also between requests; who trusts it less than that does not offer.
+ *
  * Threads: one. Time comes from step(). No allocation per request.
  */
 #ifndef SIM_BACKEND_BACKEND_H
@@ -24,6 +31,12 @@
 
 struct back;
 
+/* How the data of requests is reached. All serve every frontend; they differ in cost. */
+enum back_buffers {
+    BACK_BUFFERS_BEST, /* persistent grants with who keeps them, else as the next */
+    BACK_BUFFERS_MAP,  /* mapped for each request */
+};
+
 struct back_config {
     const char *kind;   /* "qusb" or "vusb": the name below /local/domain/<be>/backend (rule XS-02) */
     domid_t frontend;   /* the guest */
@@ -32,6 +45,7 @@ struct back_config {
     void (*log)(void *context, const char *line);
     void *log_context;
     bool quiet; /* log only that a frontend died */
+    enum back_buffers buffers;
 };
 
 struct back_stats {
@@ -43,6 +57,7 @@ struct back_stats {
     uint64_t lost_frontends; /* that went without closing */
     uint64_t map_calls;      /* grant_map() that succeeded, for requests */
     uint64_t mapped_pages;   /* by those */
+    uint64_t kept_hits;      /* pages of requests that were mapped already */
 };
 
 /* Takes the handle (closed by back_destroy()). Connecting goes on in back_step(). */

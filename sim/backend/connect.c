@@ -62,6 +62,22 @@ static bool online(struct back *back)
     return rc == -ENOENT || (rc == 0 && value != 0);
 }
 
+/*
+ * What a frontend that died said of its grants must not be taken for the word of the next one, which may not know the
+ * node. One that is there already has just written it.
+ */
+static void offer_to_keep(struct back *back)
+{
+    char path[XENBUS_PATH_MAX + XENBUS_VALUE_MAX];
+    if (back->config.buffers != BACK_BUFFERS_BEST)
+        return;
+    if (back->frontend_state <= XenbusStateInitialising || back->frontend_state >= XenbusStateClosing) {
+        snprintf(path, sizeof(path), "%s/%s", back->frontend_dir, BACK_KEPT_NODE);
+        (void)back->xen->ops->xs_rm(back->xen, XEN_XBT_NIL, path); /* only domain 0 may */
+    }
+    (void)xenbus_write(back->xen, XEN_XBT_NIL, back->dir, BACK_KEPT_NODE, "1");
+}
+
 /* Rules BUS-03, XS-06, XS-07: what is wrong is said once, and looked at again when a node is written. */
 static void initialise(struct back *back)
 {
@@ -84,6 +100,7 @@ static void initialise(struct back *back)
     back->num_ports = ports;
     back->usb_ver = version;
     (void)xenbus_write(back->xen, XEN_XBT_NIL, back->dir, "hotplug-status", "connected"); /* rule XS-15 */
+    offer_to_keep(back);
     back_set_state(back, XenbusStateInitWait);
 }
 
@@ -143,6 +160,7 @@ static void connect(struct back *back)
     pvusb_ring_back_init(&back->conn_ring, &pvusb_conn_ring, back->conn_page);
     back->verdict = PVUSB_OK; /* of this connection, not of an earlier one (rule RING-10) */
     back->odd_pipes = false;
+    back_kept_begin(back);
     back_set_state(back, XenbusStateConnected);
     back_send_events(back);
     back_take_requests(back); /* published before we bound (rule BUS-10) */
@@ -169,6 +187,7 @@ void back_disconnect(struct back *back)
             back_detach_port(back, back->request[i].port); /* a host that cancels late has it done when closed */
     }
     back_push(back);
+    back_kept_end(back);
     unmap_ring(back, &back->urb_page);
     unmap_ring(back, &back->conn_page);
     memset(back->address, 0, sizeof(back->address)); /* rule ADR-06 */

@@ -14,8 +14,11 @@
 /* Per step: a guest that never stops must not hold up the others (MAL-41). The ring bounds its requests. */
 #define BACK_EVENTS_PER_STEP  16u
 #define BACK_WATCHES_PER_STEP 64u
-/* 16 requests of 16 pages, and two rings (rule RING-20). */
-#define BACK_MAPS_MAX (BACK_REQUESTS * PVUSB_SEGMENTS_MAX + 2u)
+/* Pages that stay mapped; each is a mapping of its own to the kernel, which bounds those of a process. */
+#define BACK_KEPT_MAX 1024u
+#define BACK_KEPT_NODE "feature-persistent"
+/* 16 requests of 16 pages, two rings (rule RING-20), and what is kept. */
+#define BACK_MAPS_MAX (BACK_REQUESTS * PVUSB_SEGMENTS_MAX + 2u + BACK_KEPT_MAX)
 
 /* A request that owes its response. */
 struct back_request {
@@ -67,6 +70,7 @@ struct back {
     void *conn_page;
     struct pvusb_ring_back urb_ring;
     struct pvusb_ring_back conn_ring;
+    struct back_kept *kept; /* NULL: this frontend ends its grants with each request */
     struct back_request request[BACK_REQUESTS];
     uint64_t order;
     struct back_stats stats;
@@ -95,6 +99,15 @@ void back_poll_requests(struct back *back);
 void back_push(struct back *back);
 /* Cancels everything that a port's device holds; port 0 means all ports. */
 void back_cancel_port(struct back *back, unsigned int port);
+
+/* kept.c: pages that stay mapped */
+/* At the beginning of a connection: finds out whether the frontend keeps its grants. */
+void back_kept_begin(struct back *back);
+/* Describes the segments by kept pages, mapping what is not yet. False when that cannot be done for all of them. */
+bool back_kept_segments(struct back *back, const struct usbif_request_segment *seg, unsigned int count,
+                        struct host_seg *out);
+/* Unmaps them. No request may be using one. */
+void back_kept_end(struct back *back);
 
 /* port.c */
 void back_read_ports(struct back *back);

@@ -90,7 +90,7 @@ static int map_segments(struct back *back, const struct usbif_request_segment *s
                         void **addr, struct host_seg *out)
 {
     grant_ref_t refs[PVUSB_SEGMENTS_MAX];
-    if (count == 0)
+    if (count == 0 || back_kept_segments(back, seg, count, out))
         return 0;
     for (unsigned int i = 0; i < count; i++)
         refs[i] = seg[i].gref;
@@ -157,7 +157,7 @@ static void transfer_done(struct host_urb *host)
     struct back_request *request = host->context;
     struct back *back = request->back;
     bool iso = request->urb.pipe.type == USBIF_PIPE_TYPE_ISOC;
-    if (request->urb.nr_desc_segs > 0 && request->desc)
+    if (request->urb.nr_desc_segs > 0)
         move_descriptors(request, true);
     unmap_request(request);
     request->used = false;

@@ -37,6 +37,8 @@ static const char help_text[] =
     "                        packages qemu-system-xen and umockdev are needed\n"
     "  --qemu FILE           which QEMU (default PVUSB_QEMU of the environment, or\n"
     "                        " PEER_QEMU ")\n"
+    "  --no-persistent       map pages for each request, also when a frontend would keep them\n"
+    "                        granted\n"
     "  --verbose             say what the driver does\n"
     "  --help                this text\n"
     "\n";
@@ -52,6 +54,7 @@ struct options {
     unsigned int nr_devices;
     bool peer; /* QEMU */
     const char *qemu;
+    bool no_persistent;
     bool verbose;
     bool help;
 };
@@ -84,7 +87,8 @@ static int parse(int argc, char **argv, struct options *options)
         {"guest", required_argument, NULL, 'g'},   {"usb-ver", required_argument, NULL, 'u'},
         {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
         {"peer", required_argument, NULL, 'p'},    {"qemu", required_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"help", no_argument, NULL, 'h'},          {"no-persistent", no_argument, NULL, 'M'},
+        {NULL, 0, NULL, 0},
     };
     int c;
     *options = (struct options){.usb_ver = 2};
@@ -120,6 +124,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 'q':
             options->qemu = optarg;
+            break;
+        case 'M':
+            options->no_persistent = true;
             break;
         case 'v':
             options->verbose = true;
@@ -199,7 +206,8 @@ static int run_driver(const struct options *options, struct sim_host *sim, struc
     struct back_driver *driver = NULL;
     struct hostbus_follow *bus = NULL;
     const struct back_config config = {
-        .host = sim_host_host(sim), .log = print_line, .quiet = !options->verbose};
+        .host = sim_host_host(sim), .log = print_line, .quiet = !options->verbose,
+        .buffers = options->no_persistent ? BACK_BUFFERS_MAP : BACK_BUFFERS_BEST};
     const struct hostbus_follow_config follow = {
         .dir = options->dir, .host = sim, .log = options->verbose ? print_line : NULL};
     int signals = loop_signal_fd();

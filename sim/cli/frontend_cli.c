@@ -32,6 +32,7 @@ static const char help_text[] =
     "                     the next backend is waited for, and --read begins anew\n"
     "  --drive            no USB core: lines on stdin say what the guest does, as in\n"
     "                     conformance/DRIVE.md, until stdin ends\n"
+    "  --no-persistent    grant pages for each request, also when the backend would keep them\n"
     "  --verbose          say what the driver does\n"
     "  --help             this text\n"
     "\n";
@@ -44,6 +45,7 @@ struct options {
     uint64_t timeout_s;
     bool no_reconnect;
     bool drive;
+    bool no_persistent;
     bool verbose;
     bool help;
 };
@@ -72,7 +74,8 @@ static int parse(int argc, char **argv, struct options *options)
         {"devid", required_argument, NULL, 'i'},   {"read", required_argument, NULL, 'r'},
         {"timeout", required_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
         {"no-reconnect", no_argument, NULL, 'n'},  {"help", no_argument, NULL, 'h'},
-        {"drive", no_argument, NULL, 'D'},         {NULL, 0, NULL, 0},
+        {"drive", no_argument, NULL, 'D'},         {"no-persistent", no_argument, NULL, 'p'},
+        {NULL, 0, NULL, 0},
     };
     int c;
     *options = (struct options){.domid = UINT64_MAX, .timeout_s = 10};
@@ -101,6 +104,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 'D':
             options->drive = true;
+            break;
+        case 'p':
+            options->no_persistent = true;
             break;
         case 'v':
             options->verbose = true;
@@ -345,6 +351,7 @@ static int run(const struct options *options)
         frontend.front = NULL;
     } else if (!rc) {
         front_set_reconnect(frontend.front, !options->no_reconnect);
+        front_set_persistent(frontend.front, !options->no_persistent);
         rc = play(&frontend, signals);
     }
     if (rc == -ETIMEDOUT)

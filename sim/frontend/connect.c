@@ -77,6 +77,9 @@ static int read_configuration(struct front *front)
     }
     front->num_ports = ports;
     front->usb_ver = version;
+    uint32_t keeps = 0;
+    rc = xenbus_read_number(front->xen, XEN_XBT_NIL, front->backend_dir, FRONT_KEPT_NODE, 0, 1, &keeps);
+    front->keeping = !rc && keeps && !front->never_keep;
     return 0;
 }
 
@@ -104,6 +107,14 @@ static int make_rings(struct front *front)
     return rc;
 }
 
+static int remove_node(struct front *front, xen_transaction t, const char *node)
+{
+    char path[XENBUS_PATH_MAX + 32];
+    snprintf(path, sizeof(path), "%s/%s", front->dir, node);
+    int rc = front->xen->ops->xs_rm(front->xen, t, path);
+    return rc == -ENOENT ? 0 : rc;
+}
+
 /* Rule XS-11: the three nodes in one transaction. */
 static int write_nodes(struct front *front)
 {
@@ -119,6 +130,10 @@ static int write_nodes(struct front *front)
             rc = xenbus_write(front->xen, t, front->dir, "conn-ring-ref", "%u", front->conn_ref);
         if (!rc)
             rc = xenbus_write(front->xen, t, front->dir, "event-channel", "%u", front->evtchn);
+        if (!rc && front->keeping)
+            rc = xenbus_write(front->xen, t, front->dir, FRONT_KEPT_NODE, "1");
+        else if (!rc) /* what one before us wrote is not our word */
+            rc = remove_node(front, t, FRONT_KEPT_NODE);
         int end = front->xen->ops->xs_end(front->xen, t, rc != 0);
         rc = rc ? rc : end;
     } while (rc == -EAGAIN && ++tries < XENBUS_TRANSACTION_TRIES);
@@ -245,9 +260,10 @@ void front_release_rings(struct front *front)
         front->xen->ops->evtchn_close(front->xen, front->evtchn);
         front->evtchn = 0;
     }
-    if (!release_page(front, &front->urb_page, &front->urb_ref, late) ||
+    if (!front_memory_end_kept(front, late) || !release_page(front, &front->urb_page, &front->urb_ref, late) ||
         !release_page(front, &front->conn_page, &front->conn_ref, late))
         return;
+    front->keeping = false;
     front_memory_free(front, front->bounce_pages);
     front->bounce_pages = NULL;
 }

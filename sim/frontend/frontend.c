@@ -24,7 +24,7 @@ void front_log(struct front *front, const char *format, ...)
 
 /* ---- the controller (hcd.h) ---- */
 
-static int check_urb(const struct front *front, const struct hcd_urb *urb)
+static int check_urb(struct front *front, const struct hcd_urb *urb)
 {
     if (urb->port == 0 || urb->port > front->num_ports || urb->device > PVUSB_ADDRESS_MAX || urb->endpoint > 15 ||
         urb->type > USBIF_PIPE_TYPE_BULK || (urb->length > 0 && !urb->buffer))
@@ -367,6 +367,11 @@ int front_reconnect(struct front *front)
 void front_set_reconnect(struct front *front, bool on)
 {
     front->reconnect = on;
+}
+
+void front_set_persistent(struct front *front, bool on)
+{
+    front->never_keep = !on;
 }
 
 enum xenbus_state front_state(const struct front *front)

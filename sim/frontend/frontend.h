@@ -19,6 +19,10 @@
  * more than the descriptors (ISO-03); an unlink never waits for a slot (UNL-10); after a
  * violation the state is visible to the toolstack (LIF-08); Closing returns every URB (LIF-03).
  *
+ * Persistent grants (see backend.h): when the backend offers to keep pages mapped, buffers are granted once, read-write,
+ * and stay so until the connection ends; what the guest frees is kept for its next buffer. With a backend that does not,
+ * pages are granted for each request, with the rights that it needs.
+ *
  * A backend that dies changes nothing in xenstore. When its end of the event channel closes, the frontend says so
  * in one line, returns all URBs with -ESHUTDOWN and closes; Linux waits for ever (LIF-06).
  *
@@ -49,6 +53,7 @@ struct front_stats {
     uint64_t unlinks;       /* of those requests */
     uint64_t notifications; /* sent for requests */
     uint64_t grants;        /* pages granted for URBs */
+    uint64_t kept_grants;   /* pages of URBs that were granted already */
     uint64_t plug_events;
     uint64_t connections;   /* rings made and offered */
     uint64_t lost_backends; /* that went without closing */
@@ -85,6 +90,9 @@ int front_reconnect(struct front *front);
  * a backend is there again. Off at first: Linux never connects a second time (rule BUS-17).
  */
 void front_set_reconnect(struct front *front, bool on);
+
+/* Whether persistent grants are used where the backend offers them, from the next connection on. On at first. */
+void front_set_persistent(struct front *front, bool on);
 
 enum xenbus_state front_state(const struct front *front);
 /* PVUSB_OK, or why the connector was given up. */

@@ -15,6 +15,9 @@
 #define FRONT_KEEP_FOR_UNLINK  1u
 #define FRONT_KEEP_FOR_CONTROL 1u
 
+#define FRONT_RECENT    256u /* a power of two */
+#define FRONT_KEPT_NODE "feature-persistent"
+
 #define FRONT_STARVE_NS (100 * UINT64_C(1000000))
 #define FRONT_CLOSE_NS  (5 * UINT64_C(1000000000))
 /* After xenstore could not say where the backend is. */
@@ -48,7 +51,7 @@ struct front_slot {
     bool take_back;         /* wanted by us for another endpoint's turn, not by the guest */
     uint8_t nr_grants;
     struct front_grant {
-        grant_ref_t ref;
+        grant_ref_t ref; /* 0: of a page that stays granted */
         const void *addr;
     } grant[PVUSB_SEGMENTS_MAX];
     struct pvusb_iso_desc *bounce; /* a page for isochronous descriptors */
@@ -98,7 +101,10 @@ struct front {
     struct pvusb_ring_front conn_ring;
     void *bounce_pages;
     struct front_memory *memory;
+    struct front_memory *recent[FRONT_RECENT]; /* by page: where front_memory_*() found it last */
     struct front_stuck *stuck;
+    bool never_keep; /* front_set_persistent() */
+    bool keeping;    /* grants of this connection stay until it ends */
 
     struct front_slot slot[FRONT_SLOTS];
     unsigned int used;    /* slots not free */
@@ -145,7 +151,17 @@ void front_slot_free(struct front *front, struct front_slot *slot);
 int front_memory_alloc(struct front *front, unsigned int pages, void **out);
 /* By the address that alloc gave; freed once no abandoned grant is left inside. NULL is allowed. */
 void front_memory_free(struct front *front, void *addr);
-bool front_memory_holds(const struct front *front, const void *addr, uint32_t length);
+bool front_memory_holds(struct front *front, const void *addr, uint32_t length);
+/*
+ * Grants the page that holds addr read-write, once for the whole connection. 0 or -errno; -ENOSPC when even ending
+ * what no slot uses leaves no reference.
+ */
+int front_memory_keep(struct front *front, const void *addr, grant_ref_t *out);
+/*
+ * Ends what front_memory_keep() granted. False while the backend maps some of it; with late those are abandoned
+ * instead.
+ */
+bool front_memory_end_kept(struct front *front, bool late);
 /* A grant of memory of alloc that cannot be ended yet. */
 void front_memory_abandon(struct front *front, grant_ref_t ref, const void *addr);
 /* Ends abandoned grants that can be ended by now. */

@@ -24,6 +24,10 @@ static struct front_slot *slot_take(struct front *front, uint16_t *id)
 bool front_slot_end_grants(struct front *front, struct front_slot *slot)
 {
     while (slot->nr_grants > 0) {
+        if (!slot->grant[slot->nr_grants - 1].ref) {
+            slot->nr_grants--;
+            continue;
+        }
         int rc = front->xen->ops->grant_end(front->xen, slot->grant[slot->nr_grants - 1].ref);
         if (rc && rc != -EPIPE) /* without a machine nobody maps anything: that is not the backend's fault */
             return false;
@@ -53,6 +57,17 @@ void front_slot_free(struct front *front, struct front_slot *slot)
     front->used--;
 }
 
+static int grant_page(struct front *front, struct front_slot *slot, const void *at, bool readonly, grant_ref_t *out)
+{
+    int rc = front->keeping ? front_memory_keep(front, at, out)
+                            : front->xen->ops->grant(front->xen, front->backend_domid, at, readonly, out);
+    if (rc)
+        return rc;
+    front->stats.grants += !front->keeping;
+    slot->grant[slot->nr_grants++] = (struct front_grant){.ref = front->keeping ? 0 : *out, .addr = at};
+    return 0;
+}
+
 /* Grants the pages of a buffer and describes them from seg[first] on (rule SEG-02). Returns the segments used. */
 static int grant_buffer(struct front *front, struct front_slot *slot, struct usbif_urb_request *request,
                         unsigned int first, const void *buffer, uint32_t length, bool readonly)
@@ -66,11 +81,9 @@ static int grant_buffer(struct front *front, struct front_slot *slot, struct usb
             part = (uint16_t)length;
         assert(n < PVUSB_SEGMENTS_MAX); /* submit has counted the pages */
         struct usbif_request_segment *seg = &request->seg[n++];
-        int rc = front->xen->ops->grant(front->xen, front->backend_domid, at, readonly, &seg->gref);
+        int rc = grant_page(front, slot, at, readonly, &seg->gref);
         if (rc)
             return rc;
-        front->stats.grants++;
-        slot->grant[slot->nr_grants++] = (struct front_grant){.ref = seg->gref, .addr = at};
         seg->offset = offset;
         seg->length = part;
         at += part;

@@ -367,7 +367,10 @@ static int make_drivers(struct session *s)
 {
     struct xen *xen;
     int rc =
-        back_driver_create(s->machine, 0, &(struct back_config){.host = sim_host_host(s->sim)}, &s->driver);
+        back_driver_create(s->machine, 0,
+                           &(struct back_config){.host = sim_host_host(s->sim),
+                                                 .buffers = s->config->plain ? BACK_BUFFERS_MAP : BACK_BUFFERS_BEST},
+                           &s->driver);
     if (!rc)
         rc = s->machine->ops->open(s->machine, GUEST, &xen);
     if (rc)
