@@ -13,7 +13,7 @@
  *     are skipped. The interrupt is raised at the end of a tick.
  *   - What a device answers later than at once is looked for at the next frame, or as soon as it comes if the
  *     frame has begun; a transaction whose queue is not in the schedule for 32 frames is cancelled.
- *   - Data toggles are not looked at.
+ *   - Data toggles make no difference; wrong ones are counted.
  *
  * Devices come from a usb_host by their busid and are presented at full or low speed (usb_host.h,
  * full_speed()). Each transaction is a transfer of its own to the device; the model has copies of all data,
@@ -51,6 +51,7 @@ struct uhci_model_counters {
     uint64_t skipped;      /* not run after too long a pause */
     uint64_t transactions; /* completed */
     uint64_t bytes;        /* moved by them */
+    uint64_t wrong_toggles; /* transactions that a real device would have taken for a repetition */
 };
 
 int uhci_model_create(const struct uhci_model_config *config, struct uhci_model **out);
