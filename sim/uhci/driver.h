@@ -8,8 +8,8 @@
  * interrupt; root hub ports looked at four times a second, since UHCI has no interrupt for them. Transfers of
  * one endpoint are queued one behind the other in the controller as far as there are descriptors.
  *
- * An URB of at most UHCI_LENGTH_MAX bytes; buffers from buffer_alloc() are
- * contiguous in the controller's memory. Isochronous packets of at most 1023 bytes.
+ * An URB has at most UHCI_PACKETS_MAX packets. Buffers from buffer_alloc() are contiguous in the controller's
+ * memory.
  *
  * Believes nothing that the controller writes: it may lose or mix up data, but not make the driver read or
  * write outside what it has.
@@ -24,8 +24,8 @@
 #include "guest/hcd.h"
 #include "uhci/bus.h"
 
-#define UHCI_LENGTH_MAX  (256u * 1024)
-#define UHCI_MEMORY_MIN  (1024u * 1024) /* of the bus, to be of use */
+#define UHCI_PACKETS_MAX 4096u
+#define UHCI_MEMORY_MIN  (512u * 1024) /* of the bus, to be of use */
 
 struct uhci_driver;
 
