@@ -223,7 +223,8 @@ static void test_uhci_hotplug(void **state)
         assert_int_equal(uhci_rig_request(&rig, 0, 16, true, buffer), 0);
         rig.finished--;
     }
-    assert_int_equal(disk_create(&(struct disk_config){.bytes = 512, .speed = DEVICE_SPEED_SUPER}, &device), 0);
+    assert_int_equal(disk_create(&(struct disk_config){.bytes = 512, .speed = DEVICE_SPEED_SUPER}, &device),
+                     0);
     assert_int_equal(sim_host_plug(rig.sim, "2-1", device), 0);
     assert_int_equal(uhci_model_plug(rig.model, 3 - port, "2-1"), -EPROTOTYPE);
     close_disk(buffer);
@@ -334,7 +335,8 @@ static void on_zero(void *context, struct guest_zero *from)
 static void test_uhci_usbtest(void **state)
 {
     (void)state;
-    static const unsigned int tests[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 21, 24};
+    static const unsigned int tests[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                         11, 12, 13, 14, 15, 16, 17, 18, 21, 24};
     struct usb_device *device;
     uhci_rig_open(&rig);
     rig.on_ready = take_zero;
@@ -448,7 +450,8 @@ static void test_uhci_garbage(void **state)
     free(rig.memory);
 }
 
-/* The controller writes nonsense over all that the driver shares with it: transfers fail, and nothing else. */
+/* The controller writes nonsense over all that the driver shares with it: transfers fail, and nothing else.
+ */
 static void test_uhci_false_controller(void **state)
 {
     (void)state;
@@ -478,11 +481,16 @@ static void test_uhci_false_controller(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uhci_disk),              cmocka_unit_test(test_uhci_stall),
-        cmocka_unit_test(test_uhci_budget),            cmocka_unit_test(test_uhci_pause),
-        cmocka_unit_test(test_uhci_hotplug),           cmocka_unit_test(test_uhci_keyboard),
-        cmocka_unit_test(test_uhci_unlink),            cmocka_unit_test(test_uhci_usbtest),
-        cmocka_unit_test(test_uhci_audio),             cmocka_unit_test(test_uhci_garbage),
+        cmocka_unit_test(test_uhci_disk),
+        cmocka_unit_test(test_uhci_stall),
+        cmocka_unit_test(test_uhci_budget),
+        cmocka_unit_test(test_uhci_pause),
+        cmocka_unit_test(test_uhci_hotplug),
+        cmocka_unit_test(test_uhci_keyboard),
+        cmocka_unit_test(test_uhci_unlink),
+        cmocka_unit_test(test_uhci_usbtest),
+        cmocka_unit_test(test_uhci_audio),
+        cmocka_unit_test(test_uhci_garbage),
         cmocka_unit_test(test_uhci_false_controller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,8 @@ static void on_failed(void *context, unsigned int port, int error)
 
 void uhci_rig_open(struct uhci_rig *rig)
 {
-    struct guest_listener listener = {.ready = on_ready, .gone = on_gone, .failed = on_failed, .context = rig};
+    struct guest_listener listener = {
+        .ready = on_ready, .gone = on_gone, .failed = on_failed, .context = rig};
     *rig = (struct uhci_rig){.memory = aligned_alloc(4096, RIG_MEMORY)};
     assert_non_null(rig->memory);
     assert_int_equal(sim_host_create(&rig->sim), 0);

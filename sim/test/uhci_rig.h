@@ -23,7 +23,8 @@ struct uhci_rig {
     struct guest_device *device; /* the last one that became ready, NULL when it is gone */
     unsigned int ready, gone, failed;
     int error;
-    struct storage *storage; /* of the last disk; finished and status are those of its start, then of requests */
+    struct storage
+        *storage; /* of the last disk; finished and status are those of its start, then of requests */
     unsigned int finished;
     int status;
     bool spoilt; /* the controller was, so toggles may be wrong */

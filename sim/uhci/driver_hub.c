@@ -6,7 +6,13 @@
 
 enum { GET_STATUS = 0, CLEAR_FEATURE = 1, SET_FEATURE = 3, GET_DESCRIPTOR = 6 };
 enum { FEATURE_ENABLE = 1, FEATURE_RESET = 4, FEATURE_POWER = 8, FEATURE_C_CONNECTION = 16 };
-enum { HUB_CONNECTION = 0x0001, HUB_ENABLE = 0x0002, HUB_RESET = 0x0010, HUB_POWER = 0x0100, HUB_LOW = 0x0200 };
+enum {
+    HUB_CONNECTION = 0x0001,
+    HUB_ENABLE = 0x0002,
+    HUB_RESET = 0x0010,
+    HUB_POWER = 0x0100,
+    HUB_LOW = 0x0200
+};
 enum { C_CONNECTION = 0x0001, C_ENABLE = 0x0002, C_RESET = 0x0010 };
 
 static uint16_t read_port(struct uhci_driver *driver, unsigned int i)

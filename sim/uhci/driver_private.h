@@ -86,14 +86,15 @@ struct uhci_driver {
     struct uhci_qh *qh; /* SKELETONS, then one for each endpoint; 16 bytes apart */
     struct uhci_td *td; /* TDS */
 
-    uint8_t (*setup)[8];  /* one for each transfer */
+    uint8_t (*setup)[8]; /* one for each transfer */
 
     uint16_t next_td[TDS];
     uint16_t td_length[TDS];
-    uint16_t frame_next[TDS];             /* isochronous: of the same frame */
+    uint16_t frame_next[TDS]; /* isochronous: of the same frame */
     uint16_t qh_next[SKELETONS + ENDPOINTS];
-    uint16_t free_td, nr_free_td, last_free_td; /* in order of their release: an address rests as long as it can */
-    uint16_t frame_td[FRAMES];                  /* the first isochronous TD of each */
+    uint16_t free_td, nr_free_td,
+        last_free_td;          /* in order of their release: an address rests as long as it can */
+    uint16_t frame_td[FRAMES]; /* the first isochronous TD of each */
     struct endpoint endpoints[ENDPOINTS];
     struct transfer transfers[TRANSFERS];
     struct transfer *free_transfer;

@@ -24,7 +24,8 @@ static void count_fast(struct uhci_driver *driver, const struct endpoint *ep, in
     if (ep->low_speed || (ep->type != USBIF_PIPE_TYPE_BULK && ep->type != USBIF_PIPE_TYPE_CTRL))
         return;
     driver->fast += (unsigned int)change;
-    uint32_t link = driver->fast ? hc_address(driver->bus, driver_qh(driver, SKEL_CONTROL)) | LINK_QH : LINK_END;
+    uint32_t link =
+        driver->fast ? hc_address(driver->bus, driver_qh(driver, SKEL_CONTROL)) | LINK_QH : LINK_END;
     store32(&driver_qh(driver, SKEL_END)->link, link);
 }
 
@@ -90,7 +91,8 @@ static bool is_endpoint_of(const struct endpoint *ep, const struct hcd_urb *urb)
 {
     bool control = urb->type == USBIF_PIPE_TYPE_CTRL;
     return ep->used && !ep->forsaken && ep->port == urb->port && ep->device == urb->device &&
-           ep->type == urb->type && ep->number == (control ? 0 : urb->endpoint) && ep->in == (!control && urb->in);
+           ep->type == urb->type && ep->number == (control ? 0 : urb->endpoint) &&
+           ep->in == (!control && urb->in);
 }
 
 static struct endpoint *find_endpoint(struct uhci_driver *driver, const struct hcd_urb *urb)
@@ -168,7 +170,8 @@ static int check(const struct uhci_driver *driver, const struct hcd_urb *urb)
         return -EINVAL;
     for (unsigned int i = 0; iso && i < urb->nr_packets; i++) {
         const struct pvusb_iso_desc *packet = &urb->packets[i];
-        if (packet->length > 1023 || packet->offset > urb->length || packet->length > urb->length - packet->offset)
+        if (packet->length > 1023 || packet->offset > urb->length ||
+            packet->length > urb->length - packet->offset)
             return -EINVAL;
     }
     if (!hc_pages_hold(&driver->pages, urb->buffer, urb->length))

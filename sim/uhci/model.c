@@ -363,7 +363,9 @@ void uhci_model_step(struct uhci_model *model, uint64_t now_ns)
 uint64_t uhci_model_deadline(const struct uhci_model *model)
 {
     uint64_t due = model->config.host->ops->deadline(model->config.host);
-    uint64_t frame = !(model->command & CMD_RUN) ? UINT64_MAX : model->starting ? model->now_ns : model->tick_ns;
+    uint64_t frame = !(model->command & CMD_RUN) ? UINT64_MAX
+                     : model->starting           ? model->now_ns
+                                                 : model->tick_ns;
     return frame < due ? frame : due;
 }
 

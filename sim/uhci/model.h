@@ -47,10 +47,10 @@ struct uhci_model_config {
 };
 
 struct uhci_model_counters {
-    uint64_t frames;       /* run */
-    uint64_t skipped;      /* not run after too long a pause */
-    uint64_t transactions; /* completed */
-    uint64_t bytes;        /* moved by them */
+    uint64_t frames;        /* run */
+    uint64_t skipped;       /* not run after too long a pause */
+    uint64_t transactions;  /* completed */
+    uint64_t bytes;         /* moved by them */
     uint64_t wrong_toggles; /* transactions that a real device would have taken for a repetition */
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Transactions of the bus as transfers of a usb_host, and endpoint 0, which is made of several; see model.h. */
+/* Transactions of the bus as transfers of a usb_host, and endpoint 0, which is made of several; see model.h.
+ */
 #include <errno.h>
 
 #include "uhci/model_private.h"
@@ -156,7 +157,8 @@ static int finish_control(struct packet *packet)
     return 8;
 }
 
-/* A token that needs no device: 0 or more bytes, or RESULT_STALL. RESULT_PENDING: the request is to be run now. */
+/* A token that needs no device: 0 or more bytes, or RESULT_STALL. RESULT_PENDING: the request is to be run
+ * now. */
 static int control_token(struct uhci_model *model, struct model_port *port, const struct uhci_td *td)
 {
     uint8_t pid = token_pid(td->token);

@@ -6,14 +6,14 @@
 #include "uhci/model.h"
 #include "uhci/regs.h"
 
-#define BANDWIDTH        1280u
-#define FRAME_LOOPS      256u
-#define FRAMES_PER_TICK  16u
-#define FRAMES_BEHIND    128u
-#define PACKETS          64u
-#define PACKET_BYTES     4096u /* of a control transfer's data stage, as in QEMU; no TD has more */
-#define VALID_FRAMES     32
-#define BUSID_MAX        32u
+#define BANDWIDTH       1280u
+#define FRAME_LOOPS     256u
+#define FRAMES_PER_TICK 16u
+#define FRAMES_BEHIND   128u
+#define PACKETS         64u
+#define PACKET_BYTES    4096u /* of a control transfer's data stage, as in QEMU; no TD has more */
+#define VALID_FRAMES    32
+#define BUSID_MAX       32u
 
 /* A transaction's way through a device: as a transfer of the usb_host. */
 enum packet_state {
@@ -86,7 +86,8 @@ void model_update_line(struct uhci_model *model);
 
 /* model_frame.c */
 void model_frame(struct uhci_model *model);
-/* An isochronous transaction is over: its TD is written at once; the schedule comes by only a second later. */
+/* An isochronous transaction is over: its TD is written at once; the schedule comes by only a second later.
+ */
 void model_iso_done(struct uhci_model *model, struct packet *packet);
 
 /* model_packet.c */
@@ -96,7 +97,8 @@ struct packet *model_packet(struct uhci_model *model, uint32_t address);
  * Starts the transaction. A result, or RESULT_PENDING: then model_packet() finds it later, and once it is
  * PACKET_DONE model_finish() has its result and frees it.
  */
-int model_start(struct uhci_model *model, struct model_port *port, uint32_t address, const struct uhci_td *td);
+int model_start(struct uhci_model *model, struct model_port *port, uint32_t address,
+                const struct uhci_td *td);
 int model_finish(struct packet *packet, uint32_t buffer);
 void model_cancel(struct packet *packet);
 /* All of a port, or of all ports for NULL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers and memory layout of a UHCI: Intel, UHCI Design Guide 1.1, chapters 2 and 3. All little-endian. */
+/* Registers and memory layout of a UHCI: Intel, UHCI Design Guide 1.1, chapters 2 and 3. All little-endian.
+ */
 #ifndef SIM_UHCI_REGS_H
 #define SIM_UHCI_REGS_H
 
@@ -25,9 +26,9 @@ enum {
     PORT_SUSPENDED = 0x1000,
 };
 
-#define FRAMES       1024u /* entries of the frame list */
-#define FRNUM_MASK   0x7ffu
-#define FRAME_NS     UINT64_C(1000000)
+#define FRAMES     1024u /* entries of the frame list */
+#define FRNUM_MASK 0x7ffu
+#define FRAME_NS   UINT64_C(1000000)
 
 /* Links */
 enum { LINK_END = 1, LINK_QH = 2, LINK_DEPTH = 4 };
@@ -47,20 +48,20 @@ struct uhci_qh {
     uint32_t element;
 };
 
-#define TD_ACTUAL     0x7ffu
-#define TD_BITSTUFF   (1u << 17)
-#define TD_TIMEOUT    (1u << 18)
-#define TD_NAK        (1u << 19)
-#define TD_BABBLE     (1u << 20)
-#define TD_BUFFER     (1u << 21)
-#define TD_STALLED    (1u << 22)
-#define TD_ACTIVE     (1u << 23)
-#define TD_IOC        (1u << 24)
-#define TD_ISO        (1u << 25)
-#define TD_LOW_SPEED  (1u << 26)
-#define TD_ERRORS     (3u << 27)
-#define TD_SHORT      (1u << 29)
-#define TD_FAILED     (TD_STALLED | TD_BABBLE | TD_BUFFER | TD_TIMEOUT | TD_BITSTUFF)
+#define TD_ACTUAL    0x7ffu
+#define TD_BITSTUFF  (1u << 17)
+#define TD_TIMEOUT   (1u << 18)
+#define TD_NAK       (1u << 19)
+#define TD_BABBLE    (1u << 20)
+#define TD_BUFFER    (1u << 21)
+#define TD_STALLED   (1u << 22)
+#define TD_ACTIVE    (1u << 23)
+#define TD_IOC       (1u << 24)
+#define TD_ISO       (1u << 25)
+#define TD_LOW_SPEED (1u << 26)
+#define TD_ERRORS    (3u << 27)
+#define TD_SHORT     (1u << 29)
+#define TD_FAILED    (TD_STALLED | TD_BABBLE | TD_BUFFER | TD_TIMEOUT | TD_BITSTUFF)
 
 enum { PID_OUT = 0xe1, PID_IN = 0x69, PID_SETUP = 0x2d };
 
