@@ -10,6 +10,7 @@
 
 #include "driven.h"
 #include "far_machine.h"
+#include "process/self.h"
 #include "program.h"
 #include "quiet.h"
 #include "toolstack/vusb.h"
@@ -46,16 +47,8 @@ static const char *process_abilities(enum conform_role role)
 /* pvusb in the folder PVUSB_BIN, else beside this program. */
 static int find_program(struct process *p, char error[PEER_ERROR_MAX])
 {
-    char self[PATH_MAX - 16];
-    const char *bin = getenv("PVUSB_BIN");
-    if (!bin) {
-        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        self[n < 0 ? 0 : n] = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash)
-            *slash = '\0';
-        bin = self;
-    }
+    char bin[PATH_MAX - 16];
+    self_bin(bin, sizeof(bin));
     snprintf(p->pvusb, sizeof(p->pvusb), "%.4000s/pvusb", bin);
     if (access(p->pvusb, X_OK) == 0)
         return 0;

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
+#include "process/self.h"
 
 int find_xen_libraries(const char *verb, char *out, size_t size)
 {
     char self[PATH_MAX];
     char path[PATH_MAX + sizeof("/../lib/xen/libxengnttab.so.1")];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length < 0)
-        return usage_error(verb, "/proc/self/exe: %s", strerror(errno));
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash)
-        *slash = '\0';
+    self_folder(self, sizeof(self));
     snprintf(path, sizeof(path), "%s/../lib/xen/libxengnttab.so.1", self);
     char *found = realpath(path, NULL);
     if (!found || strlen(found) >= size) {

@@ -19,6 +19,7 @@
 #include <fakexen/fakexen.h>
 
 #include "process/loop.h"
+#include "process/self.h"
 #include "process/tree.h"
 
 #define WORDS_MAX    (2u * PEER_DEVICES_MAX + 32u)
@@ -63,16 +64,9 @@ static void add(struct words *words, const char *word)
 
 static int find_programs(struct peer *peer, const struct peer_config *config, char *error)
 {
-    char self[PATH_MAX - 16];
-    const char *bin = config->bin ? config->bin : getenv("PVUSB_BIN");
-    if (!bin) {
-        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        self[n < 0 ? 0 : n] = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash)
-            *slash = '\0';
-        bin = self;
-    }
+    char own[PATH_MAX - 16];
+    const char *bin = config->bin ? config->bin : own;
+    self_bin(own, sizeof(own));
     snprintf(peer->usbfs, sizeof(peer->usbfs), "%.4000s/pvusb-usbfs", bin);
     snprintf(peer->pvusb, sizeof(peer->pvusb), "%.4000s/pvusb", bin);
     if (access(peer->usbfs, X_OK) || access(peer->pvusb, X_OK))

@@ -18,6 +18,7 @@
 #include <fakexen/fakexen.h>
 #include <xen/io/xs_wire.h>
 
+#include "process/self.h"
 #include "process/tree.h"
 
 #define XENSTORED   "/usr/lib/xen-4.17/bin/xenstored"
@@ -209,11 +210,7 @@ int main(int argc, char **argv)
             printf("%-13s %s xenstored: %s\n", all[i].id, all[i].rule, all[i].observed);
         return 0;
     }
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    self[n < 0 ? 0 : n] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash)
-        *slash = '\0';
+    self_folder(self, sizeof(self));
     if (!own && access(XENSTORED, X_OK)) {
         puts("skip: package xen-utils-4.17 is missing");
         return EXIT_SKIPPED;
