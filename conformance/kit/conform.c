@@ -200,12 +200,17 @@ static const char *abilities(const struct conform *t)
 {
     const struct peer_ops *ops = t->peer->ops;
 
-    return ops->abilities_for ? ops->abilities_for(t->peer->config.role) : ops->abilities;
+    return ops->abilities_for ? ops->abilities_for(&t->peer->config) : ops->abilities;
+}
+
+static bool has_ability(const struct conform *t, const char *ability, size_t length)
+{
+    return has_word(abilities(t), ability, length) && !has_word(t->peer->config.without, ability, length);
 }
 
 bool conform_has(const struct conform *t, const char *ability)
 {
-    return has_word(abilities(t), ability, strlen(ability));
+    return has_ability(t, ability, strlen(ability));
 }
 
 uint64_t conform_random(struct conform *t)
@@ -225,19 +230,31 @@ static void seed_random(struct conform *t)
         t->random = (t->random ^ (uint8_t)*p) * 0x100000001b3u;
 }
 
+/* What the peer cannot be asked at all is no more passed than skipped for now. */
+static void check_applicable(struct conform *t)
+{
+    const char *peer = t->peer->ops->name;
+
+    t->applicable = false;
+    if (!abilities(t))
+        conform_skip(t, "peer %s does not play this role", peer);
+    for (const char *p = t->test->needs; p && *p;) {
+        size_t n = strcspn(p, " ");
+
+        if (!has_ability(t, p, n))
+            conform_skip(t, "peer %s has no \"%.*s\"", peer, (int)n, p);
+        p += n + strspn(p + n, " ");
+    }
+    if (t->test->role == CONFORM_BACKEND && t->test->start == CONFORM_READY && !conform_has(t, "device"))
+        conform_skip(t, "peer %s has no \"device\"", peer);
+    t->applicable = true;
+}
+
 static void run_test(struct conform *t)
 {
     bool backend = t->test->role == CONFORM_BACKEND;
 
-    if (!abilities(t))
-        conform_skip(t, "peer %s does not play this role", t->peer->ops->name);
-    for (const char *p = t->test->needs; p && *p;) {
-        size_t n = strcspn(p, " ");
-
-        if (!has_word(abilities(t), p, n))
-            conform_skip(t, "peer %s has no \"%.*s\"", t->peer->ops->name, (int)n, p);
-        p += n + strspn(p + n, " ");
-    }
+    check_applicable(t);
     conform_start_peer(t);
     if (backend)
         kit_front_start(t);

@@ -30,6 +30,7 @@ struct conform {
     uint64_t random;
     jmp_buf leave;
     enum kit_verdict verdict;
+    bool applicable; /* false: the peer lacks what the case needs */
     char message[512]; /* one line: what was expected, what came, or why not */
     struct kit_log *log; /* NULL: nothing is kept */
     void (*failed)(struct conform *t); /* NULL, or called when a verdict is not a pass and all is still there */

@@ -19,9 +19,9 @@ static bool is_backend(const struct inproc *p)
     return p->peer.config.role == CONFORM_BACKEND;
 }
 
-static const char *inproc_abilities(enum conform_role role)
+static const char *inproc_abilities(const struct peer_config *config)
 {
-    return role == CONFORM_BACKEND ? "inproc device replug speeds iso toolstack restart guests"
+    return config->role == CONFORM_BACKEND ? "inproc device replug speeds iso toolstack restart guests"
                                    : "inproc guest iso speeds toolstack restart";
 }
 

@@ -4,8 +4,8 @@
  * started again, closed. Errors before the case runs are one line in error, and the run then says "the
  * peer never came".
  *
- * Implementations: inproc.c (our halves on a local machine, virtual time), process.c (our halves and the machine as
- * processes), qemu.c (QEMU's backend).
+ * Implementations: inproc.c (our halves on a local machine, virtual time), process.c (our halves, or any command, and
+ * the machine as processes), qemu.c (QEMU's backend).
  */
 #ifndef CONFORMANCE_PEERS_PEER_H
 #define CONFORMANCE_PEERS_PEER_H
@@ -18,10 +18,13 @@
 #define PEER_ERROR_MAX 256u
 #define PEER_PROBE     "1-1" /* where the probe device is; more are at 1-2 ... */
 
-/* A backend under test is in domain 0, a frontend in domain 1. */
+/* A backend under test is in domain 0, a frontend in domain `guest`. Strings live longer than any peer. */
 struct peer_config {
     enum conform_role role;
     uint64_t timeout_ns;
+    const char *command; /* the half under test, as a command line; NULL: what the peer's name says */
+    const char *without; /* abilities that the half under test has not, with blanks between them, or NULL */
+    domid_t guest;       /* usually 1 */
 };
 
 struct peer;
@@ -29,7 +32,7 @@ struct peer;
 struct peer_ops {
     const char *name;
     const char *abilities; /* see conform_has(); may depend on the role: then abilities_for() */
-    const char *(*abilities_for)(enum conform_role role); /* NULL of it: the peer does not play that role */
+    const char *(*abilities_for)(const struct peer_config *config); /* NULL of it: the peer does not play that role */
     int (*open)(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX]);
     void (*close)(struct peer *peer);
     /*
@@ -82,6 +85,6 @@ struct peer {
     struct peer_config config;
 };
 
-extern const struct peer_ops peer_inproc, peer_process, peer_qemu;
+extern const struct peer_ops peer_inproc, peer_process, peer_program, peer_qemu;
 
 #endif

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Our halves as the programs that users run, on a machine that is a process, too. */
+/*
+ * Programs, on a machine that is a process, too: our halves as users run them, or one that the command line names, which
+ * finds the machine by the drop-in libraries of `pvusb exec`.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -7,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 #include "driven.h"
 #include "far_machine.h"
@@ -15,8 +19,9 @@
 #include "quiet.h"
 #include "toolstack/vusb.h"
 
-#define GUEST    1u
-#define QUIET_NS UINT64_C(50000000) /* for a backend that never sleeps */
+#define GUEST     1u
+#define WORDS_MAX 256u
+#define QUIET_NS  UINT64_C(50000000) /* for a backend that never sleeps */
 
 struct process {
     struct peer peer;
@@ -24,6 +29,7 @@ struct process {
     struct program program;
     struct driven *driven; /* a frontend's */
     char pvusb[PATH_MAX];
+    wordexp_t words; /* of a command */
 };
 
 static struct process *of(struct peer *peer)
@@ -31,9 +37,9 @@ static struct process *of(struct peer *peer)
     return (struct process *)(void *)peer;
 }
 
-static const char *process_abilities(enum conform_role role)
+static const char *process_abilities(const struct peer_config *config)
 {
-    switch (role) {
+    switch (config->role) {
     case CONFORM_BACKEND:
         return "device toolstack iso restart guests";
     case CONFORM_FRONTEND:
@@ -42,6 +48,12 @@ static const char *process_abilities(enum conform_role role)
         return "toolstack";
     }
     return NULL;
+}
+
+/* What a program of somebody else can do is his to say: --without. */
+static const char *command_abilities(const struct peer_config *config)
+{
+    return config->command ? process_abilities(config) : NULL;
 }
 
 /* pvusb in the folder PVUSB_BIN, else beside this program. */
@@ -61,7 +73,25 @@ static void process_close(struct peer *peer)
     peer->ops->kill(peer);
     program_close(&of(peer)->program);
     far_machine_close(&of(peer)->far);
+    wordfree(&of(peer)->words);
     free(peer);
+}
+
+/* The words of the command, as a shell would make them: it is told of the machine by variables. */
+static int split_command(struct process *p, char error[PEER_ERROR_MAX])
+{
+    const char *command = p->peer.config.command;
+    char guest[16];
+    snprintf(guest, sizeof(guest), "%u", GUEST);
+    int rc = setenv("PVUSB_DIR", p->far.family.dir, 1) || setenv("PVUSB_GUEST", guest, 1);
+    if (rc || wordexp(command, &p->words, WRDE_NOCMD) || p->words.we_wordc == 0) {
+        snprintf(error, PEER_ERROR_MAX, "--peer '%.150s' is no simple command; sh -c takes others", command);
+        return -EINVAL;
+    }
+    if (program_found(p->words.we_wordv[0]))
+        return 0;
+    snprintf(error, PEER_ERROR_MAX, "%.150s: not found", p->words.we_wordv[0]);
+    return -ENOENT;
 }
 
 static int process_open(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX])
@@ -79,18 +109,20 @@ static int process_open(const struct peer_config *config, struct peer **out, cha
         free(p);
         return rc;
     }
-    p->peer.ops = &peer_process;
+    p->peer.ops = config->command ? &peer_program : &peer_process;
     p->peer.config = *config;
     program_init(&p->program);
     signal(SIGPIPE, SIG_IGN); /* a program that dies is found by its death */
     if (config->role != CONFORM_BACKEND)
         rc = p->far.machine->ops->domain_create(p->far.machine, GUEST);
-    if (rc) {
+    if (rc)
         snprintf(error, PEER_ERROR_MAX, "guest %u: %s", GUEST, strerror(-rc));
+    else if (config->command)
+        rc = split_command(p, error);
+    if (rc)
         process_close(&p->peer);
-    } else {
+    else
         *out = &p->peer;
-    }
     return rc;
 }
 
@@ -141,6 +173,21 @@ static int process_start(struct peer *peer, char error[PEER_ERROR_MAX])
     return -EINVAL;
 }
 
+static int command_start(struct peer *peer, char error[PEER_ERROR_MAX])
+{
+    struct process *p = of(peer);
+    const char *argv[WORDS_MAX + 8] = {p->pvusb, "exec", "--dir", p->far.family.dir, "--domid",
+                                       peer->config.role == CONFORM_FRONTEND ? "1" : "0", "--"};
+    for (size_t i = 0; i < p->words.we_wordc && i < WORDS_MAX; i++)
+        argv[7 + i] = p->words.we_wordv[i];
+    int rc = program_start(&p->program, argv, peer->config.role == CONFORM_FRONTEND, error);
+    if (!rc && peer->config.role == CONFORM_FRONTEND)
+        rc = driven_open(peer, &p->program, &p->driven, error);
+    if (!rc && peer->config.role == CONFORM_TOOLSTACK)
+        rc = program_finish(&p->program, peer->config.timeout_ns, error);
+    return rc;
+}
+
 static void process_kill(struct peer *peer)
 {
     program_kill(&of(peer)->program);
@@ -176,6 +223,17 @@ static void process_settle(struct peer *peer)
         driven_sync(p->driven);
     else if (p->program.pid > 0)
         quiet_wait(pids, 2, far_now() + QUIET_NS);
+}
+
+/* Who knows what timers a backend has: it gets a quiet time. */
+static void command_settle(struct peer *peer)
+{
+    uint64_t end = far_now() + QUIET_NS;
+    if (of(peer)->driven)
+        driven_sync(of(peer)->driven);
+    else
+        while (far_now() < end)
+            (void)far_turn(-1, -1, end);
 }
 
 static uint64_t process_now(struct peer *peer)
@@ -255,6 +313,21 @@ const struct peer_ops peer_process = {
     .died = process_died,
     .turn = process_turn,
     .settle = process_settle,
+    .now = process_now,
+    .machine = process_machine,
+    .guest = &guest_ops,
+};
+
+const struct peer_ops peer_program = {
+    .name = "command",
+    .abilities_for = command_abilities,
+    .open = process_open,
+    .close = process_close,
+    .start = command_start,
+    .kill = process_kill,
+    .died = process_died,
+    .turn = process_turn,
+    .settle = command_settle,
     .now = process_now,
     .machine = process_machine,
     .guest = &guest_ops,

@@ -22,9 +22,9 @@ static struct qemu *of(struct peer *peer)
     return (struct qemu *)(void *)peer;
 }
 
-static const char *qemu_abilities(enum conform_role role)
+static const char *qemu_abilities(const struct peer_config *config)
 {
-    return role == CONFORM_BACKEND ? "device toolstack restart" : NULL;
+    return config->role == CONFORM_BACKEND ? "device toolstack restart" : NULL;
 }
 
 static void qemu_close(struct peer *peer)

@@ -20,6 +20,7 @@ static struct outcome *child_out;
 static void tell(const struct conform *t)
 {
     child_out->verdict = t->verdict;
+    child_out->applicable = t->applicable;
     memcpy(child_out->message, t->message, sizeof(child_out->message));
     child_out->told = true;
 }

@@ -10,6 +10,7 @@
 /* What a case came to. Its process writes it into shared memory, so that of one that dies all is there up to then. */
 struct outcome {
     enum kit_verdict verdict;
+    bool applicable; /* false: the peer lacks what the case needs, and the verdict is a skip */
     bool told; /* verdict and message stand, whatever becomes of the process now */
     char message[512];
     struct kit_log log;

@@ -125,6 +125,7 @@ static json_t *one_case(const struct run *run, const struct result *r)
     json_t *json = describe(run, r->test);
 
     json_object_set_new(json, "verdict", string(verdicts[r->verdict]));
+    json_object_set_new(json, "applicable", json_boolean(!r->inapplicable));
     json_object_set_new(json, "standing", string(standings[r->standing]));
     json_object_set_new(json, "message", string(r->message));
     json_object_set_new(json, "seconds", json_real((double)r->took_ms / 1000));
@@ -152,11 +153,11 @@ bool json_write(const struct run *run, FILE *out)
     snprintf(seed, sizeof(seed), "0x%" PRIx64, run->options.seed);
     for (unsigned int i = 0; i < run->reported; i++)
         json_array_append_new(cases, one_case(run, &run->results[i]));
-    return dump(json_pack("{s:s, s:s, s:s, s:b, s:i, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
+    return dump(json_pack("{s:s, s:s, s:s, s:b, s:i, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
                           "schema", "pvusb-conform/1", "peer", run->options.peer->name, "seed", seed,
                           "strict", run->options.strict, "exit", run->rc, "summary",
                           "selected", (int)run->selected, "pass", (int)count[KIT_PASS], "fail", (int)count[KIT_FAIL],
-                          "skip", (int)count[KIT_SKIP], "died", (int)count[KIT_DIED], "error", (int)count[KIT_ERROR],
+                          "skip", (int)count[KIT_SKIP], "not-applicable", (int)run->inapplicable, "died", (int)count[KIT_DIED], "error", (int)count[KIT_ERROR],
                           "differs", (int)standing[DIFFERS], "known", (int)standing[KNOWN],
                           "xpass", (int)standing[XPASS], "cases", cases),
                 out);

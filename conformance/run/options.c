@@ -19,7 +19,10 @@ static const char usage[] =
     "      --coverage         print which cases check which requirement and end; 1 when there are gaps\n"
     "      --strict           a case of a SHOULD or OBSERVED that fails is a failure too, not just \"differs\"\n"
     "      --list             print the selected cases and end\n"
-    "      --peer NAME        what is under test\n"
+    "      --role ROLE        only cases with a backend, frontend or toolstack under test\n"
+    "      --peer NAME        what is under test: inproc, process, qemu\n"
+    "      --peer COMMAND     a program of your own, of the --role (backend); has a blank or a slash in it\n"
+    "      --without LIST     what it cannot: device, iso, guests ... (conform.h); such cases are not applicable\n"
     "      --timeout S        bound of one wait (5); a whole case gets ten times that\n"
     "      --case-limit S     bound of a whole case\n"
     "      --seed N           of random numbers (1); printed\n"
@@ -49,7 +52,8 @@ static const struct {
     {"seed", 1, 's', false},      {"format", 1, 'f', false},     {"fail-fast", 0, 'F', false},
     {"help", 0, 'h', false},      {"out", 1, 'o', false},        {"keep", 0, 'k', false},
     {"json", 1, 'j', false},      {"junit", 1, 'u', false},      {"write-known", 1, 'w', false},
-    {"repeat", 1, 'r', false},    {"jobs", 1, 'J', false},
+    {"repeat", 1, 'r', false},    {"jobs", 1, 'J', false},       {"role", 1, 'R', true},
+    {"without", 1, 'W', true},
 };
 
 #define OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -68,14 +72,31 @@ static bool number(const char *text, uint64_t max, uint64_t *out)
     return *text >= '0' && *text <= '9' && !*end && *out <= max;
 }
 
-static int set_peer(struct options *o, const struct peer_ops *const peers[], const char *name)
+/* A name, or a command. */
+static int set_peer(struct options *o, const struct peer_ops *const peers[], const char *text)
 {
+    const char *name = strpbrk(text, " /") ? "command" : text;
+
+    o->config.command = name != text ? text : NULL;
     for (; *peers; peers++)
         if (!strcmp((*peers)->name, name)) {
             o->peer = *peers;
             return -1;
         }
-    return options_bad("--peer: not built in", name);
+    return options_bad("--peer: not built in", text);
+}
+
+static int set_role(struct options *o, const char *name)
+{
+    static const char *const names[] = {
+        [CONFORM_BACKEND] = "backend", [CONFORM_FRONTEND] = "frontend", [CONFORM_TOOLSTACK] = "toolstack"};
+
+    for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(names[i], name)) {
+            o->roles = 1u << i;
+            return -1;
+        }
+    return options_bad("--role: not backend, frontend or toolstack", name);
 }
 
 static int set_number(const char *name, const char *text, uint64_t max, uint64_t *out)
@@ -109,6 +130,8 @@ static int set(struct options *o, int c, const struct peer_ops *const peers[])
     case 'C': o->coverage = true; break;
     case 'S': o->strict = true; break;
     case 'l': o->list = true; break;
+    case 'R': rc = set_role(o, optarg); break;
+    case 'W': o->config.without = optarg; break;
     case 'p': rc = set_peer(o, peers, optarg); break;
     case 't':
         rc = set_number("--timeout", optarg, 3600, &n);
@@ -165,6 +188,8 @@ static int parse(struct options *o, int argc, char **argv, const struct peer_ops
         return options_bad("--keep", "there is no --out to keep it in");
     o->selectors = argv + optind;
     o->nr_selectors = (unsigned int)(argc - optind);
+    if (!o->roles) /* a program plays one role */
+        o->roles = o->config.command ? 1u << CONFORM_BACKEND : ~0u;
     if (!o->limit_s)
         o->limit_s = (unsigned int)(o->config.timeout_ns / 1000000000u * 10);
     return -1;
@@ -176,7 +201,7 @@ int options_parse(struct options *o, int argc, char **argv, const struct peer_op
     int rc;
 
     *o = (struct options){.program = slash ? slash + 1 : argv[0], .peer = peers[0], .seed = 1, .repeat = 1, .jobs = 1,
-                          .config = {.timeout_ns = TIMEOUT_S * UINT64_C(1000000000)}};
+                          .config = {.guest = 1, .timeout_ns = TIMEOUT_S * UINT64_C(1000000000)}};
     o->excludes = calloc((size_t)argc + 1, sizeof(*o->excludes));
     o->again = calloc((size_t)argc + 1, sizeof(*o->again));
     rc = o->excludes && o->again ? parse(o, argc, argv, peers) : options_bad("the command line", "no memory");

@@ -16,6 +16,7 @@ struct options {
     const char *program; /* its name without the folder */
     const struct peer_ops *peer; /* NULL: none is built in */
     struct peer_config config;   /* all but the role, which is the case's */
+    unsigned int roles;          /* whose cases are run: bits 1 << enum conform_role */
     char **selectors;
     const char **excludes;
     unsigned int nr_selectors, nr_excludes;

@@ -48,7 +48,9 @@ static void report_tap(const struct run *run, const struct result *r, unsigned i
 static void report_text(const struct result *r)
 {
     static const char *const names[] = {[DIFFERS] = "differs", [KNOWN] = "known", [XPASS] = "XPASS", [WRONG] = NULL};
-    const char *name = names[r->standing] ? names[r->standing] : verdict_names[r->verdict];
+    const char *name = r->inapplicable        ? "n/a"
+                       : names[r->standing] ? names[r->standing]
+                                            : verdict_names[r->verdict];
 
     printf("%-5s %s%s%s\n", name, r->test->id, *r->message ? ": " : "", r->message);
     if ((r->standing == DIFFERS || r->standing == WRONG) && r->block)
@@ -77,6 +79,8 @@ void report_end(const struct run *run, int rc)
         return;
     printf("pass %u  fail %u  skip %u  died %u  error %u  of %u, seed 0x%" PRIx64 "\n", count[KIT_PASS],
            count[KIT_FAIL], count[KIT_SKIP], count[KIT_DIED], count[KIT_ERROR], run->selected, run->options.seed);
+    if (run->inapplicable)
+        printf("not applicable %u: peer %s lacks what they need\n", run->inapplicable, run->options.peer->name);
     if (run->standing[DIFFERS])
         printf("differs %u: from a SHOULD or an OBSERVED\n", run->standing[DIFFERS]);
     if (run->options.known)

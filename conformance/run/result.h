@@ -28,6 +28,7 @@ struct result {
     int64_t took_ms;
     char *block; /* of a failure, whatever its standing: requirements, slots, events, how to run it again */
     struct json_t *failure; /* the parts of that, where JSON is wanted */
+    bool inapplicable; /* a skip because of what the peer is */
     bool over;
 };
 
@@ -38,7 +39,7 @@ struct run {
     struct result *results; /* of the selected cases, in their order */
     unsigned int selected;
     unsigned int reported; /* of those, from the first: with --fail-fast not all */
-    unsigned int count[KIT_ERROR + 1], standing[WRONG + 1];
+    unsigned int count[KIT_ERROR + 1], standing[WRONG + 1], inapplicable; /* no skips */
     bool io_error; /* something could not be written; it was said */
     const struct conform_case *const *groups; /* all there are, and the exit code: when the files are written */
     int rc;

@@ -76,6 +76,7 @@ static void conclude(struct run *run, struct result *r, struct outcome *outcome)
 {
     r->over = true;
     r->verdict = outcome ? outcome->verdict : KIT_ERROR;
+    r->inapplicable = r->verdict == KIT_SKIP && !outcome->applicable;
     snprintf(r->message, sizeof(r->message), "%s", outcome ? outcome->message : "no memory for the case");
     text_clean(r->message);
     r->known = known_why(&run->known, r->test);
@@ -126,7 +127,9 @@ static void hide_progress(struct schedule *s)
 
 static void count(struct run *run, const struct result *r)
 {
-    if (r->standing == AS_WANTED || r->standing == WRONG)
+    if (r->inapplicable)
+        run->inapplicable++;
+    else if (r->standing == AS_WANTED || r->standing == WRONG)
         run->count[r->verdict]++;
     run->standing[r->standing]++;
 }

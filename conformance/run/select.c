@@ -21,6 +21,8 @@ bool select_chosen(const struct options *o, const struct requirements *requireme
 {
     bool is = o->nr_selectors == 0;
 
+    if (!(o->roles & 1u << test->role))
+        return false;
     for (unsigned int i = 0; i < o->nr_selectors && !is; i++)
         is = select_matches(o->selectors[i], requirements, test);
     for (unsigned int i = 0; i < o->nr_excludes && is; i++)

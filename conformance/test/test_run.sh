@@ -17,12 +17,13 @@ expect 1 'reproduce: conform_dummy --strict --timeout 2 --peer dummy --seed 0x1 
   "$dummy" --strict -x dummy.fail --timeout 2 --peer dummy dummy.should
 expect 1 "reproduce: PVUSB_BROKEN='a b' conform_dummy --peer dummy" env PVUSB_BROKEN='a b' "$dummy" dummy.fail
 expect 77 'peer dummy has no "iso"' "$dummy" dummy.skip
+expect 77 'not applicable 1: peer dummy lacks what they need' "$dummy" dummy.skip
 expect 1 "the case's process died: signal 9" "$dummy" dummy.crash
 expect 1 'case   before it crashes' "$dummy" dummy.crash
 expect 1 "the case's process ended early: exit 5" "$dummy" dummy.early
 expect 1 'no verdict within the limit in seconds of a case: 1' "$dummy" --case-limit 1 dummy.hang
 expect 1 'the peer died: signal 9, Killed' "$dummy" dummy.peer-dies
-expect 1 'pass 4  fail 5  skip 1  died 4  error 0  of 15' "$dummy" -x dummy.hang
+expect 1 'pass 4  fail 5  skip 0  died 4  error 0  of 15' "$dummy" -x dummy.hang
 expect 1 'FAIL  dummy.twice: the case failed' "$dummy" dummy.twice
 expect 1 'FAIL  dummy.end: the finish failed' "$dummy" dummy.end
 expect 1 'told no verdict but 77' "$dummy" dummy.nonsense
@@ -127,7 +128,7 @@ expect 0 'not ok 1 - dummy.fail # TO''DO known, MUST' "$dummy" --format tap --kn
 echo dummy.pass >"$dir/passes"
 expect 1 'XPASS dummy.pass: passes, but is listed in ' "$dummy" --known "$dir/passes" dummy.pass
 expect 1 'not ok 1 - dummy.pass' "$dummy" --format tap --known "$dir/passes" dummy.pass
-expect 77 'skip  dummy.skip' "$dummy" --known "$dir/passes" dummy.skip
+expect 77 'n/a   dummy.skip' "$dummy" --known "$dir/passes" dummy.skip
 echo dummy.gone >>"$dir/passes"
 expect 2 'passes:2: no such case: dummy.gone' "$dummy" --known "$dir/passes" dummy.pass
 printf 'dummy.fail\ndummy.fail\n' >"$dir/twice"
