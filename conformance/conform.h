@@ -104,7 +104,7 @@ bool conform_try(struct conform *t, bool (*holds)(struct conform *t, void *conte
 void conform_settle(struct conform *t);
 /*
  * Lets that much of the peer's time pass. Free in virtual time, so for rules that name a time only; in real time the
- * case is skipped when it is more than four times the bound of a wait.
+ * case is skipped when it is more than the bound of a wait.
  */
 void conform_pass(struct conform *t, uint64_t ns);
 /* Fails with "the peer died" if it did; every wait does that by itself. */
