@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text.h"
 
 enum kind { PASSED, FAILED, BROKEN, SKIPPED, KINDS };
 
@@ -22,19 +23,6 @@ static int group_length(const char *id)
     return (int)strcspn(id, ".");
 }
 
-/* The text is clean already (text.h). */
-static void print_escaped(const char *text, FILE *out)
-{
-    for (; *text; text++)
-        switch (*text) {
-        case '&': fputs("&amp;", out); break;
-        case '<': fputs("&lt;", out); break;
-        case '>': fputs("&gt;", out); break;
-        case '"': fputs("&quot;", out); break;
-        default: fputc(*text, out);
-        }
-}
-
 static void print_case(const struct run *run, const struct result *r, FILE *out)
 {
     static const char *const elements[KINDS] = {[FAILED] = "failure", [BROKEN] = "error", [SKIPPED] = "skipped"};
@@ -49,14 +37,14 @@ static void print_case(const struct run *run, const struct result *r, FILE *out)
     }
     fprintf(out, ">\n      <%s message=\"%s", elements[kind],
             r->standing == DIFFERS ? "differs: " : r->standing == KNOWN ? "known: " : "");
-    print_escaped(r->standing == KNOWN && *r->known ? r->known : r->message, out);
+    text_print_escaped(r->standing == KNOWN && *r->known ? r->known : r->message, out);
     if (kind == SKIPPED)
         fputs("\"/>\n", out);
     else {
         fprintf(out, "\" type=\"%s\">", level_name(case_level(&run->requirements, r->test)));
-        print_escaped(r->message, out);
+        text_print_escaped(r->message, out);
         fputc('\n', out);
-        print_escaped(r->block ? r->block : "", out);
+        text_print_escaped(r->block ? r->block : "", out);
         fprintf(out, "</%s>\n", elements[kind]);
     }
     fputs("    </testcase>\n", out);
@@ -65,7 +53,7 @@ static void print_case(const struct run *run, const struct result *r, FILE *out)
 static void print_property(const char *name, const char *value, FILE *out)
 {
     fprintf(out, "      <property name=\"%s\" value=\"", name);
-    print_escaped(value, out);
+    text_print_escaped(value, out);
     fputs("\"/>\n", out);
 }
 

@@ -34,6 +34,8 @@ static const char usage[] =
     "      --write-known FILE write a file for --known: what failed, with its reason\n"
     "      --out DIR          write DIR/CASE/ for each case that fails: its transfers as case.pcap, all its events, xenstore\n"
     "      --keep             and for those that pass, too\n"
+    "      --matrix DIR       write pages of cases by implementations, DIR/index.html and MATRIX.md, and end. Instead of\n"
+    "                         selectors: files that --json wrote, or TITLE=FILE; of the same title they are one column\n"
     "      --fail-fast        end at the first case that fails\n"
     "      --help             print this\n"
     "\n"
@@ -54,6 +56,7 @@ static const struct {
     {"json", 1, 'j', false},      {"junit", 1, 'u', false},      {"write-known", 1, 'w', false},
     {"repeat", 1, 'r', false},    {"jobs", 1, 'J', false},       {"role", 1, 'R', true},
     {"without", 1, 'W', true},
+    {"matrix", 1, 'M', false},
 };
 
 #define OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -149,6 +152,7 @@ static int set(struct options *o, int c, const struct peer_ops *const peers[])
     case 'j': o->json = optarg; break;
     case 'u': o->junit = optarg; break;
     case 'w': o->write_known = optarg; break;
+    case 'M': o->matrix = optarg; break;
     case 'r':
         rc = set_number("--repeat", optarg, 1000000, &n);
         o->repeat = (unsigned int)n;

@@ -20,7 +20,7 @@ struct options {
     char **selectors;
     const char **excludes;
     unsigned int nr_selectors, nr_excludes;
-    const char *explain, *known, *out, *json, *junit, *write_known;
+    const char *explain, *known, *out, *json, *junit, *write_known, *matrix;
     enum format format;
     bool list, coverage, strict, fail_fast, keep;
     uint64_t seed;

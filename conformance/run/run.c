@@ -11,6 +11,7 @@
 #include "json.h"
 #include "junit.h"
 #include "keep.h"
+#include "matrix.h"
 #include "result.h"
 #include "schedule.h"
 #include "select.h"
@@ -110,6 +111,8 @@ static int execute(struct run *run, const struct conform_case *const groups[])
     char error[256];
     int rc;
 
+    if (o->matrix)
+        return matrix_main(o->matrix, o->selectors, o->nr_selectors);
     if (requirements_parse(conform_requirements, &run->requirements, error) < 0)
         return options_bad("REQUIREMENTS.md", error);
     if (o->explain)

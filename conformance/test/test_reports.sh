@@ -91,4 +91,37 @@ if command -v xmllint >/dev/null; then
 else
   echo 'no xmllint: JUnit is not checked'
 fi
+
+# The page of cases by implementations: two files make one column, a title is free, notes are those of the lists.
+"$dummy" -x dummy.hang -x dummy.bytes --json second --strict >/dev/null
+"$dummy" --json third dummy.bytes >/dev/null
+expect 0 '' "$dummy" --matrix page json 'A <peer> | of ours=second' 'A <peer> | of ours=third'
+cp page/index.html page/first.html
+expect 0 '' "$dummy" --matrix page json 'A <peer> | of ours=second' 'A <peer> | of ours=third'
+cmp page/index.html page/first.html || failed=1
+# page LINE: MATRIX.md has it.
+page() {
+  grep -qxF -- "$1" page/MATRIX.md || { printf 'FAIL: no line "%s" in:\n' "$1"; cat page/MATRIX.md; failed=1; }
+}
+page '| Group | dummy | A &lt;peer\> \| of ours |'
+page '| dummy, 15 cases | 4 pass, 1 known, 1 differs, 4 fail, 4 died, 1 skip | 4 pass, 6 fail, 4 died, 1 skip |'
+page '| `dummy.skip`: skips | skip | skip |'
+page '| `dummy.fail`: fails <br>*dummy: an old reason* <br>*A &lt;peer\> \| of ours: rsp.status: expected 0 (0x0), actual -32 (0xffffffe0)* | **known** | **fail** |'
+page '<details open><summary><b>dummy.fail</b>, 1 cases</summary>'
+page '<details><summary><b>dummy.skip</b>, 1 cases: nothing fails</summary>'
+same 'what the page would fetch' '' "$(grep -Eo 'https?:|src=|<script|@import|url\(|<link' page/index.html)"
+if command -v xmllint >/dev/null; then
+  xmllint --noout page/index.html || failed=1
+  same 'rows of the page' 15 "$(grep -c '^<tr><td title=' page/index.html)"
+  same 'a note of the page' 'dummy: value: expected "<&>", got "?[2Jé?]]>"' \
+    "$(xmllint --xpath 'string(//tr[td/span="dummy.bytes"]//span[@class="n"][1])' page/index.html)"
+fi
+expect 2 'no files with results' "$dummy" --matrix page
+expect 2 "--matrix: nofile: unable to open" "$dummy" --matrix page nofile
+echo '{"schema": "pvusb-conform/2", "peer": "x", "cases": []}' >other
+expect 2 'other: no results of pvusb-conform --json' "$dummy" --matrix page other
+expect 2 'second: case 1: a case that another file has for the same implementation' "$dummy" --matrix page second second
+echo '{"schema": "pvusb-conform/1", "peer": "x", "cases": [{"id": "<b>", "verdict": "pass", "standing": "expected"}]}' >other
+expect 2 'other: case 1: a case without id, verdict or standing' "$dummy" --matrix page other
+expect 2 '--matrix: json: Not a directory' "$dummy" --matrix json second
 exit "$failed"
