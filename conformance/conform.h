@@ -119,7 +119,8 @@ void conform_start_peer(struct conform *t);
  * Abilities: "inproc" (same process: deterministic, grants and maps can be counted), "device" (the probe device is
  * behind the peer), "replug" (physical plug and unplug), "speeds" (probe devices of every speed), "iso",
  * "guest" (URBs can be submitted at the frontend), "toolstack" (this run writes the controller's nodes),
- * "restart", "guests" (more than one guest).
+ * "restart", "guests" (more than one guest), "moments" and "accesses" (what the half does can be seen while it does
+ * it: moments.h).
  */
 bool conform_has(const struct conform *t, const char *ability);
 /* A random number of the run's seed: the same for the same case and seed. */

@@ -7,10 +7,10 @@
 #include "../front.h"
 #include "backend_groups.h"
 
-#define SLOTS      64u
-#define URB_END    (SLOTS + 16u * 148u)
-#define CONN_END   (SLOTS + 512u * 4u)
-#define JUNK       0x6b
+#define SLOTS    64u
+#define URB_END  (SLOTS + 16u * 148u)
+#define CONN_END (SLOTS + 512u * 4u)
+#define JUNK     0x6b
 
 /* ---- rings ---- */
 
@@ -20,7 +20,8 @@ static void check_junk(struct conform *t, const char *what, const uint8_t *page,
         conform_equal(t, what, JUNK, page[i]);
 }
 
-/* Forty requests go round the ring; each response is in its place, and the page behind the last slot is nobody's. */
+/* Forty requests go round the ring; each response is in its place, and the page behind the last slot is
+ * nobody's. */
 static void ring_layout(struct conform *t)
 {
     struct front *f = front_number(t, 0);
@@ -47,7 +48,8 @@ static void ring_layout(struct conform *t)
     check_junk(t, "byte behind the last slot of the connection ring", front_conn_page(f), CONN_END);
 }
 
-/* All requests are in their slots and none is published; what the backend does until they are is its own choice. */
+/* All requests are in their slots and none is published; what the backend does until they are is its own
+ * choice. */
 static void unprimed(struct conform *t)
 {
     struct usbif_conn_response event;
@@ -66,7 +68,8 @@ static void unprimed(struct conform *t)
     front_notify(f);
     conform_settle(t);
     conform_true(t, front_word(front_conn_page(f), 8) >= 1, "an event comes when there are requests");
-    memcpy(&event, front_conn_page(f) + SLOTS + 4 * (size_t)(front_word(front_conn_page(f), 8) - 1), sizeof(event));
+    memcpy(&event, front_conn_page(f) + SLOTS + 4 * (size_t)(front_word(front_conn_page(f), 8) - 1),
+           sizeof(event));
     conform_equal(t, "event.portnum", 1, event.portnum);
     conform_equal(t, "event.speed", USBIF_SPEED_HIGH, event.speed);
     front_knobs(f)->deaf = false;
@@ -121,17 +124,17 @@ static void iso_interval(struct conform *t, uint16_t value)
     front_expect(t, request.id, 0, 512);
 }
 
-#define INTERVALS(X)                                                            \
-    X(interval_0, interval, "transfer.interval.0", "an interval of 0", 0, "device")          \
-    X(interval_max, interval, "transfer.interval.65535", "the longest", 65535, "device")     \
-    X(iso_interval_0, iso_interval, "iso.interval.0", "an interval of 0", 0, "device iso")   \
-    X(iso_interval_7, iso_interval, "iso.interval.7", "an odd interval", 7, "device iso")    \
+#define INTERVALS(X)                                                                                         \
+    X(interval_0, interval, "transfer.interval.0", "an interval of 0", 0, "device")                          \
+    X(interval_max, interval, "transfer.interval.65535", "the longest", 65535, "device")                     \
+    X(iso_interval_0, iso_interval, "iso.interval.0", "an interval of 0", 0, "device iso")                   \
+    X(iso_interval_7, iso_interval, "iso.interval.7", "an odd interval", 7, "device iso")                    \
     X(iso_interval_max, iso_interval, "iso.interval.65535", "the longest", 65535, "device iso")
 
-#define INTERVAL_RUN(name, run, id, title, value, needs) \
-    static void name(struct conform *t)           \
-    {                                             \
-        run(t, value);                            \
+#define INTERVAL_RUN(name, run, id, title, value, needs)                                                     \
+    static void name(struct conform *t)                                                                      \
+    {                                                                                                        \
+        run(t, value);                                                                                       \
     }
 INTERVALS(INTERVAL_RUN)
 
@@ -142,7 +145,8 @@ static void zeros(struct conform *t, struct usbif_urb_request request, bool erro
 {
     front_send(t, &request);
     struct usbif_urb_response rsp = front_response(front_number(t, 0), request.id);
-    conform_true(t, error ? rsp.status < 0 : rsp.status == 0, error ? "the answer is an error" : "the answer is 0");
+    conform_true(t, error ? rsp.status < 0 : rsp.status == 0,
+                 error ? "the answer is an error" : "the answer is 0");
     conform_equal(t, "rsp.actual_length", 0, rsp.actual_length);
     conform_equal(t, "rsp.error_count", 0, rsp.error_count);
     conform_equal(t, "rsp.start_frame", 0, rsp.start_frame);
@@ -186,7 +190,8 @@ static void device_hangs(struct conform *t)
     front_expect_none(t, request[0].id);
     front_set_state(f, XenbusStateClosing);
     for (unsigned int i = 0; i < 4; i++)
-        conform_true(t, front_response(f, request[i].id).status < 0, "what the device holds ends with an error");
+        conform_true(t, front_response(f, request[i].id).status < 0,
+                     "what the device holds ends with an error");
     front_set_state(f, XenbusStateClosed);
     front_expect_backend_state(f, XenbusStateClosed);
     front_unmake(f);
@@ -198,15 +203,18 @@ static void device_hangs(struct conform *t)
 
 /* ---- places and states ---- */
 
-/* usbif.h's text has device/qusb and backend/GUEST/qusb; whoever looks there finds a controller that is a trap. */
+/* usbif.h's text has device/qusb and backend/GUEST/qusb; whoever looks there finds a controller that is a
+ * trap. */
 static void other_places(struct conform *t)
 {
-    static const char *const traps[] = {"/local/domain/0/backend/1/qusb/0/state", "/local/domain/0/qusb/1/0/state",
+    static const char *const traps[] = {"/local/domain/0/backend/1/qusb/0/state",
+                                        "/local/domain/0/qusb/1/0/state",
                                         "/local/domain/1/device/qusb/0/state"};
     struct front *f = front_number(t, 0);
     for (unsigned int i = 0; i < 3; i++)
         store_write(t, store_toolstack(t), traps[i], "1");
-    store_write(t, store_toolstack(t), "/local/domain/0/backend/1/qusb/0/frontend", "/local/domain/1/device/qusb/0");
+    store_write(t, store_toolstack(t), "/local/domain/0/backend/1/qusb/0/frontend",
+                "/local/domain/1/device/qusb/0");
     store_write(t, store_toolstack(t), "/local/domain/0/backend/1/qusb/0/num-ports", "4");
     store_write(t, store_toolstack(t), "/local/domain/0/backend/1/qusb/0/usb-ver", "2");
     front_connect(f);
@@ -214,7 +222,8 @@ static void other_places(struct conform *t)
         store_check(t, store_toolstack(t), traps[i], "1");
 }
 
-/* When it says Connected all that belongs to it is there: the grants are in use, the channel has its other end. */
+/* When it says Connected all that belongs to it is there: the grants are in use, the channel has its other
+ * end. */
 static void connected_last(struct conform *t)
 {
     struct front *f = front_number(t, 0);
@@ -234,28 +243,31 @@ static void connected_last(struct conform *t)
         snprintf(path, sizeof(path), "%s/%s", front_dir(f), i ? "conn-ring-ref" : "urb-ring-ref");
         conform_true(t, store_read(t, front_handle(f), path, value), "the ring's node is there");
         conform_equal(t, "the reference is a number", 1, sscanf(value, "%u", &ref));
-        conform_true(t, ops->grant_end(front_handle(f), ref) == -EBUSY, "both rings are mapped in state Connected");
+        conform_true(t, ops->grant_end(front_handle(f), ref) == -EBUSY,
+                     "both rings are mapped in state Connected");
     }
 }
 
-#define CASE(id, requirements, title, run, start_, needs_) \
-    {"backend." id, requirements, title, run, .start = start_, .needs = needs_}
-#define INTERVAL_ROW(name, run, id, title, value, needs) \
+#define CASE(id, requirements, title, run, start_, needs_)                                                   \
+    {                                                                                                        \
+        "backend." id, requirements, title, run, .start = start_, .needs = needs_                            \
+    }
+#define INTERVAL_ROW(name, run, id, title, value, needs)                                                     \
     CASE(id, "transfer.interval iso.interval", title, name, CONFORM_READY, needs),
 
 const struct conform_case backend_layout_cases[] = {
-    CASE("ring.layout", "ring.layout", "slots are where the layout has them, and nothing else is written", ring_layout,
-         CONFORM_NODES, NULL),
-    CASE("plug.unprimed", "plug.unprimed plug.wait-for-request", "plug requests are published after the connection",
-         unprimed, CONFORM_NODES, "device toolstack"),
+    CASE("ring.layout", "ring.layout", "slots are where the layout has them, and nothing else is written",
+         ring_layout, CONFORM_NODES, NULL),
+    CASE("plug.unprimed", "plug.unprimed plug.wait-for-request",
+         "plug requests are published after the connection", unprimed, CONFORM_NODES, "device toolstack"),
     CASE("id.reuse", "id.reuse", "an id that came back is used again", id_reuse, CONFORM_READY, "device"),
-    INTERVALS(INTERVAL_ROW)
-    CASE("local-zero", "status.local-zero", "answers of its own count nothing", local_zero, CONFORM_READY, "device"),
-    CASE("life.device-hangs", "life.device-hangs state.close.answer-first", "a device that hangs is left behind",
-         device_hangs, CONFORM_READY, "device"),
-    {"xenbus.backend.place", "node.backend-dir node.frontend-dir", "nodes elsewhere are not its own", other_places,
-     .start = CONFORM_NODES, .needs = "toolstack"},
-    {"xenbus.backend.connected-last", "state.backend.connected-last", "Connected says that all is mapped and bound",
-     connected_last, .start = CONFORM_NODES},
+    INTERVALS(INTERVAL_ROW) CASE("local-zero", "status.local-zero", "answers of its own count nothing",
+                                 local_zero, CONFORM_READY, "device"),
+    CASE("life.device-hangs", "life.device-hangs state.close.answer-first",
+         "a device that hangs is left behind", device_hangs, CONFORM_READY, "device"),
+    {"xenbus.backend.place", "node.backend-dir node.frontend-dir", "nodes elsewhere are not its own",
+     other_places, .start = CONFORM_NODES, .needs = "toolstack"},
+    {"xenbus.backend.connected-last", "state.backend.connected-last",
+     "Connected says that all is mapped and bound", connected_last, .start = CONFORM_NODES},
     {0},
 };

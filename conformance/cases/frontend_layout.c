@@ -146,8 +146,9 @@ static void other_protocol(struct conform *t)
     back_set_state(t, XenbusStateInitWait);
     conform_settle(t);
     conform_true(t, back_frontend_state(t) >= XenbusStateClosing, "it gives up");
-    conform_true(t, store_read(t, back_handle(t), "/local/domain/1/error/device/vusb/0/error", error) && error[0],
-                 "and says why");
+    conform_true(
+        t, store_read(t, back_handle(t), "/local/domain/1/error/device/vusb/0/error", error) && error[0],
+        "and says why");
 }
 
 #define NODES_CASE(id, requirement, title, run)                                                              \
@@ -156,8 +157,8 @@ static void other_protocol(struct conform *t)
     }
 
 const struct conform_case cases_frontend_layout[] = {
-    GUEST_CASE("frontend.ring.layout", "ring.layout", "slots are where the layout has them, and nothing else is written",
-               ring_layout),
+    GUEST_CASE("frontend.ring.layout", "ring.layout",
+               "slots are where the layout has them, and nothing else is written", ring_layout),
     GUEST_CASE("frontend.plug.duplicates", "plug.duplicates", "an event told four times is one", duplicates),
     GUEST_CASE("frontend.id.reuse", "id.reuse id.unique", "ids come back and are used again", id_reuse),
     GUEST_CASE("frontend.control.timeout", "control.timeout", "a control request that times out is -EPROTO",
@@ -169,6 +170,7 @@ const struct conform_case cases_frontend_layout[] = {
     GUEST_CASE("frontend.iso.too-large.15-pages", "iso.too-large iso.segments", "15 pages are the most",
                iso_15_pages),
     NODES_CASE("place", "node.frontend-dir", "its directory is device/vusb", place),
-    NODES_CASE("other-protocol", "node.other-protocol node.error.text", "another protocol is refused", other_protocol),
+    NODES_CASE("other-protocol", "node.other-protocol node.error.text", "another protocol is refused",
+               other_protocol),
     {0},
 };

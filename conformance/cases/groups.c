@@ -17,6 +17,8 @@ const struct conform_case *const conform_groups[] = {
     xenbus_backend_node_cases,
     backend_more_cases,
     backend_layout_cases,
+    hostile_backend_read_cases,
+    hostile_backend_store_cases,
     cases_frontend_requests,
     cases_frontend_answers,
     cases_frontend_slots,
@@ -28,5 +30,7 @@ const struct conform_case *const conform_groups[] = {
     cases_xenbus_frontend_ends,
     cases_frontend_life,
     cases_frontend_layout,
+    cases_hostile_frontend_read,
+    cases_hostile_frontend_store,
     NULL,
 };

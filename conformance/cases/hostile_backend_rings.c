@@ -113,6 +113,34 @@ static void storm(struct conform *t)
     front_check_works(t);
 }
 
+/*
+ * A slot that says 1 segment and 17, in turn, while the backend may be reading it: for a peer that nobody can watch. Each
+ * request is a good one or a bad one. Another waits, so that no response is written to the slot of its own request.
+ */
+static void rewriting_storm(struct conform *t)
+{
+    struct front *f = front_number(t, 0);
+    struct usbif_urb_request held = front_int(t, 0x82, 16 * 4096, 8);
+    front_send(t, &held);
+    for (unsigned int round = 0; round < 60; round++) {
+        struct usbif_urb_request request = front_bulk(t, 0x81, 0, 4000);
+        uint8_t *segs = front_slot(f, front_word(front_urb_page(f), 0)) + 2;
+        memset(front_data(f) + 4000, 0xee, 96);
+        front_send(t, &request);
+        for (unsigned int i = 0; i < 3000 + round; i++) {
+            const uint16_t value = i % 2 ? 17 : 1;
+            __atomic_store_n((uint16_t *)(void *)segs, value, __ATOMIC_RELAXED);
+        }
+        struct usbif_urb_response rsp = front_response(f, request.id);
+        bool good = rsp.status == 0 && rsp.actual_length == 4000;
+        conform_true(t, good || ((rsp.status == -22 || rsp.status == -108) && rsp.actual_length == 0),
+                     "a request is all good or all bad");
+        for (unsigned int i = 4000; i < 4096; i++)
+            conform_equal(t, "byte behind the segment", 0xee, front_data(f)[i]);
+    }
+    front_check_works(t);
+}
+
 static void one_event_for_a_batch(struct conform *t)
 {
     struct front *f = front_number(t, 0);
@@ -141,6 +169,7 @@ const struct conform_case hostile_backend_ring_cases[] = {
     CASE("sixteen", "ring.backend.full", "16 requests are legal, and all are answered", sixteen),
     CASE("req-event", "ring.peer-fields", "what stands in req_event harms nobody", other_words),
     CASE("rewritten", "ring.read-once", "a slot rewritten while its transfer waits", rewritten),
+    CASE("rewriting-storm", "ring.read-once", "a slot that never stays the same", rewriting_storm),
     CASE("storm", "ring.event.spurious ring.fair", "10000 events for nothing", storm),
     CASE("req-event.asked", "ring.notify.arithmetic ring.notify.final-check", "req_event asks for the next request",
          one_event_for_a_batch),

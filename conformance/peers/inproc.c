@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inproc_moments.h"
 #include "inproc_private.h"
 #include "toolstack/vusb.h"
 
@@ -21,13 +22,18 @@ static bool is_backend(const struct inproc *p)
 
 static const char *inproc_abilities(const struct peer_config *config)
 {
-    return config->role == CONFORM_BACKEND ? "inproc device replug speeds iso toolstack restart guests"
-                                   : "inproc guest iso speeds toolstack restart";
+    static char abilities[128];
+    snprintf(abilities, sizeof(abilities), "%s moments%s",
+             config->role == CONFORM_BACKEND ? "inproc device replug speeds iso toolstack restart guests"
+                                             : "inproc guest iso speeds toolstack restart",
+             inproc_moments_accesses() ? " accesses" : "");
+    return abilities;
 }
 
 static void inproc_close(struct peer *peer)
 {
     struct inproc *p = of(peer);
+    inproc_moments_watch(&(struct peer_watch){0});
     inproc_frontend_stop(p->frontend);
     inproc_backend_close(p);
     fakexen_local_destroy(p->local);
@@ -170,6 +176,12 @@ static struct fakexen_balance inproc_balance(struct peer *peer)
     return fakexen_local_balance(of(peer)->local);
 }
 
+static void inproc_watch(struct peer *peer, const struct peer_watch *watch)
+{
+    (void)peer;
+    inproc_moments_watch(watch);
+}
+
 const struct peer_ops peer_inproc = {
     .name = "inproc",
     .abilities_for = inproc_abilities,
@@ -184,5 +196,6 @@ const struct peer_ops peer_inproc = {
     .plug = inproc_plug,
     .unplug = inproc_unplug,
     .balance = inproc_balance,
+    .watch = inproc_watch,
     .guest = &inproc_guest_ops,
 };

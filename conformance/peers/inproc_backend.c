@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "devices/probe.h"
+#include "inproc_moments.h"
 #include "inproc_private.h"
 
 #define PROBES 4u
@@ -23,6 +24,8 @@ static int noting_open(struct xen_machine *machine, domid_t domid, struct xen **
     int rc = real->ops->open(real, domid, out);
     if (!rc && !p->backend.own)
         p->backend.own = *out; /* the first one: the others belong to connectors */
+    if (!rc)
+        inproc_moments_xen(*out);
     return rc;
 }
 
@@ -67,6 +70,7 @@ int inproc_backend_start(struct inproc *p, char error[PEER_ERROR_MAX])
     const struct back_config config = {.host = sim_host_host(p->backend.host)};
     domid_t domid = 0;
     p->backend.machine.ops = &noting_ops;
+    inproc_moments_host(sim_host_host(p->backend.host));
     p->backend.own = NULL;
     int rc = back_driver_create(&p->backend.machine, domid, &config, &p->backend.driver);
     if (rc)

@@ -6,6 +6,7 @@
 
 #include "frontend/frontend.h"
 #include "guest/told.h"
+#include "inproc_moments.h"
 #include "inproc_private.h"
 
 struct inproc_frontend {
@@ -23,6 +24,8 @@ int inproc_frontend_start(struct xen_machine *machine, domid_t domid, struct inp
     if (!f)
         return -ENOMEM;
     int rc = machine->ops->open(machine, domid, &xen);
+    if (!rc)
+        inproc_moments_xen(xen);
     if (!rc)
         rc = front_create(xen, 0, NULL, NULL, &f->front);
     if (rc) {

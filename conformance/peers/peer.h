@@ -14,6 +14,7 @@
 
 #include "../back.h"
 #include "../conform.h"
+#include "../moments.h"
 
 #define PEER_ERROR_MAX 256u
 #define PEER_PROBE     "1-1" /* where the probe device is; more are at 1-2 ... */
@@ -28,6 +29,14 @@ struct peer_config {
 };
 
 struct peer;
+
+/* What is to be seen of the half under test: see moments.h. */
+struct peer_watch {
+    moment_seen *seen; /* NULL: nothing */
+    void *context;
+    bool page; /* accesses to the page with that reference, too */
+    grant_ref_t ref;
+};
 
 struct peer_ops {
     const char *name;
@@ -63,6 +72,8 @@ struct peer_ops {
     const struct peer_guest_ops *guest;
     /* What is open on the machine, for "inproc". */
     struct fakexen_balance (*balance)(struct peer *peer);
+    /* For "moments" and "accesses". */
+    void (*watch)(struct peer *peer, const struct peer_watch *watch);
 };
 
 /* Returns of int: -errno; -EOPNOTSUPP when the guest cannot do that at all, and the case is skipped. */
