@@ -9,7 +9,7 @@
 
 #include "xenbus/xenbus.h"
 
-static void paths(const struct vusb_controller *c, char backend[XENBUS_PATH_MAX], char frontend[XENBUS_PATH_MAX])
+void vusb_paths(const struct vusb_controller *c, char backend[XENBUS_PATH_MAX], char frontend[XENBUS_PATH_MAX])
 {
     snprintf(backend, XENBUS_PATH_MAX, "/local/domain/%u/backend/%s/%u/%u", c->backend, c->kind, c->frontend,
              c->devid);
@@ -67,28 +67,31 @@ static int write_frontend(struct xen *xen, xen_transaction t, const struct vusb_
     return rc;
 }
 
-int vusb_create(struct xen *xen, const struct vusb_controller *c)
+int vusb_write(struct xen *xen, xen_transaction t, const struct vusb_controller *c)
 {
     char backend[XENBUS_PATH_MAX];
     char frontend[XENBUS_PATH_MAX];
     char value[XENBUS_VALUE_MAX];
-    unsigned int tries = 0;
-    int rc;
     if (c->num_ports < 1 || c->num_ports > PVUSB_PORTS_MAX || c->usb_ver < USB_VER_USB11 ||
         c->usb_ver > USB_VER_USB20)
         return -EINVAL;
-    paths(c, backend, frontend);
+    vusb_paths(c, backend, frontend);
+    if (xenbus_read(xen, t, backend, "frontend", value) == 0)
+        return -EEXIST;
+    int rc = write_backend(xen, t, c, backend, frontend);
+    return rc ? rc : write_frontend(xen, t, c, frontend, backend);
+}
+
+int vusb_create(struct xen *xen, const struct vusb_controller *c)
+{
+    unsigned int tries = 0;
+    int rc;
     do {
         xen_transaction t;
         rc = xen->ops->xs_begin(xen, &t);
         if (rc)
             return rc;
-        if (xenbus_read(xen, t, backend, "frontend", value) == 0)
-            rc = -EEXIST;
-        if (!rc)
-            rc = write_backend(xen, t, c, backend, frontend);
-        if (!rc)
-            rc = write_frontend(xen, t, c, frontend, backend);
+        rc = vusb_write(xen, t, c);
         int end = xen->ops->xs_end(xen, t, rc != 0);
         rc = rc ? rc : end;
     } while (rc == -EAGAIN && ++tries < XENBUS_TRANSACTION_TRIES);
@@ -101,7 +104,7 @@ int vusb_set_port(struct xen *xen, const struct vusb_controller *c, unsigned int
     char frontend[XENBUS_PATH_MAX];
     char node[16];
     char value[XENBUS_VALUE_MAX];
-    paths(c, backend, frontend);
+    vusb_paths(c, backend, frontend);
     snprintf(node, sizeof(node), "port/%u", port);
     int rc = xenbus_read(xen, XEN_XBT_NIL, backend, node, value);
     return rc ? rc : xenbus_write(xen, XEN_XBT_NIL, backend, node, "%s", busid);
@@ -111,7 +114,7 @@ int vusb_close(struct xen *xen, const struct vusb_controller *c)
 {
     char backend[XENBUS_PATH_MAX];
     char frontend[XENBUS_PATH_MAX];
-    paths(c, backend, frontend);
+    vusb_paths(c, backend, frontend);
     int rc = xenbus_write(xen, XEN_XBT_NIL, backend, "online", "0");
     return rc ? rc : xenbus_state_write(xen, backend, XenbusStateClosing);
 }
@@ -120,7 +123,7 @@ int vusb_remove(struct xen *xen, const struct vusb_controller *c)
 {
     char backend[XENBUS_PATH_MAX];
     char frontend[XENBUS_PATH_MAX];
-    paths(c, backend, frontend);
+    vusb_paths(c, backend, frontend);
     int rc = xen->ops->xs_rm(xen, XEN_XBT_NIL, backend);
     int rc2 = xen->ops->xs_rm(xen, XEN_XBT_NIL, frontend);
     return rc ? rc : rc2;

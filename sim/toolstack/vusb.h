@@ -8,6 +8,8 @@
 
 #include <fakexen/xen_ops.h>
 
+#include "xenbus/xenbus.h"
+
 struct vusb_controller {
     const char *kind; /* "qusb" or "vusb" */
     domid_t backend;
@@ -17,13 +19,19 @@ struct vusb_controller {
     unsigned int num_ports; /* 1..31 */
 };
 
+/* The directories of a controller. */
+void vusb_paths(const struct vusb_controller *controller, char backend[XENBUS_PATH_MAX],
+                char frontend[XENBUS_PATH_MAX]);
+/* All nodes of a controller, in the caller's transaction. -EEXIST and -EINVAL as below. */
+int vusb_write(struct xen *xen, xen_transaction t, const struct vusb_controller *controller);
 /*
- * All nodes of a controller in one transaction. -EEXIST when it is there; -EINVAL for bad numbers; -EAGAIN when
- * somebody else's writes never let it through.
+ * All nodes of a controller in one transaction. -EEXIST when it is there; -EINVAL for bad numbers; -EAGAIN
+ * when somebody else's writes never let it through.
  */
 int vusb_create(struct xen *xen, const struct vusb_controller *controller);
 /* Assigns a device ("1-2"), or takes it away (""). -ENOENT without such a port. */
-int vusb_set_port(struct xen *xen, const struct vusb_controller *controller, unsigned int port, const char *busid);
+int vusb_set_port(struct xen *xen, const struct vusb_controller *controller, unsigned int port,
+                  const char *busid);
 /* Asks the backend to close: online 0, state Closing (rule BUS-11). */
 int vusb_close(struct xen *xen, const struct vusb_controller *controller);
 /* Removes both directories, closed or not. */
