@@ -25,6 +25,11 @@ int backend_cli(int argc, char **argv);
 int frontend_cli(int argc, char **argv);
 int exec_cli(int argc, char **argv);
 int bus_cli(int argc, char **argv);
+int guest_create_cli(int argc, char **argv);
+int guest_destroy_cli(int argc, char **argv);
+int guest_list_cli(int argc, char **argv);
+int guest_save_cli(int argc, char **argv);
+int guest_process_cli(int argc, char **argv);
 
 /* "pvusb VERB: " and the message on stderr; returns EXIT_USAGE. */
 int usage_error(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -17,6 +17,11 @@ static const struct verb {
     {"backend", backend_cli, "the driver domain's half, with devices, on such a machine"},
     {"frontend", frontend_cli, "the guest's half, with a small USB core, on such a machine"},
     {"exec", exec_cli, "an unmodified Xen program, run on such a machine"},
+    {"guest-create", guest_create_cli, "makes a guest, from a config file of xl or xm"},
+    {"guest-destroy", guest_destroy_cli, "ends one"},
+    {"guest-list", guest_list_cli, "lists them"},
+    {"guest-save", guest_save_cli, "is refused, as in xm"},
+    {"guest-process", guest_process_cli, "the inside of a guest; guest-create starts it"},
     {"bus", bus_cli, "plugs devices into and out of such a machine"},
 };
 
@@ -24,7 +29,7 @@ static void help(FILE *out)
 {
     fputs("Usage: pvusb VERB [OPTIONS] ...\n\nXen USB paravirtualisation in ordinary processes.\n\n", out);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].what);
+        fprintf(out, "  %-14s %s\n", verbs[i].name, verbs[i].what);
     fputs("\n'pvusb VERB --help' tells the options of a verb.\n\n", out);
     fputs(exit_codes_help, out);
 }

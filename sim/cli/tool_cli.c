@@ -178,6 +178,21 @@ int tool_parse(const struct tool_verb *verb, int argc, char **argv, struct tool 
     return find_machine(tool);
 }
 
+int tool_connect(struct tool *tool)
+{
+    int code = connect_machine(tool->verb->name, tool->xen, 0, &tool->machine, &tool->xen0);
+    return code ? code : -1;
+}
+
+void tool_close(struct tool *tool)
+{
+    xen_close(tool->xen0);
+    if (tool->machine)
+        fakexen_client_machine_destroy(tool->machine);
+    tool->xen0 = NULL;
+    tool->machine = NULL;
+}
+
 int tool_failed(const struct tool *tool, int rc, const char *error)
 {
     (void)usage_error(tool->verb->name, "%s", error);

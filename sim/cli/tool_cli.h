@@ -48,10 +48,18 @@ struct tool {
     uint64_t read; /* bytes */
     bool traffic;
     bool no_process;
+    struct xen_machine *machine;
+    struct xen *xen0;
 };
 
 /* Fills tool. Returns -1 to go on, or the exit code, after its line or the help. */
 int tool_parse(const struct tool_verb *verb, int argc, char **argv, struct tool *tool);
+/*
+ * The machine's domain 0, after tool_parse(); tool_close() at the end in any case. Returns -1 to go on, or
+ * the exit code after its line.
+ */
+int tool_connect(struct tool *tool);
+void tool_close(struct tool *tool);
 /* "pvusb VERB: " and the line on stderr; an exit code by rc: EXIT_USAGE for -EINVAL, else EXIT_CHECK_FAILED.
  */
 int tool_failed(const struct tool *tool, int rc, const char *error);

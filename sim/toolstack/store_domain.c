@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/* Domains: their names, and what they leave. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "toolstack/store_private.h"
+
+static void read_name(struct xen *xen, xen_transaction t, struct store_domain *domain)
+{
+    char dir[64];
+    char value[XENBUS_VALUE_MAX];
+    snprintf(dir, sizeof(dir), "/local/domain/%u", domain->domid);
+    if (xenbus_read(xen, t, dir, "name", value))
+        value[0] = '\0';
+    snprintf(domain->name, sizeof(domain->name), "%.*s", (int)sizeof(domain->name) - 1, value);
+    for (char *p = domain->name; *p; p++) {
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+    }
+}
+
+int store_domains(struct xen *xen, xen_transaction t, struct store_domain *out)
+{
+    char names[XEN_XS_PAYLOAD_MAX + 1];
+    ssize_t n = store_children(xen, t, "/local/domain", names);
+    unsigned int count = 0;
+    if (n < 0)
+        return (int)n;
+    for (const char *name = names; name < names + n && count < STORE_DOMAINS_MAX; name += strlen(name) + 1) {
+        const long domid = store_number(name, DOMID_FIRST_RESERVED - 1);
+        unsigned int at = count;
+        if (domid < 0)
+            continue;
+        for (; at > 0 && out[at - 1].domid > domid; at--)
+            out[at] = out[at - 1];
+        out[at].domid = (domid_t)domid;
+        count++;
+    }
+    for (unsigned int i = 0; i < count; i++)
+        read_name(xen, t, &out[i]);
+    return (int)count;
+}
+
+int store_find_domain(struct xen *xen, const char *text, struct store_domain *out, char *error)
+{
+    struct store_domain domains[STORE_DOMAINS_MAX];
+    const long domid = store_number(text, DOMID_FIRST_RESERVED - 1);
+    int count = store_domains(xen, XEN_XBT_NIL, domains);
+    if (count < 0)
+        return store_failed(error, count);
+    for (int i = 0; i < count; i++) {
+        if (domid < 0 ? strcmp(domains[i].name, text) == 0 : domains[i].domid == domid) {
+            *out = domains[i];
+            return 0;
+        }
+    }
+    return tool_refuse(error, -ENXIO, "Domain '%.64s' does not exist; 'pvusb guest-list' shows those that do",
+                       text);
+}
+
+/* ---- naming ---- */
+
+struct naming {
+    const struct store_domain *domain;
+    bool hvm;
+    char *error;
+};
+
+static int name_body(struct xen *xen, xen_transaction t, void *context)
+{
+    struct store_domain domains[STORE_DOMAINS_MAX];
+    const struct naming *naming = context;
+    const struct store_domain *domain = naming->domain;
+    char dir[XENBUS_PATH_MAX];
+    int count = store_domains(xen, t, domains);
+    if (count < 0)
+        return count;
+    for (int i = 0; i < count; i++) {
+        if (domains[i].domid != domain->domid && strcmp(domains[i].name, domain->name) == 0)
+            return tool_refuse(naming->error, -EEXIST, "Domain '%s' already exists with ID '%u'",
+                               domain->name, domains[i].domid);
+    }
+    snprintf(dir, sizeof(dir), "/local/domain/%u", domain->domid);
+    int rc = xenbus_write(xen, t, dir, "name", "%s", domain->name);
+    if (!rc)
+        rc = xenbus_write(xen, t, dir, "vm", "/vm/%s", domain->name);
+    snprintf(dir, sizeof(dir), "/vm/%s", domain->name);
+    if (!rc)
+        rc = xenbus_write(xen, t, dir, "name", "%s", domain->name);
+    snprintf(dir, sizeof(dir), "/libxl/%u", domain->domid);
+    if (!rc)
+        rc = xenbus_write(xen, t, dir, "type", "%s", naming->hvm ? "hvm" : "pv");
+    if (!rc)
+        rc = xenbus_write(xen, t, dir, "name", "%s", domain->name);
+    return rc;
+}
+
+int store_name_domain(struct xen *xen, const struct store_domain *domain, bool hvm, char *error)
+{
+    struct naming naming = {.domain = domain, .hvm = hvm, .error = error};
+    return store_transact(xen, name_body, &naming, error);
+}
+
+/* ---- what it leaves ---- */
+
+static int forget_backends(struct xen *xen, xen_transaction t, domid_t domid)
+{
+    struct store_controllers all;
+    char path[XENBUS_PATH_MAX];
+    int rc = store_controllers(xen, t, domid, &all);
+    for (unsigned int i = 0; !rc && i < all.count; i++) {
+        snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u", all.list[i].c.backend,
+                 all.list[i].c.kind, domid);
+        rc = xen->ops->xs_rm(xen, t, path);
+        rc = rc == -ENOENT ? 0 : rc;
+    }
+    store_controllers_free(&all);
+    return rc;
+}
+
+/* The /vm node is found by who is in it, as the domain's own node has gone with it. */
+static int forget_body(struct xen *xen, xen_transaction t, void *context)
+{
+    const domid_t domid = *(const domid_t *)context;
+    char path[XENBUS_PATH_MAX];
+    char name[XENBUS_VALUE_MAX];
+    int rc = forget_backends(xen, t, domid);
+    if (rc)
+        return rc;
+    snprintf(path, sizeof(path), "/libxl/%u", domid);
+    if (xenbus_read(xen, t, path, "name", name) == 0) {
+        char vm[XENBUS_PATH_MAX];
+        snprintf(vm, sizeof(vm), "/vm/%.64s", name);
+        rc = xen->ops->xs_rm(xen, t, vm);
+        rc = rc == -ENOENT ? 0 : rc;
+    }
+    int rc2 = xen->ops->xs_rm(xen, t, path);
+    snprintf(path, sizeof(path), "/local/domain/0/device-model/%u", domid);
+    int rc3 = xen->ops->xs_rm(xen, t, path);
+    rc = rc ? rc : rc2 == -ENOENT ? 0 : rc2;
+    return rc ? rc : rc3 == -ENOENT ? 0 : rc3;
+}
+
+int store_forget_domain(struct xen *xen, domid_t domid)
+{
+    char error[TOOL_ERROR_MAX];
+    return store_transact(xen, forget_body, &domid, error);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What the store_*.c share. The contract is store.h. */
+#ifndef SIM_TOOLSTACK_STORE_PRIVATE_H
+#define SIM_TOOLSTACK_STORE_PRIVATE_H
+
+#include "toolstack/store.h"
+
+/* The children of a directory, each with its zero; 0 bytes when it is not there. */
+ssize_t store_children(struct xen *xen, xen_transaction t, const char *dir,
+                       char names[XEN_XS_PAYLOAD_MAX + 1]);
+/* A child's name as a number, -1 if it is none. */
+long store_number(const char *name, long max);
+/* Does body() in a transaction until it goes through. What body() refuses ends it; error gets a line if it
+ * has none. */
+int store_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
+                   void *context, char *error);
+/* The line for a machine that does not answer as it should. */
+int store_failed(char *error, int rc);
+
+#endif
