@@ -21,7 +21,8 @@
 
 struct disk_config {
     uint64_t bytes;   /* size, a multiple of 512; with a path 0 means that of the file */
-    const char *path; /* backing file, opened once; NULL for zeroed memory */
+    const char *path; /* backing file, opened once; NULL for memory */
+    void *memory;     /* the blocks, which stay the caller's and outlive the disk; NULL for zeroed ones of its own */
     bool read_only;
     uint8_t speed;      /* USBIF_SPEED_FULL, DEVICE_SPEED_SUPER or, also for 0, USBIF_SPEED_HIGH */
     const char *serial; /* at least 12 digits 0-9 A-F (BOT 4.1.1); NULL for a fixed one */

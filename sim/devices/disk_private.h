@@ -35,6 +35,7 @@ struct disk {
     struct usb_device device;
 
     uint8_t *memory;
+    bool borrowed; /* the memory is not the disk's */
     int fd;
     uint64_t blocks;
     bool read_only;

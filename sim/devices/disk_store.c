@@ -29,13 +29,15 @@ int disk_store_open(struct disk *disk, const struct disk_config *config)
     disk->blocks = bytes / DISK_BLOCK_SIZE;
     if (config->path)
         return 0;
-    disk->memory = calloc(1, bytes);
+    disk->borrowed = config->memory != NULL;
+    disk->memory = disk->borrowed ? config->memory : calloc(1, bytes);
     return disk->memory ? 0 : -ENOMEM;
 }
 
 void disk_store_close(struct disk *disk)
 {
-    free(disk->memory);
+    if (!disk->borrowed)
+        free(disk->memory);
     if (disk->fd >= 0)
         close(disk->fd);
 }

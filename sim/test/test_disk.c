@@ -379,6 +379,24 @@ static void test_disk_file(void **state)
     unlink(path);
 }
 
+/* Memory of the caller's: what is there is read, what is written is there, and it outlives the disk. */
+static void test_disk_borrowed_memory(void **state)
+{
+    (void)state;
+    uint8_t *blocks = malloc(8 * DISK_BLOCK_SIZE), data[512], back[512];
+    assert_non_null(blocks);
+    memset(blocks, 0x33, 8 * DISK_BLOCK_SIZE);
+    memset(data, 0x44, sizeof(data));
+    start(&(struct disk_config){.bytes = 8 * DISK_BLOCK_SIZE, .memory = blocks});
+    assert_int_equal(command((uint8_t[10]){0x28, [5] = 7, [8] = 1}, 10, IN, 512, back).csw_status, 0);
+    assert_int_equal(back[511], 0x33);
+    assert_int_equal(command((uint8_t[10]){0x2a, [5] = 6, [8] = 1}, 10, OUT, 512, data).csw_status, 0);
+    bench_close(&bench);
+    assert_memory_equal(blocks + 6 * 512, data, 512);
+    assert_int_equal(blocks[7 * 512], 0x33);
+    free(blocks);
+}
+
 /* disk.h: configurations that cannot be are refused. */
 static void test_disk_config(void **state)
 {
@@ -505,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_disk_invalid_cbw),    cmocka_unit_test(test_disk_meaningless_cbw),
         cmocka_unit_test(test_disk_class_requests), cmocka_unit_test(test_disk_sense),
         cmocka_unit_test(test_disk_replies),        cmocka_unit_test(test_disk_file),
+        cmocka_unit_test(test_disk_borrowed_memory),
         cmocka_unit_test(test_disk_config),         cmocka_unit_test(test_disk_order),
         cmocka_unit_test(test_disk_full_speed),     cmocka_unit_test(test_disk_unplug),         cmocka_unit_test(test_disk_early_end),
     };
