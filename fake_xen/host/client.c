@@ -85,6 +85,22 @@ static int client_fd(struct xen *xen)
     return ((struct client *)xen)->wait;
 }
 
+static int client_waiting(struct xen *xen)
+{
+    struct client *client = (struct client *)xen;
+    struct epoll_event events[4]; /* as many as there are descriptors */
+    int waits = 0;
+    int rc = client_check(client);
+    int n = rc ? 0 : epoll_wait(client->wait, events, 4, 0);
+    for (int i = 0; !rc && i < n; i++) {
+        if (events[i].data.fd == client->control)
+            rc = client_check_socket(client);
+        else
+            waits |= events[i].data.fd == client->ports_wait ? XEN_WAITS_EVENT : XEN_WAITS_WATCH;
+    }
+    return rc ? rc : waits;
+}
+
 /* Frees a handle in any state of being made. */
 static void client_free(struct client *client)
 {
@@ -143,6 +159,7 @@ const struct xen_ops client_ops = {
     .name = "client",
     .close = client_close,
     .fd = client_fd,
+    .waiting = client_waiting,
     .pages_alloc = client_pages_alloc,
     .pages_free = client_pages_free,
     .grant = client_grant,

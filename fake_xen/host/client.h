@@ -46,7 +46,7 @@ struct client_event {
 struct client {
     struct xen xen; /* first */
     int control;
-    int wait; /* epoll: the sockets, the ports and wake */
+    int wait; /* epoll: the sockets, ports_wait and wake */
     bool broken;
 
     struct control_table *table;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* A pending event is a readable eventfd; a masked port one that nobody waits on. */
+/*
+ * A pending event is a readable eventfd; a masked port one that nobody waits on. EPOLLONESHOT masks: the epoll_wait()
+ * that finds the event ends the wait for the next.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -41,10 +44,10 @@ void client_ports_close(struct client *client)
     client->ports = NULL;
 }
 
-static int port_mask(struct client *client, struct client_port *port, bool masked)
+static int port_wait(struct client *client, struct client_port *port, int op)
 {
-    struct epoll_event event = {.events = masked ? 0 : EPOLLIN, .data.ptr = port};
-    return epoll_ctl(client->ports_wait, EPOLL_CTL_MOD, port->receive, &event) ? -errno : 0;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = port};
+    return epoll_ctl(client->ports_wait, op, port->receive, &event) ? -errno : 0;
 }
 
 /* Makes a port of the answer's two descriptors, which are taken. */
@@ -57,9 +60,8 @@ static int port_adopt(struct client *client, evtchn_port_t number, const int fds
         return -ENOMEM;
     }
     *port = (struct client_port){.port = number, .receive = fds[0], .notify = fds[1]};
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = port};
-    if (epoll_ctl(client->ports_wait, EPOLL_CTL_ADD, port->receive, &event)) {
-        int rc = -errno;
+    int rc = port_wait(client, port, EPOLL_CTL_ADD);
+    if (rc) {
         client_port_free(port);
         return rc;
     }
@@ -155,9 +157,6 @@ int client_evtchn_pending(struct xen *xen, evtchn_port_t *out)
         return rc ? rc : -EAGAIN;
     }
     struct client_port *port = event.data.ptr;
-    rc = port_mask(client, port, true);
-    if (rc)
-        return rc;
     (void)!eventfd_read(port->receive, &value);
     *out = port->port;
     return 0;
@@ -167,7 +166,7 @@ int client_evtchn_unmask(struct xen *xen, evtchn_port_t number)
 {
     struct client_port *port;
     int rc = port_find((struct client *)xen, number, &port);
-    return rc ? rc : port_mask((struct client *)xen, port, false);
+    return rc ? rc : port_wait((struct client *)xen, port, EPOLL_CTL_MOD);
 }
 
 /* A port that was bound stays so until the host counts a close: the host is not asked at every event. */

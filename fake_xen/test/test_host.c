@@ -159,6 +159,7 @@ static void test_host_death(void **state)
     assert_int_equal(kill(process.pid, SIGKILL), 0);
     assert_true(WIFSIGNALED(host_process_stop(&process)));
     assert_true(readable(xen->ops->fd(xen)));
+    assert_int_equal(xen_waiting(xen), -EPIPE);
     assert_int_equal(CALL(xen, evtchn_pending, &port), -EPIPE);
     assert_int_equal(CALL(xen, xs_read, 0, "domid", buf, sizeof(buf)), -EPIPE);
     assert_int_equal(CALL(xen, xs_watch_read, buf, token), -EPIPE);
@@ -171,6 +172,39 @@ static void test_host_death(void **state)
     assert_int_equal(fakexen_host_open(dir, &host), 0);
     fakexen_host_close(host);
     assert_int_equal(rmdir(dir), 0);
+}
+
+/* xen_ops.h waiting: each by its bit, while it waits, whatever of it was looked at before. */
+static void test_waiting(void **state)
+{
+    struct test_machine *test = *state;
+    struct xen *xen = test->dom0;
+    char path[XEN_XS_PATH_MAX + 1];
+    char token[XEN_XS_TOKEN_MAX + 1];
+    evtchn_port_t front = 0;
+    evtchn_port_t back = 0;
+    assert_int_equal(xen_waiting(xen), 0);
+    assert_int_equal(CALL(test->guest, evtchn_alloc, 0, &front), 0);
+    assert_int_equal(CALL(xen, evtchn_bind, GUEST, front, &back), 0);
+    assert_int_equal(xen_waiting(xen), XEN_WAITS_EVENT);
+    assert_int_equal(xen_waiting(xen), XEN_WAITS_EVENT);
+    assert_int_equal(CALL(xen, xs_watch, "/w", "t"), 0); /* its first event comes with an answer */
+    assert_int_equal(xen_waiting(xen), XEN_WAITS_EVENT | XEN_WAITS_WATCH);
+    assert_int_equal(CALL(xen, evtchn_pending, &back), 0);
+    assert_int_equal(CALL(test->guest, evtchn_notify, front), 0);
+    assert_int_equal(xen_waiting(xen), XEN_WAITS_WATCH);
+    assert_int_equal(CALL(xen, xs_watch_read, path, token), 0);
+    assert_int_equal(xen_waiting(xen), 0);
+    assert_int_equal(CALL(xen, evtchn_unmask, back), 0);
+    assert_int_equal(xen_waiting(xen), XEN_WAITS_EVENT);
+    assert_int_equal(CALL(test->guest, xs_watch, "/local/domain/1", "g"), 0);
+    assert_int_equal(CALL(test->guest, xs_watch_read, path, token), 0);
+    assert_int_equal(xen_waiting(test->guest), 0);
+    assert_int_equal(CALL(xen, xs_write, XEN_XBT_NIL, "/local/domain/1/x", "1", 1), 0);
+    assert_true(readable(test->guest->ops->fd(test->guest)));
+    assert_int_equal(xen_waiting(test->guest), XEN_WAITS_WATCH);
+    assert_int_equal(test->machine->ops->domain_destroy(test->machine, GUEST), 0);
+    assert_int_equal(xen_waiting(test->guest), -EPIPE);
 }
 
 /* xen_ops.h fd: readable exactly while an event or a watch event waits. */
@@ -535,6 +569,7 @@ int main(void)
         HOST_TEST(test_events_between_answers),
         cmocka_unit_test(test_host_after_a_dead_one),
         cmocka_unit_test(test_host_death),
+        HOST_TEST(test_waiting),
         HOST_TEST(test_descriptor),
         HOST_TEST(test_client_killed),
         HOST_TEST(test_malformed_packets),

@@ -62,6 +62,12 @@ struct xen_xs_perm {
     enum xen_xs_access access;
 };
 
+/* What xen_waiting() finds. */
+enum xen_waits {
+    XEN_WAITS_EVENT = 1, /* for evtchn_pending() */
+    XEN_WAITS_WATCH = 2, /* for xs_watch_read() */
+};
+
 struct xen;
 
 struct xen_ops {
@@ -80,6 +86,11 @@ struct xen_ops {
      * steps instead of waiting. Owned by the handle. Level triggered.
      */
     int (*fd)(struct xen *xen);
+    /*
+     * One look for all of that: XEN_WAITS_*, or -EPIPE at the end of the machine. NULL where a look at each costs no
+     * more; use xen_waiting().
+     */
+    int (*waiting)(struct xen *xen);
 
     /* ---- memory of the domain ---- */
 
@@ -201,6 +212,12 @@ struct xen {
     const struct xen_ops *ops;
     domid_t domid;
 };
+
+/* What may be waiting, in the order of bits of enum xen_waits; -EPIPE at the end of the machine. */
+static inline int xen_waiting(struct xen *xen)
+{
+    return xen->ops->waiting ? xen->ops->waiting(xen) : XEN_WAITS_EVENT | XEN_WAITS_WATCH;
+}
 
 static inline void xen_close(struct xen *xen)
 {
