@@ -147,6 +147,7 @@ static void take_events(struct back *back)
         back_check_frontend(back);
         if (port == back->evtchn)
             back->xen->ops->evtchn_unmask(back->xen, port);
+        break; /* another look now would hardly find what the next step finds anyway */
     }
     back->busy = back->busy || n == BACK_EVENTS_PER_STEP;
 }
@@ -156,9 +157,11 @@ int back_step(struct back *back, uint64_t now_ns)
     (void)now_ns; /* a backend has no times of its own; devices have */
     back->stepping = true;
     back->busy = false;
-    int rc = take_watches(back);
+    int waits = xen_waiting(back->xen);
+    int rc = waits < 0 ? waits : waits & XEN_WAITS_WATCH ? take_watches(back) : 0;
     if (!rc) {
-        take_events(back);
+        if (waits & XEN_WAITS_EVENT)
+            take_events(back);
         if (back->polled)
             back_take_requests(back);
         back->polled = false;

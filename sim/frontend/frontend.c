@@ -127,13 +127,13 @@ static const struct hcd_ops front_ops = {
 
 #define EVENTS_PER_STEP 8u
 
-static int take_watches(struct front *front)
+static int take_watches(struct front *front, bool waiting)
 {
     char path[XEN_XS_PATH_MAX + 1];
     char token[XEN_XS_TOKEN_MAX + 1];
     bool any = false;
-    int rc;
-    while (!(rc = front->xen->ops->xs_watch_read(front->xen, path, token)))
+    int rc = 0;
+    while (waiting && !(rc = front->xen->ops->xs_watch_read(front->xen, path, token)))
         any = true;
     if (rc == -EPIPE)
         return rc; /* anything else: what is waiting is for the next step */
@@ -192,6 +192,7 @@ static void take_events(struct front *front)
         front_check_backend(front);
         if (front->evtchn == port)
             front->xen->ops->evtchn_unmask(front->xen, port);
+        break; /* another look now would hardly find what the next step finds anyway */
     }
 }
 
@@ -255,12 +256,14 @@ int front_step(struct front *front, uint64_t now_ns)
     front->stepping = true;
     front_hub_tick(front);
     front_return_failed(front);
-    int rc = take_watches(front);
+    int waits = xen_waiting(front->xen);
+    int rc = waits < 0 ? waits : take_watches(front, waits & XEN_WAITS_WATCH);
     if (front->stuck)
         front_memory_reap(front);
     if (!rc) {
         front_follow(front);
-        take_events(front);
+        if (waits & XEN_WAITS_EVENT)
+            take_events(front);
         if (front->polled && front->state == XenbusStateConnected)
             front_take_responses(front);
         front->polled = false;
