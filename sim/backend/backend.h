@@ -23,6 +23,8 @@
 #ifndef SIM_BACKEND_BACKEND_H
 #define SIM_BACKEND_BACKEND_H
 
+#include <poll.h>
+
 #include <fakexen/xen_ops.h>
 #include <pvusb/verdict.h>
 #include <xen/io/xenbus.h>
@@ -93,6 +95,11 @@ int back_driver_create(struct xen_machine *machine, domid_t domid, const struct 
 void back_driver_destroy(struct back_driver *driver);
 /* -EPIPE when the machine is gone. */
 int back_driver_step(struct back_driver *driver, uint64_t now_ns);
+/*
+ * The same for who has just polled what back_driver_fds() gave: connectors whose descriptor is not ready, and that have
+ * nothing else to do, are left out. A wake-up then costs the same however many idle guests there are.
+ */
+int back_driver_step_ready(struct back_driver *driver, uint64_t now_ns, const struct pollfd *fds, unsigned int nr);
 bool back_driver_busy(const struct back_driver *driver);
 /* back_poll() and back_pending() of all connectors. */
 void back_driver_poll(struct back_driver *driver);

@@ -242,24 +242,51 @@ static void pass_devices_on(struct back_driver *driver, bool released)
     }
 }
 
-int back_driver_step(struct back_driver *driver, uint64_t now_ns)
+/* What was polled: the driver's own descriptor, then those of the connectors. None: all are to be looked at. */
+struct polled {
+    const struct pollfd *fds;
+    unsigned int nr;
+};
+
+static bool ready(struct polled polled, unsigned int i, struct xen *xen)
+{
+    return i >= polled.nr || polled.fds[i].revents || polled.fds[i].fd != xen->ops->fd(xen);
+}
+
+static int step(struct back_driver *driver, uint64_t now_ns, struct polled polled)
 {
     bool released = false;
-    int rc = take_watches(driver);
-    for (unsigned int i = 0; !rc && i < driver->nr_connectors;) {
-        rc = back_step(driver->connector[i].back, now_ns);
+    int rc = ready(polled, 0, driver->xen) || driver->domains || driver->devices ? take_watches(driver) : 0;
+    for (unsigned int i = 0, at = 1; !rc && i < driver->nr_connectors; at++) {
+        struct back *back = driver->connector[i].back;
+        if (!back->busy && !back->polled && !ready(polled, at, back->xen)) {
+            i++;
+            continue;
+        }
+        rc = back_step(back, now_ns);
         if (rc != -ENOENT) {
             i++;
             continue;
         }
         rc = 0;
-        back_destroy(driver->connector[i].back); /* the toolstack removed it */
+        back_destroy(back); /* the toolstack removed it */
         driver->connector[i] = driver->connector[--driver->nr_connectors];
+        polled.nr = 0; /* the others have moved */
         released = true;
     }
     if (!rc)
         pass_devices_on(driver, released);
     return rc;
+}
+
+int back_driver_step(struct back_driver *driver, uint64_t now_ns)
+{
+    return step(driver, now_ns, (struct polled){0});
+}
+
+int back_driver_step_ready(struct back_driver *driver, uint64_t now_ns, const struct pollfd *fds, unsigned int nr)
+{
+    return step(driver, now_ns, (struct polled){.fds = fds, .nr = nr});
 }
 
 bool back_driver_busy(const struct back_driver *driver)

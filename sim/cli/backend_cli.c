@@ -177,11 +177,12 @@ static int make_guest(const struct options *options, struct xen_machine *machine
 
 static int serve(struct back_driver *driver, struct usb_host *usb, struct hostbus_follow *bus, int signals)
 {
+    struct loop loop = {.nr = 0};
     for (;;) {
-        struct loop loop;
         int fds[LOOP_FDS_MAX];
         uint64_t now = loop_now_ns();
-        int rc = back_driver_step(driver, now);
+        int rc = loop.nr > 1 ? back_driver_step_ready(driver, now, loop.fds + 1, loop.nr - 1)
+                             : back_driver_step(driver, now);
         if (rc)
             return rc;
         if (bus)

@@ -119,6 +119,50 @@ static void test_back_poll_driver(void **state)
     lab_dispose(&lab);
 }
 
+static unsigned int answered(struct lab *lab, unsigned int n)
+{
+    return raw_front_rsp_prod(&lab->front[n]);
+}
+
+/* back_driver_step_ready(): who is not ready is not looked at, unless it was polled; a change of the list looks at all. */
+static void test_back_poll_step_ready(void **state)
+{
+    struct pollfd fds[3] = {{.fd = -1}, {.fd = -1}, {.fd = -1}}; /* as of local handles */
+    struct lab lab;
+    (void)state;
+    lab_init(&lab, USB_VER_USB20, 4);
+    lab_add(&lab, 2, 0);
+    lab_start_driver(&lab);
+    lab_run(&lab);
+    for (unsigned int i = 0; i < 2; i++)
+        raw_front_connect(&lab.front[i]);
+    lab_run(&lab);
+    for (unsigned int i = 0; i < 2; i++) {
+        struct usbif_urb_request request = raw_request(1, NOWHERE);
+        raw_front_send(&lab.front[i], &request);
+    }
+    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
+    assert_int_equal(answered(&lab, 0) + answered(&lab, 1), 0);
+    fds[2].revents = POLLIN;
+    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
+    assert_int_equal(answered(&lab, 0) + answered(&lab, 1), 1);
+    fds[2].fd = 4711; /* not what it was: somebody else's descriptor by now */
+    fds[2].revents = 0;
+    fds[1].fd = 4711;
+    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
+    assert_int_equal(answered(&lab, 0) + answered(&lab, 1), 2);
+    for (unsigned int i = 1; i < 3; i++)
+        fds[i] = (struct pollfd){.fd = -1};
+    lab_run(&lab);
+    for (unsigned int i = 0; i < 2; i++)
+        back_poll(back_driver_connector(lab.driver, i)); /* now it owes the step that asks for events */
+    publish_quietly(&lab, 2);
+    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
+    assert_int_equal(answered(&lab, 0), 2);
+    lab_run(&lab);
+    lab_dispose(&lab);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -126,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_back_poll_then_step_asks),
         cmocka_unit_test(test_back_poll_violation),
         cmocka_unit_test(test_back_poll_driver),
+        cmocka_unit_test(test_back_poll_step_ready),
     };
     return cmocka_run_group_tests_name("back_poll", tests, NULL, NULL);
 }
