@@ -39,6 +39,8 @@ static const char help_text[] =
     "                        " PEER_QEMU ")\n"
     "  --no-persistent       map pages for each request, also when a frontend would keep them\n"
     "                        granted\n"
+    "  --spin USEC           look at the rings for so long after each request before waiting for\n"
+    "                        an event (default 0, at most 1000): fast, and a processor is busy\n"
     "  --verbose             say what the driver does\n"
     "  --help                this text\n"
     "\n";
@@ -55,6 +57,7 @@ struct options {
     bool peer; /* QEMU */
     const char *qemu;
     bool no_persistent;
+    uint64_t spin_us;
     bool verbose;
     bool help;
 };
@@ -88,7 +91,7 @@ static int parse(int argc, char **argv, struct options *options)
         {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
         {"peer", required_argument, NULL, 'p'},    {"qemu", required_argument, NULL, 'q'},
         {"help", no_argument, NULL, 'h'},          {"no-persistent", no_argument, NULL, 'M'},
-        {NULL, 0, NULL, 0},
+        {"spin", required_argument, NULL, 's'},    {NULL, 0, NULL, 0},
     };
     int c;
     *options = (struct options){.usb_ver = 2};
@@ -124,6 +127,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 'q':
             options->qemu = optarg;
+            break;
+        case 's':
+            rc = parse_number(optarg, 0, 1000, &options->spin_us);
             break;
         case 'M':
             options->no_persistent = true;
@@ -175,24 +181,57 @@ static int make_guest(const struct options *options, struct xen_machine *machine
     return rc ? usage_error("backend", "guest %u: %s", controller.frontend, strerror(-rc)) : 0;
 }
 
-static int serve(struct back_driver *driver, struct usb_host *usb, struct hostbus_follow *bus, int signals)
+struct server {
+    struct back_driver *driver;
+    struct usb_host *usb;
+    struct hostbus_follow *bus; /* NULL: devices of the command line */
+};
+
+static bool pending(void *context)
 {
+    return back_driver_pending(((struct server *)context)->driver);
+}
+
+static void poll_rings(void *context, uint64_t now_ns)
+{
+    struct server *server = context;
+    back_driver_poll(server->driver);
+    server->usb->ops->step(server->usb, now_ns);
+}
+
+/* Only connectors that something came for, or that were polled, are looked at. */
+static int step_ready(struct back_driver *driver, uint64_t now_ns, const struct loop *loop)
+{
+    return loop->nr > 1 ? back_driver_step_ready(driver, now_ns, loop->fds + 1, loop->nr - 1)
+                        : back_driver_step(driver, now_ns);
+}
+
+static int serve(struct server *server, int signals, uint64_t spin_ns)
+{
+    struct back_driver *driver = server->driver;
+    struct usb_host *usb = server->usb;
+    const struct loop_spin spin = {.ns = spin_ns, .pending = pending, .poll = poll_rings, .context = server};
     struct loop loop = {.nr = 0};
     for (;;) {
         int fds[LOOP_FDS_MAX];
         uint64_t now = loop_now_ns();
-        int rc = loop.nr > 1 ? back_driver_step_ready(driver, now, loop.fds + 1, loop.nr - 1)
-                             : back_driver_step(driver, now);
+        int rc = step_ready(driver, now, &loop);
         if (rc)
             return rc;
-        if (bus)
-            rc = hostbus_follow_step(bus);
+        if (server->bus)
+            rc = hostbus_follow_step(server->bus);
         if (rc)
             return rc;
         usb->ops->step(usb, now);
+        if (spin_ns > 0) {
+            loop_spin(&spin, usb->ops->deadline(usb));
+            rc = step_ready(driver, now, &loop);
+            if (rc)
+                return rc;
+        }
         loop_clear(&loop);
         loop_add(&loop, signals);
-        loop_add(&loop, bus ? hostbus_follow_fd(bus) : -1);
+        loop_add(&loop, server->bus ? hostbus_follow_fd(server->bus) : -1);
         unsigned int n = back_driver_fds(driver, fds, LOOP_FDS_MAX);
         for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
             loop_add(&loop, fds[i]);
@@ -218,7 +257,8 @@ static int run_driver(const struct options *options, struct sim_host *sim, struc
     if (!rc) {
         printf("backend ready in domain %u\n", (unsigned int)options->domid);
         fflush(stdout);
-        rc = serve(driver, sim_host_host(sim), bus, signals);
+        struct server server = {.driver = driver, .usb = sim_host_host(sim), .bus = bus};
+        rc = serve(&server, signals, options->spin_us * 1000);
     }
     if (rc)
         usage_error("backend", "%s", rc == -EPIPE ? "the machine is gone" : strerror(-rc));

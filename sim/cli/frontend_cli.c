@@ -33,6 +33,8 @@ static const char help_text[] =
     "  --drive            no USB core: lines on stdin say what the guest does, as in\n"
     "                     conformance/DRIVE.md, until stdin ends\n"
     "  --no-persistent    grant pages for each request, also when the backend would keep them\n"
+    "  --spin USEC        look at the ring for so long after each response before waiting for\n"
+    "                     an event (default 0, at most 1000): fast, and a processor is busy\n"
     "  --verbose          say what the driver does\n"
     "  --help             this text\n"
     "\n";
@@ -46,6 +48,7 @@ struct options {
     bool no_reconnect;
     bool drive;
     bool no_persistent;
+    uint64_t spin_us;
     bool verbose;
     bool help;
 };
@@ -75,6 +78,7 @@ static int parse(int argc, char **argv, struct options *options)
         {"timeout", required_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
         {"no-reconnect", no_argument, NULL, 'n'},  {"help", no_argument, NULL, 'h'},
         {"drive", no_argument, NULL, 'D'},         {"no-persistent", no_argument, NULL, 'p'},
+        {"spin", required_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -104,6 +108,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 'D':
             options->drive = true;
+            break;
+        case 's':
+            rc = parse_number(optarg, 0, 1000, &options->spin_us);
             break;
         case 'p':
             options->no_persistent = true;
@@ -299,12 +306,36 @@ static int wait_for_more(struct frontend *frontend, struct loop *loop, int signa
     return loop_wait(loop, due < until_ns ? due : until_ns);
 }
 
+static bool pending(void *context)
+{
+    return front_pending(((struct frontend *)context)->front);
+}
+
+static void poll_ring(void *context, uint64_t now_ns)
+{
+    front_poll(((struct frontend *)context)->front, now_ns);
+}
+
+/* After this the frontend owes a step, which asks for the next event. */
+static void spin(struct frontend *frontend)
+{
+    const struct loop_spin spin = {
+        .ns = frontend->options->spin_us * 1000, .pending = pending, .poll = poll_ring, .context = frontend};
+    uint64_t due = front_deadline(frontend->front);
+    uint64_t guest = frontend->guest ? guest_deadline(frontend->guest) : UINT64_MAX;
+    loop_spin(&spin, guest < due ? guest : due);
+}
+
 static int play(struct frontend *frontend, int signals)
 {
     frontend->limit_ns = limit_from(frontend, loop_now_ns());
     for (;;) {
         struct loop loop;
         int rc = step(frontend, loop_now_ns());
+        if (!rc && !frontend->ended && frontend->options->spin_us) {
+            spin(frontend);
+            rc = step(frontend, loop_now_ns());
+        }
         if (rc || frontend->ended)
             return rc;
         if (!frontend->storage && loop_now_ns() >= frontend->limit_ns)

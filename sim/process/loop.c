@@ -46,6 +46,39 @@ bool loop_ready(const struct loop *loop, int fd)
     return false;
 }
 
+/* Between two looks at a line that another processor writes: what keeps ours from running ahead, and its sibling fed. */
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#else
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+#define LOOKS_PER_TIME 16u /* the clock costs as much as some looks */
+
+void loop_spin(const struct loop_spin *spin, uint64_t until_ns)
+{
+    if (spin->ns == 0)
+        return;
+    uint64_t now = loop_now_ns();
+    uint64_t end = now + LOOP_SPIN_TURN_NS < until_ns ? now + LOOP_SPIN_TURN_NS : until_ns;
+    uint64_t active = now;
+    while (now < end && now - active < spin->ns) {
+        unsigned int looks = 0;
+        while (looks < LOOKS_PER_TIME && !spin->pending(spin->context)) {
+            relax();
+            looks++;
+        }
+        if (looks < LOOKS_PER_TIME)
+            spin->poll(spin->context, now);
+        now = loop_now_ns();
+        if (looks < LOOKS_PER_TIME)
+            active = now;
+    }
+}
+
 uint64_t loop_now_ns(void)
 {
     struct timespec t;

@@ -25,6 +25,20 @@ void loop_add(struct loop *loop, int fd);
 int loop_wait(struct loop *loop, uint64_t until_ns);
 /* Whether the last wait found it ready, or closed at the other end. */
 bool loop_ready(const struct loop *loop, int fd);
+/*
+ * Looking again instead of waiting. poll() is called while pending() says that there is work; after `ns` without, at
+ * until_ns, or after LOOP_SPIN_TURN_NS in any case, as descriptors want their turn too, it ends. No system call but the
+ * clock's. The caller then takes its step and waits.
+ */
+struct loop_spin {
+    uint64_t ns; /* 0: not at all */
+    bool (*pending)(void *context);
+    void (*poll)(void *context, uint64_t now_ns);
+    void *context;
+};
+#define LOOP_SPIN_TURN_NS UINT64_C(1000000)
+void loop_spin(const struct loop_spin *spin, uint64_t until_ns);
+
 /* CLOCK_MONOTONIC. */
 uint64_t loop_now_ns(void);
 /* A descriptor that becomes readable with SIGINT or SIGTERM, which then do nothing else; -errno. */

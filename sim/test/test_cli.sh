@@ -75,6 +75,8 @@ usage_errors() {
   refused 'not a number' frontend --xen "fake:$work/m" --domid 1x
   refused 'stdout for itself' frontend --xen "fake:$work/m" --domid 1 --drive --read 1M
   refused 'not a number' backend --usb-ver 3
+  refused 'not a number' backend --spin 1001
+  refused 'not a number' frontend --xen "fake:$work/m" --domid 1 --spin soon
   refused 'BUSID=KIND' backend --device nonsense
   refused "no device of kind 'mouse'" backend --device 1-1=mouse
   refused 'has no parameter' backend --device 1-1=keyboard:big
@@ -128,13 +130,13 @@ machine() {
   [ $code -eq 0 ] || fail "frontend: exit code $code"
   grep -q 'read 4194304 bytes, checksum' "$work/first" || fail "frontend: $(cat "$work/first")"
   # A second guest process on the same controller, and a fresh backend for a guest that is there: BUS-14, BUS-21.
-  "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 4M >"$work/second" || fail "second frontend"
+  "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 4M --spin 50 >"$work/second" || fail "second frontend"
   grep checksum "$work/first" >"$work/a"
   grep checksum "$work/second" >"$work/b"
   cmp -s "$work/a" "$work/b" || fail "the second frontend read something else"
   kill "$back"
   ended "$back" 0
-  start back2 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:4M
+  start back2 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:4M --spin 50 --no-persistent
   back=$started
   "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 1M >"$work/third" || fail "frontend at a fresh backend"
 
