@@ -17,6 +17,8 @@
 /* Pages that stay mapped; each is a mapping of its own to the kernel, which bounds those of a process. */
 #define BACK_KEPT_MAX 1024u
 #define BACK_KEPT_NODE "feature-persistent"
+/* Responses that wait to be published while requests are taken. Measured: more, and both halves work in turns. */
+#define BACK_PUSH_AFTER 2u
 /* 16 requests of 16 pages, two rings (rule RING-20), and what is kept. */
 #define BACK_MAPS_MAX (BACK_REQUESTS * PVUSB_SEGMENTS_MAX + 2u + BACK_KEPT_MAX)
 

@@ -389,6 +389,9 @@ static bool take_requests(struct back *back)
             return false;
         }
         dispatch(back, &slot);
+        /* Not all at the end: the guest takes these, and sends more, while we serve the next. */
+        if (back->urb_page && back->urb_ring.rsp_prod - back->urb_ring.rsp_published >= BACK_PUSH_AFTER)
+            back_push(back);
     }
     return back->urb_page != NULL;
 }

@@ -275,6 +275,39 @@ static void test_urbs_rest_of_slot(void **state)
     lab_dispose(&lab);
 }
 
+static uint32_t published;
+
+static void look_at_ring(struct lab *lab, enum lab_call call)
+{
+    if (call == LAB_MAP)
+        published = raw_front_rsp_prod(&lab->front[0]);
+}
+
+/* RING-13: responses are published while later requests are still being served, so that the guest can go on. */
+static void test_urbs_published_early(void **state)
+{
+    struct lab lab;
+    (void)state;
+    lab_ready(&lab, 4);
+    struct raw_front *f = &lab.front[0];
+    uint32_t before = raw_front_rsp_prod(f);
+    for (uint16_t id = 0; id < 5; id++) {
+        struct usbif_urb_request request = raw_request(id, id < 4 ? RAW_PIPE(RAW_BULK, 99, 1, 1) : BULK_IN);
+        if (id == 4)
+            raw_buffer(f, &request, 0, 64);
+        raw_front_put(f, &request);
+    }
+    lab_hook(&lab, look_at_ring);
+    raw_front_push(f);
+    unsigned int events = f->notified;
+    lab_run(&lab);
+    lab_unhook(&lab);
+    assert_int_equal(published - before, 4);
+    assert_int_equal(f->notified, events + 1); /* RING-05: still one event for them all */
+    lab_complete(&lab, 0, 0, NULL, 0);
+    lab_dispose(&lab);
+}
+
 /* RING-05, RING-06: one event for a batch; none is lost when the guest pushes while we answer. */
 static void test_urbs_batches(void **state)
 {
@@ -357,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_urbs_completion_order),
         cmocka_unit_test(test_urbs_rest_of_slot),
         cmocka_unit_test(test_urbs_batches),
+        cmocka_unit_test(test_urbs_published_early),
         cmocka_unit_test(test_urbs_push_while_answering),
         cmocka_unit_test(test_urbs_many),
     };
