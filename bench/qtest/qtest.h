@@ -8,9 +8,9 @@
  * device model; they are counted. Everything else (descriptors, data) is plain memory, as it is for a guest.
  *
  * Time: with QTEST_REAL, QEMU's clock is real time; pass the real monotonic time to qtest_step(). With
- * QTEST_VIRTUAL its clock stands still and is moved by qtest_step() to what that is given: runs are the same
- * every time and as fast as the machine is, but say nothing about speed. A step that would move it by more
- * than a millisecond moves it in steps of one.
+ * QTEST_VIRTUAL its clock stands still at 0 and is moved by qtest_step() to what that is given: runs are the
+ * same every time and as fast as the machine is, but say nothing about speed. A step that would move it by
+ * more than a millisecond moves it in steps of one.
  *
  * Threads: one. Calls wait for QEMU's answers; a QEMU that says nothing for ten seconds counts as dead.
  */
@@ -40,7 +40,13 @@ struct qtest_config {
      * controller's bus is "hc.0". NULL for none.
      */
     const char *const *arguments;
-    const char *program;     /* NULL: qtest_program() */
+    const char *program; /* NULL: qtest_program() */
+    /*
+     * Called in QEMU's process before it becomes QEMU; NULL for nothing. Descriptors that are not closed on
+     * exec are there, for chardevs of the arguments.
+     */
+    void (*before_exec)(void *context);
+    void *context;
     uint32_t uhci_bandwidth; /* 0 for QEMU's own */
     size_t memory;           /* bytes for the driver and its buffers; 0 for 32 MiB */
 };
