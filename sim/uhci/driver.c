@@ -52,11 +52,21 @@ static void op_buffer_free(struct hcd *hcd, void *buffer, size_t size)
         hc_pages_free(&driver_of(hcd)->pages, buffer, size);
 }
 
+static int op_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns)
+{
+    return root_hub_control(&driver_of(hcd)->hub, setup, data, size, now_ns);
+}
+
+static size_t op_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)
+{
+    return root_hub_status(&driver_of(hcd)->hub, bitmap, size);
+}
+
 static const struct hcd_ops driver_ops = {
     .submit = op_submit,
     .unlink = op_unlink,
-    .hub_control = hub_control,
-    .hub_status = hub_status,
+    .hub_control = op_hub_control,
+    .hub_status = op_hub_status,
     .num_ports = op_num_ports,
     .buffer_alloc = op_buffer_alloc,
     .buffer_free = op_buffer_free,
@@ -173,6 +183,7 @@ int uhci_driver_create(struct hc_bus *bus, struct uhci_driver **out)
         return -ENOMEM;
     driver->hcd.ops = &driver_ops;
     driver->bus = bus;
+    hub_open(driver);
     rc = hc_pages_open(&driver->pages, bus);
     if (rc)
         goto out;

@@ -9,6 +9,7 @@
 #include "uhci/driver.h"
 #include "uhci/pages.h"
 #include "uhci/regs.h"
+#include "uhci/root_hub.h"
 
 #define TDS        8192u
 #define ENDPOINTS  96u
@@ -17,7 +18,6 @@
 #define PORTS      2u
 #define MS         UINT64_C(1000000)
 #define POLL_NS    (250 * MS) /* of the root hub, as Linux does */
-#define RESET_NS   (50 * MS)  /* USB 2.0 section 7.1.7.5, TDRSTR of root ports */
 #define ISO_AHEAD  8u         /* frames between now and the first packet of a stream */
 #define ISO_WINDOW 1000u      /* frames of the list that may be filled */
 #define ISO_GRACE  4u         /* frames, and a period, that an emulated device may take after its own one */
@@ -65,13 +65,6 @@ struct endpoint {
     struct transfer *head, *end;
 };
 
-struct port {
-    bool power, resetting;
-    bool low_speed;
-    uint16_t change; /* USB 2.0 table 11-22 */
-    uint64_t reset_until;
-};
-
 struct uhci_driver {
     struct hcd hcd;
     struct hc_bus *bus;
@@ -101,7 +94,8 @@ struct uhci_driver {
     unsigned int fast; /* queues linked for which the frame goes in circles */
     unsigned int iso;  /* isochronous transfers loaded */
     uint16_t frame;    /* when the last one was */
-    struct port ports[PORTS];
+    struct root_hub hub;
+    bool low_speed[PORTS];
 };
 
 static inline uint32_t load32(const uint32_t *at)
@@ -131,8 +125,7 @@ static inline uint32_t td_address(const struct uhci_driver *driver, uint16_t td)
 }
 
 /* driver_hub.c */
-int hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns);
-size_t hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size);
+void hub_open(struct uhci_driver *driver);
 /* Looks at the ports. */
 void hub_poll(struct uhci_driver *driver);
 

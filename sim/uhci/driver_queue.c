@@ -108,7 +108,7 @@ static struct endpoint *find_endpoint(struct uhci_driver *driver, const struct h
     bool iso = urb->type == USBIF_PIPE_TYPE_ISOC;
     if (!free_one || (!iso && driver->nr_free_td == 0))
         return NULL;
-    bool low_speed = driver->ports[urb->port - 1].low_speed;
+    bool low_speed = driver->low_speed[urb->port - 1];
     *free_one = (struct endpoint){
         .used = true,
         .port = urb->port,
