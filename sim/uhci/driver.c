@@ -26,12 +26,12 @@ uint16_t uhci_driver_frame(struct uhci_driver *driver)
 
 static int op_submit(struct hcd *hcd, struct hcd_urb *urb)
 {
-    return queue_submit(driver_of(hcd), urb);
+    return uhci_queue_submit(driver_of(hcd), urb);
 }
 
 static int op_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
 {
-    return queue_unlink(driver_of(hcd), urb, reason);
+    return uhci_queue_unlink(driver_of(hcd), urb, reason);
 }
 
 static unsigned int op_num_ports(struct hcd *hcd)
@@ -77,7 +77,7 @@ static const struct hcd_ops driver_ops = {
 static void die(struct uhci_driver *driver)
 {
     driver->dead = true;
-    queue_abort(driver, -ESHUTDOWN);
+    uhci_queue_abort(driver, -ESHUTDOWN);
 }
 
 void uhci_driver_step(struct uhci_driver *driver, uint64_t now_ns)
@@ -94,8 +94,8 @@ void uhci_driver_step(struct uhci_driver *driver, uint64_t now_ns)
         hc_write(driver->bus, USBSTS, 2, status & (STS_INT | STS_ERROR | STS_RESUME));
     }
     if (now_ns >= driver->poll_ns)
-        hub_poll(driver);
-    queue_scan(driver);
+        uhci_hub_poll(driver);
+    uhci_queue_scan(driver);
 }
 
 uint64_t uhci_driver_deadline(const struct uhci_driver *driver)
@@ -103,7 +103,7 @@ uint64_t uhci_driver_deadline(const struct uhci_driver *driver)
     uint64_t due = driver->poll_ns;
     if (driver->dead)
         return UINT64_MAX;
-    if (queue_unlinking(driver) && driver->now_ns + MS < due)
+    if (uhci_queue_unlinking(driver) && driver->now_ns + MS < due)
         due = driver->now_ns + MS;
     for (unsigned int i = 0; i < ENDPOINTS && driver->iso; i++) {
         const struct endpoint *ep = &driver->endpoints[i];
@@ -135,7 +135,7 @@ static void lay_out(struct uhci_driver *driver)
     driver->setup = (uint8_t(*)[8])(void *)(at + FRAME_LIST_BYTES + TD_BYTES + QH_BYTES);
     driver->free_td = driver->last_free_td = NONE;
     for (unsigned int i = 0; i < TDS; i++)
-        td_release(driver, (uint16_t)i);
+        uhci_td_release(driver, (uint16_t)i);
     for (unsigned int i = 0; i < TRANSFERS; i++) {
         driver->transfers[i].next = driver->free_transfer;
         driver->free_transfer = &driver->transfers[i];
@@ -183,7 +183,7 @@ int uhci_driver_create(struct hc_bus *bus, struct uhci_driver **out)
         return -ENOMEM;
     driver->hcd.ops = &driver_ops;
     driver->bus = bus;
-    hub_open(driver);
+    uhci_hub_open(driver);
     rc = hc_pages_open(&driver->pages, bus);
     if (rc)
         goto out;

@@ -46,17 +46,17 @@ static void reset(void *context, unsigned int port, bool on)
 
 static void renewed(void *context, unsigned int port)
 {
-    queue_forsake(context, port);
+    uhci_queue_forsake(context, port);
 }
 
 static const struct root_hub_ops hub_ops = {.look = look, .reset = reset, .renewed = renewed};
 
-void hub_open(struct uhci_driver *driver)
+void uhci_hub_open(struct uhci_driver *driver)
 {
     driver->hub = (struct root_hub){.ops = &hub_ops, .context = driver, .nr_ports = PORTS};
 }
 
-void hub_poll(struct uhci_driver *driver)
+void uhci_hub_poll(struct uhci_driver *driver)
 {
     root_hub_poll(&driver->hub);
     driver->poll_ns = driver->now_ns + POLL_NS;

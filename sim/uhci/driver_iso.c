@@ -55,7 +55,7 @@ static void take_from_frame(struct uhci_driver *driver, unsigned int frame, uint
     store32(&driver->td[before].link, link);
 }
 
-bool iso_load(struct uhci_driver *driver, struct transfer *transfer)
+bool uhci_iso_load(struct uhci_driver *driver, struct transfer *transfer)
 {
     struct endpoint *ep = transfer->endpoint;
     struct hcd_urb *urb = transfer->urb;
@@ -70,7 +70,7 @@ bool iso_load(struct uhci_driver *driver, struct transfer *transfer)
     uint16_t last = NONE;
     for (unsigned int i = 0; i < urb->nr_packets; i++) {
         const struct pvusb_iso_desc *packet = &urb->packets[i];
-        uint16_t td = td_take(driver);
+        uint16_t td = uhci_td_take(driver);
         uint32_t buffer = urb->length ? hc_address(driver->bus, urb->buffer) + packet->offset : 0;
         driver->td_length[td] = (uint16_t)packet->length;
         driver->td[td].token =
@@ -94,7 +94,7 @@ bool iso_load(struct uhci_driver *driver, struct transfer *transfer)
     return true;
 }
 
-bool iso_scan(struct uhci_driver *driver, struct transfer *transfer)
+bool uhci_iso_scan(struct uhci_driver *driver, struct transfer *transfer)
 {
     while (!(load32(&driver->td[transfer->at].control) & TD_ACTIVE)) {
         if (transfer->at == transfer->last)
@@ -104,7 +104,7 @@ bool iso_scan(struct uhci_driver *driver, struct transfer *transfer)
     return driver->now_ns >= transfer->over_ns;
 }
 
-void iso_unload(struct uhci_driver *driver, struct transfer *transfer)
+void uhci_iso_unload(struct uhci_driver *driver, struct transfer *transfer)
 {
     struct hcd_urb *urb = transfer->urb;
     uint16_t td = transfer->first;
@@ -122,7 +122,7 @@ void iso_unload(struct uhci_driver *driver, struct transfer *transfer)
         urb->error_count += packet->status != 0;
         transfer->actual += packet->actual_length;
         take_from_frame(driver, (transfer->frame + i * interval_of(urb)) % FRAMES, td);
-        td_release(driver, td);
+        uhci_td_release(driver, td);
         td = next;
     }
     transfer->loaded = false;

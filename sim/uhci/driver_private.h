@@ -125,47 +125,47 @@ static inline uint32_t td_address(const struct uhci_driver *driver, uint16_t td)
 }
 
 /* driver_hub.c */
-void hub_open(struct uhci_driver *driver);
+void uhci_hub_open(struct uhci_driver *driver);
 /* Looks at the ports. */
-void hub_poll(struct uhci_driver *driver);
+void uhci_hub_poll(struct uhci_driver *driver);
 
 /* driver_queue.c */
-int queue_submit(struct uhci_driver *driver, struct hcd_urb *urb);
-int queue_unlink(struct uhci_driver *driver, struct hcd_urb *urb, int reason);
+int uhci_queue_submit(struct uhci_driver *driver, struct hcd_urb *urb);
+int uhci_queue_unlink(struct uhci_driver *driver, struct hcd_urb *urb, int reason);
 /* Gives back what is done, and what waited for the end of a frame. */
-void queue_scan(struct uhci_driver *driver);
+void uhci_queue_scan(struct uhci_driver *driver);
 /* Gives back all with the status. */
-void queue_abort(struct uhci_driver *driver, int status);
-bool queue_unlinking(const struct uhci_driver *driver);
+void uhci_queue_abort(struct uhci_driver *driver, int status);
+bool uhci_queue_unlinking(const struct uhci_driver *driver);
 /* The device of a port is gone, or not what it was: endpoints are forgotten as soon as they are idle. */
-void queue_forsake(struct uhci_driver *driver, unsigned int port);
+void uhci_queue_forsake(struct uhci_driver *driver, unsigned int port);
 /* The URB goes back to its owner. The transfer is not on its endpoint any more. */
-void queue_give_back(struct uhci_driver *driver, struct transfer *transfer, int status);
+void uhci_queue_give_back(struct uhci_driver *driver, struct transfer *transfer, int status);
 
 /* driver_td.c */
-uint16_t td_take(struct uhci_driver *driver);
-void td_release(struct uhci_driver *driver, uint16_t td);
+uint16_t uhci_td_take(struct uhci_driver *driver);
+void uhci_td_release(struct uhci_driver *driver, uint16_t td);
 /* TDs that the URB needs. */
-uint32_t td_count(const struct hcd_urb *urb);
+uint32_t uhci_td_count(const struct hcd_urb *urb);
 /* Appends the transfer to what the controller has of its endpoint. There are enough TDs. */
-void td_load(struct uhci_driver *driver, struct transfer *transfer);
+void uhci_td_load(struct uhci_driver *driver, struct transfer *transfer);
 /* Takes it out again; before is the transfer in front of it, NULL for none. The controller is not at it. */
-void td_unload(struct uhci_driver *driver, struct transfer *before, struct transfer *transfer);
+void uhci_td_unload(struct uhci_driver *driver, struct transfer *before, struct transfer *transfer);
 enum td_result {
     TD_RUNNING,
     TD_DONE,    /* the controller has gone on to the next one */
     TD_STOPPED, /* done, and the controller waits at it */
 };
 /* How far the first transfer of an endpoint is; *status and its `actual` for what is not running. */
-enum td_result td_scan(struct uhci_driver *driver, struct transfer *transfer, int *status);
+enum td_result uhci_td_scan(struct uhci_driver *driver, struct transfer *transfer, int *status);
 /* Lets the controller go on with the first transfer, with the toggles that follow from toggle_at. */
-void td_restart(struct uhci_driver *driver, struct endpoint *ep);
+void uhci_td_restart(struct uhci_driver *driver, struct endpoint *ep);
 
 /* driver_iso.c */
 /* false: not yet, the frames are not free. */
-bool iso_load(struct uhci_driver *driver, struct transfer *transfer);
-void iso_unload(struct uhci_driver *driver, struct transfer *transfer);
+bool uhci_iso_load(struct uhci_driver *driver, struct transfer *transfer);
+void uhci_iso_unload(struct uhci_driver *driver, struct transfer *transfer);
 /* Whether it is over. */
-bool iso_scan(struct uhci_driver *driver, struct transfer *transfer);
+bool uhci_iso_scan(struct uhci_driver *driver, struct transfer *transfer);
 
 #endif

@@ -58,12 +58,12 @@ static void forget(struct uhci_driver *driver, struct endpoint *ep)
     unlink_queue(driver, ep);
     if (ep->tail != NONE) {
         store32(&endpoint_qh(driver, ep)->element, LINK_END);
-        td_release(driver, ep->tail);
+        uhci_td_release(driver, ep->tail);
     }
     *ep = (struct endpoint){.tail = NONE};
 }
 
-void queue_forsake(struct uhci_driver *driver, unsigned int port)
+void uhci_queue_forsake(struct uhci_driver *driver, unsigned int port)
 {
     for (unsigned int i = 0; i < ENDPOINTS; i++) {
         struct endpoint *ep = &driver->endpoints[i];
@@ -118,7 +118,7 @@ static struct endpoint *find_endpoint(struct uhci_driver *driver, const struct h
         .in = urb->type != USBIF_PIPE_TYPE_CTRL && urb->in,
         .low_speed = low_speed,
         .skeleton = skeleton_of(urb, low_speed),
-        .tail = iso ? NONE : td_take(driver),
+        .tail = iso ? NONE : uhci_td_take(driver),
     };
     if (!iso)
         store32(&endpoint_qh(driver, free_one)->element, td_address(driver, free_one->tail));
@@ -149,12 +149,12 @@ static void load_waiting(struct uhci_driver *driver, struct endpoint *ep)
     for (struct transfer *t = ep->head; t; t = t->next) {
         if (t->loaded)
             continue;
-        if (driver->nr_free_td < td_count(t->urb))
+        if (driver->nr_free_td < uhci_td_count(t->urb))
             break;
-        if (ep->type == USBIF_PIPE_TYPE_ISOC && !iso_load(driver, t))
+        if (ep->type == USBIF_PIPE_TYPE_ISOC && !uhci_iso_load(driver, t))
             break;
         if (ep->type != USBIF_PIPE_TYPE_ISOC)
-            td_load(driver, t);
+            uhci_td_load(driver, t);
     }
     if (ep->head && ep->head->loaded && !ep->stopped)
         link_queue(driver, ep);
@@ -177,10 +177,10 @@ static int check(const struct uhci_driver *driver, const struct hcd_urb *urb)
     if (!hc_pages_hold(&driver->pages, urb->buffer, urb->length))
         return -EFAULT;
     uint32_t frames = iso ? (urb->nr_packets - 1u) * (urb->interval ? urb->interval : 1u) : 0;
-    return td_count(urb) > UHCI_PACKETS_MAX || frames + ISO_AHEAD >= ISO_WINDOW ? -EMSGSIZE : 0;
+    return uhci_td_count(urb) > UHCI_PACKETS_MAX || frames + ISO_AHEAD >= ISO_WINDOW ? -EMSGSIZE : 0;
 }
 
-int queue_submit(struct uhci_driver *driver, struct hcd_urb *urb)
+int uhci_queue_submit(struct uhci_driver *driver, struct hcd_urb *urb)
 {
     int rc = driver->dead ? -ESHUTDOWN : check(driver, urb);
     if (rc)
@@ -213,9 +213,9 @@ static void detach(struct uhci_driver *driver, struct transfer *t)
             continue;
     }
     if (t->loaded && ep->type == USBIF_PIPE_TYPE_ISOC)
-        iso_unload(driver, t);
+        uhci_iso_unload(driver, t);
     else if (t->loaded)
-        td_unload(driver, before, t);
+        uhci_td_unload(driver, before, t);
     if (before)
         before->next = t->next;
     else
@@ -224,7 +224,7 @@ static void detach(struct uhci_driver *driver, struct transfer *t)
         ep->end = before;
 }
 
-void queue_give_back(struct uhci_driver *driver, struct transfer *t, int status)
+void uhci_queue_give_back(struct uhci_driver *driver, struct transfer *t, int status)
 {
     struct hcd_urb *urb = t->urb;
     urb->actual = t->actual;
@@ -244,8 +244,8 @@ static void scan(struct uhci_driver *driver, struct endpoint *ep)
     while (ep->head && ep->head->loaded) {
         struct transfer *t = ep->head;
         int status = 0;
-        enum td_result result = ep->type != USBIF_PIPE_TYPE_ISOC ? td_scan(driver, t, &status)
-                                : iso_scan(driver, t)            ? TD_DONE
+        enum td_result result = ep->type != USBIF_PIPE_TYPE_ISOC ? uhci_td_scan(driver, t, &status)
+                                : uhci_iso_scan(driver, t)       ? TD_DONE
                                                                  : TD_RUNNING;
         if (result == TD_RUNNING)
             return;
@@ -256,12 +256,12 @@ static void scan(struct uhci_driver *driver, struct endpoint *ep)
         }
         bool gone = status == -EPROTO;
         detach(driver, t);
-        queue_give_back(driver, t, status);
+        uhci_queue_give_back(driver, t, status);
         if (gone)
-            hub_poll(driver); /* perhaps there is nobody any more */
+            uhci_hub_poll(driver); /* perhaps there is nobody any more */
         ep->stopped = stopped;
         if (result == TD_STOPPED && !stopped)
-            td_restart(driver, ep);
+            uhci_td_restart(driver, ep);
     }
 }
 
@@ -281,12 +281,12 @@ static void finish_unlinking(struct uhci_driver *driver, struct endpoint *ep)
     scan(driver, ep);
     while ((t = unlinked(ep))) {
         detach(driver, t);
-        queue_give_back(driver, t, t->urb->hcd_unlinked);
+        uhci_queue_give_back(driver, t, t->urb->hcd_unlinked);
     }
     ep->stopped = false;
     ep->unlinking = false;
     if (ep->type != USBIF_PIPE_TYPE_ISOC)
-        td_restart(driver, ep);
+        uhci_td_restart(driver, ep);
     load_waiting(driver, ep);
 }
 
@@ -299,7 +299,7 @@ static struct transfer *find_transfer(struct uhci_driver *driver, const struct h
     return NULL;
 }
 
-int queue_unlink(struct uhci_driver *driver, struct hcd_urb *urb, int reason)
+int uhci_queue_unlink(struct uhci_driver *driver, struct hcd_urb *urb, int reason)
 {
     struct transfer *t = find_transfer(driver, urb);
     if (!t)
@@ -310,7 +310,7 @@ int queue_unlink(struct uhci_driver *driver, struct hcd_urb *urb, int reason)
     struct endpoint *ep = t->endpoint;
     if (!t->loaded || ep->stopped) {
         detach(driver, t);
-        queue_give_back(driver, t, reason);
+        uhci_queue_give_back(driver, t, reason);
     } else if (!ep->unlinking) {
         unlink_queue(driver, ep);
         ep->unlinking = true;
@@ -319,7 +319,7 @@ int queue_unlink(struct uhci_driver *driver, struct hcd_urb *urb, int reason)
     return 0;
 }
 
-bool queue_unlinking(const struct uhci_driver *driver)
+bool uhci_queue_unlinking(const struct uhci_driver *driver)
 {
     for (unsigned int i = 0; i < ENDPOINTS; i++) {
         if (driver->endpoints[i].unlinking)
@@ -328,9 +328,9 @@ bool queue_unlinking(const struct uhci_driver *driver)
     return false;
 }
 
-void queue_scan(struct uhci_driver *driver)
+void uhci_queue_scan(struct uhci_driver *driver)
 {
-    uint16_t frame = queue_unlinking(driver) ? uhci_driver_frame(driver) : 0;
+    uint16_t frame = uhci_queue_unlinking(driver) ? uhci_driver_frame(driver) : 0;
     for (unsigned int i = 0; i < ENDPOINTS && !driver->dead; i++) {
         struct endpoint *ep = &driver->endpoints[i];
         if (!ep->used)
@@ -350,7 +350,7 @@ void queue_scan(struct uhci_driver *driver)
     }
 }
 
-void queue_abort(struct uhci_driver *driver, int status)
+void uhci_queue_abort(struct uhci_driver *driver, int status)
 {
     for (unsigned int i = 0; i < ENDPOINTS; i++) {
         struct endpoint *ep = &driver->endpoints[i];
@@ -358,7 +358,7 @@ void queue_abort(struct uhci_driver *driver, int status)
         while (ep->used && ep->head) {
             struct transfer *t = ep->head;
             detach(driver, t);
-            queue_give_back(driver, t, status);
+            uhci_queue_give_back(driver, t, status);
         }
         if (ep->used)
             forget(driver, ep);

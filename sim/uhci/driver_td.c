@@ -9,7 +9,7 @@
 
 #include "uhci/driver_private.h"
 
-uint16_t td_take(struct uhci_driver *driver)
+uint16_t uhci_td_take(struct uhci_driver *driver)
 {
     uint16_t td = driver->free_td;
     assert(td != NONE);
@@ -22,7 +22,7 @@ uint16_t td_take(struct uhci_driver *driver)
     return td;
 }
 
-void td_release(struct uhci_driver *driver, uint16_t td)
+void uhci_td_release(struct uhci_driver *driver, uint16_t td)
 {
     driver->td[td] = (struct uhci_td){.link = LINK_END};
     driver->next_td[td] = NONE;
@@ -34,7 +34,7 @@ void td_release(struct uhci_driver *driver, uint16_t td)
     driver->nr_free_td++;
 }
 
-uint32_t td_count(const struct hcd_urb *urb)
+uint32_t uhci_td_count(const struct hcd_urb *urb)
 {
     uint32_t data = (urb->length + urb->packet - 1) / urb->packet;
     if (urb->type == USBIF_PIPE_TYPE_ISOC)
@@ -57,7 +57,7 @@ static void put(struct writer *w, uint8_t pid, bool toggle, uint32_t length, uin
 {
     struct uhci_driver *driver = w->driver;
     struct uhci_td *td = &driver->td[w->td];
-    uint16_t next = td_take(driver);
+    uint16_t next = uhci_td_take(driver);
     uint32_t control = flags | TD_ERRORS | TD_ACTIVE | (w->ep->low_speed ? TD_LOW_SPEED : 0);
     driver->next_td[w->td] = next;
     driver->td_length[w->td] = (uint16_t)length;
@@ -88,7 +88,7 @@ static void put_data(struct writer *w, const struct hcd_urb *urb, bool *toggle)
     } while (at < urb->length);
 }
 
-void td_load(struct uhci_driver *driver, struct transfer *transfer)
+void uhci_td_load(struct uhci_driver *driver, struct transfer *transfer)
 {
     struct endpoint *ep = transfer->endpoint;
     const struct hcd_urb *urb = transfer->urb;
@@ -113,7 +113,7 @@ void td_load(struct uhci_driver *driver, struct transfer *transfer)
     store32(&driver->td[first].control, w.first_control);
 }
 
-void td_unload(struct uhci_driver *driver, struct transfer *before, struct transfer *transfer)
+void uhci_td_unload(struct uhci_driver *driver, struct transfer *before, struct transfer *transfer)
 {
     uint16_t after = driver->next_td[transfer->last], td = transfer->first;
     if (before && before->loaded) {
@@ -122,7 +122,7 @@ void td_unload(struct uhci_driver *driver, struct transfer *before, struct trans
     }
     while (td != after) {
         uint16_t next = driver->next_td[td];
-        td_release(driver, td);
+        uhci_td_release(driver, td);
         td = next;
     }
     transfer->loaded = false;
@@ -160,7 +160,7 @@ static enum td_result scan_short(struct uhci_driver *driver, struct transfer *tr
     return td != transfer->last || urb->short_not_ok ? TD_STOPPED : TD_DONE;
 }
 
-enum td_result td_scan(struct uhci_driver *driver, struct transfer *transfer, int *status)
+enum td_result uhci_td_scan(struct uhci_driver *driver, struct transfer *transfer, int *status)
 {
     struct endpoint *ep = transfer->endpoint;
     bool is_control = transfer->urb->type == USBIF_PIPE_TYPE_CTRL;
@@ -197,7 +197,7 @@ enum td_result td_scan(struct uhci_driver *driver, struct transfer *transfer, in
     }
 }
 
-void td_restart(struct uhci_driver *driver, struct endpoint *ep)
+void uhci_td_restart(struct uhci_driver *driver, struct endpoint *ep)
 {
     bool toggle = ep->toggle_at;
     for (struct transfer *t = ep->head; t && t->loaded && ep->type != USBIF_PIPE_TYPE_CTRL; t = t->next) {
