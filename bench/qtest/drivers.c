@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "qtest/drivers.h"
 
+#include "qtest/ehci.h"
+
 static int uhci_create(struct hc_bus *bus, bool polled, void **out)
 {
     struct uhci_driver *driver = NULL;
@@ -30,13 +32,44 @@ static uint64_t uhci_deadline(const void *driver)
     return uhci_driver_deadline(driver);
 }
 
+static int ehci_make(struct hc_bus *bus, bool polled, void **out)
+{
+    struct ehci *ehci = NULL;
+    int rc = ehci_create(bus, polled, &ehci);
+    *out = ehci;
+    return rc;
+}
+
+static void ehci_end(void *driver)
+{
+    ehci_destroy(driver);
+}
+
+static struct hcd *ehci_operations(void *driver)
+{
+    return ehci_hcd(driver);
+}
+
+static void ehci_run(void *driver, uint64_t now_ns)
+{
+    ehci_step(driver, now_ns);
+}
+
+static uint64_t ehci_due(const void *driver)
+{
+    return ehci_deadline(driver);
+}
+
+static const struct qtest_driver ehci = {ehci_make, ehci_end, ehci_operations, ehci_run, ehci_due};
 static const struct qtest_driver uhci = {uhci_create, uhci_destroy, uhci_hcd, uhci_step, uhci_deadline};
 
 const struct qtest_driver *qtest_driver(enum qtest_controller controller)
 {
     switch (controller) {
     case QTEST_UHCI:
+        return &uhci;
     case QTEST_EHCI:
+        return &ehci;
     case QTEST_XHCI:
         break;
     }

@@ -83,6 +83,7 @@ void qtest_rig_step(struct qtest_rig *rig)
     guest_step(rig->guest, rig->now_ns);
     uint64_t due = guest_deadline(rig->guest), qtest = qtest_deadline(rig->qtest);
     due = qtest < due ? qtest : due;
+    due = rig->limit_ns && rig->limit_ns < due ? rig->limit_ns : due;
     if (rig->clock == QTEST_VIRTUAL) {
         rig->now_ns = due > rig->now_ns ? due : rig->now_ns;
     } else {
@@ -98,9 +99,9 @@ void qtest_rig_step(struct qtest_rig *rig)
 
 void qtest_rig_until(struct qtest_rig *rig, const unsigned int *count, unsigned int n)
 {
-    uint64_t limit = rig->now_ns + LIMIT_NS;
+    rig->limit_ns = rig->now_ns + LIMIT_NS;
     while (*count < n) {
-        assert_true(rig->now_ns < limit);
+        assert_true(rig->now_ns < rig->limit_ns);
         qtest_rig_step(rig);
     }
     assert_int_equal(*count, n);
@@ -108,8 +109,8 @@ void qtest_rig_until(struct qtest_rig *rig, const unsigned int *count, unsigned 
 
 void qtest_rig_run_for(struct qtest_rig *rig, uint64_t ns)
 {
-    uint64_t limit = rig->now_ns + ns;
-    while (rig->now_ns < limit)
+    rig->limit_ns = rig->now_ns + ns;
+    while (rig->now_ns < rig->limit_ns)
         qtest_rig_step(rig);
 }
 
@@ -148,8 +149,11 @@ uint32_t qtest_rig_control(struct qtest_rig *rig, const uint8_t setup[8], void *
 void qtest_rig_close(struct qtest_rig *rig)
 {
     guest_close(rig->guest);
-    while (guest_busy(rig->guest))
+    rig->limit_ns = rig->now_ns + LIMIT_NS;
+    while (guest_busy(rig->guest)) {
+        assert_true(rig->now_ns < rig->limit_ns);
         qtest_rig_step(rig);
+    }
     assert_int_equal(rig->gone, rig->ready);
     guest_destroy(rig->guest);
     qtest_destroy(rig->qtest); /* which sees to it that no buffer is left */

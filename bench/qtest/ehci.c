@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/* The EHCI controller as a whole: its start, its ports, its interrupts. See ehci.h. */
+#include "qtest/ehci.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "qtest/ehci_private.h"
+
+#define FRAME_LIST_BYTES 4096u
+#define TD_BYTES         (TDS * 32u)
+#define QH_BYTES         ((SKELETONS + ENDPOINTS) * 64u)
+#define SETUP_BYTES      (TRANSFERS * 8u)
+#define STRUCTURES       (FRAME_LIST_BYTES + TD_BYTES + QH_BYTES + 64u + SETUP_BYTES)
+
+static struct ehci *ehci_of(struct hcd *hcd)
+{
+    return (struct ehci *)hcd;
+}
+
+static uint32_t read_register(struct ehci *ehci, uint32_t offset)
+{
+    return hc_read(ehci->bus, ehci->base + offset, 4);
+}
+
+static void write_register(struct ehci *ehci, uint32_t offset, uint32_t value)
+{
+    hc_write(ehci->bus, ehci->base + offset, 4, value);
+}
+
+void ehci_ring(struct ehci *ehci)
+{
+    if (ehci->ringing) { /* polled, for new transfers: once more when the last one has been answered */
+        if (!(read_register(ehci, USBSTS) & STS_ADVANCE))
+            return;
+        write_register(ehci, USBSTS, STS_ADVANCE);
+    }
+    for (unsigned int i = 0; i < ENDPOINTS; i++)
+        ehci->endpoints[i].rung |= ehci->endpoints[i].state == EP_LEAVING;
+    ehci->ringing = true;
+    write_register(ehci, USBCMD, ehci->command | CMD_DOORBELL);
+}
+
+/* ---- ports ---- */
+
+static uint16_t look(void *context, unsigned int port, uint16_t *change)
+{
+    struct ehci *ehci = context;
+    uint32_t at = PORTSC + 4 * (port - 1), value = read_register(ehci, at);
+    uint32_t news = value & (PORT_CONNECT_CHANGE | PORT_ENABLED_CHANGE | PORT_OVER_CURRENT_CHANGE);
+    if (value == 0xffffffff)
+        value = news = 0;
+    if (news)
+        write_register(ehci, at, value);
+    *change = news & PORT_CONNECT_CHANGE ? HUB_C_CONNECTION : 0;
+    *change |= news & PORT_ENABLED_CHANGE ? HUB_C_ENABLE : 0;
+    uint16_t status = value & PORT_CONNECT ? HUB_CONNECTION : 0;
+    return status | (value & PORT_ENABLED ? HUB_ENABLE | HUB_HIGH : 0);
+}
+
+static void reset(void *context, unsigned int port, bool on)
+{
+    struct ehci *ehci = context;
+    uint32_t at = PORTSC + 4 * (port - 1), value = read_register(ehci, at);
+    value &= ~(uint32_t)(PORT_CONNECT_CHANGE | PORT_ENABLED_CHANGE | PORT_OVER_CURRENT_CHANGE | PORT_RESET);
+    write_register(ehci, at, on ? (value & ~(uint32_t)PORT_ENABLED) | PORT_RESET : value);
+}
+
+static void renewed(void *context, unsigned int port)
+{
+    ehci_queue_forsake(context, port);
+}
+
+static const struct root_hub_ops hub_ops = {.look = look, .reset = reset, .renewed = renewed};
+
+/* ---- operations ---- */
+
+static int op_submit(struct hcd *hcd, struct hcd_urb *urb)
+{
+    return ehci_queue_submit(ehci_of(hcd), urb);
+}
+
+static int op_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
+{
+    return ehci_queue_unlink(ehci_of(hcd), urb, reason);
+}
+
+static int op_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns)
+{
+    return root_hub_control(&ehci_of(hcd)->hub, setup, data, size, now_ns);
+}
+
+static size_t op_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)
+{
+    return root_hub_status(&ehci_of(hcd)->hub, bitmap, size);
+}
+
+static unsigned int op_num_ports(struct hcd *hcd)
+{
+    return ehci_of(hcd)->hub.nr_ports;
+}
+
+static int op_buffer_alloc(struct hcd *hcd, size_t size, void **out)
+{
+    *out = hc_pages_alloc(&ehci_of(hcd)->pages, size);
+    return *out ? 0 : -ENOMEM;
+}
+
+static void op_buffer_free(struct hcd *hcd, void *buffer, size_t size)
+{
+    if (buffer)
+        hc_pages_free(&ehci_of(hcd)->pages, buffer, size);
+}
+
+static const struct hcd_ops ehci_ops = {
+    .submit = op_submit,
+    .unlink = op_unlink,
+    .hub_control = op_hub_control,
+    .hub_status = op_hub_status,
+    .num_ports = op_num_ports,
+    .buffer_alloc = op_buffer_alloc,
+    .buffer_free = op_buffer_free,
+};
+
+/* ---- time ---- */
+
+static void take_status(struct ehci *ehci)
+{
+    uint32_t status = read_register(ehci, USBSTS);
+    if (status == 0xffffffff || status & STS_SYSTEM) {
+        ehci->dead = true;
+        ehci_queue_abort(ehci, -ESHUTDOWN);
+        return;
+    }
+    uint32_t news = status & (STS_INT | STS_ERROR | STS_PORT | STS_ADVANCE);
+    if (news)
+        write_register(ehci, USBSTS, news);
+    if (news & STS_PORT)
+        root_hub_poll(&ehci->hub);
+    if (news & STS_ADVANCE) {
+        ehci->ringing = false;
+        ehci_queue_advanced(ehci);
+    }
+}
+
+void ehci_step(struct ehci *ehci, uint64_t now_ns)
+{
+    ehci->now_ns = now_ns;
+    if (ehci->dead)
+        return;
+    bool interrupt = ehci->bus->ops->interrupt(ehci->bus);
+    /* An answer to the doorbell that nobody takes keeps QEMU's controller from going on. */
+    bool look_now = ehci->polled && (ehci->ringing || now_ns >= ehci->look_ns);
+    if (look_now)
+        ehci->look_ns = now_ns + LOOK_NS;
+    if (interrupt || look_now)
+        take_status(ehci);
+    ehci_queue_scan(ehci);
+}
+
+uint64_t ehci_deadline(const struct ehci *ehci)
+{
+    if (ehci->dead || !ehci->polled)
+        return UINT64_MAX;
+    return ehci->held || ehci->ringing ? 0 : ehci->look_ns;
+}
+
+struct hcd *ehci_hcd(struct ehci *ehci)
+{
+    return &ehci->hcd;
+}
+
+/* ---- lifetime ---- */
+
+static void lay_out(struct ehci *ehci)
+{
+    uint8_t *at = ehci->structures;
+    ehci->frames = (uint32_t *)(void *)at;
+    ehci->td = (struct ehci_td *)(void *)(at + FRAME_LIST_BYTES);
+    ehci->qh = (struct ehci_qh *)(void *)(at + FRAME_LIST_BYTES + TD_BYTES);
+    ehci->setup = (uint8_t(*)[8])(void *)(at + FRAME_LIST_BYTES + TD_BYTES + QH_BYTES + 64u);
+    ehci->free_td = ehci->last_free_td = NONE;
+    for (unsigned int i = 0; i < TDS; i++)
+        ehci_td_release(ehci, (uint16_t)i);
+    ehci->stop = ehci_td_take(ehci);
+    for (unsigned int i = 0; i < TRANSFERS; i++) {
+        ehci->transfers[i].next = ehci->free_transfer;
+        ehci->free_transfer = &ehci->transfers[i];
+    }
+    for (unsigned int i = 0; i < SKELETONS; i++) {
+        struct ehci_qh *qh = &ehci->qh[i];
+        uint16_t next = i == SKEL_HEAD ? SKEL_HEAD : i + 1 == SKEL_HEAD ? NONE : (uint16_t)(i + 1);
+        ehci->qh_next[i] = next;
+        *qh = (struct ehci_qh){.overlay = {.next = LINK_END, .alternate = LINK_END, .token = TOKEN_HALTED}};
+        qh->link = next == NONE ? LINK_END : hc_address(ehci->bus, &ehci->qh[next]) | LINK_QH;
+        qh->info1 = 2u << 12 | (i == SKEL_HEAD ? 1u << 15 : 0); /* high speed, head */
+        qh->info2 = 1u << 30 | (i == SKEL_HEAD ? 0 : 1);
+    }
+    for (unsigned int frame = 0; frame < FRAMES; frame++) {
+        unsigned int k = 0;
+        while (k < 7 && !(frame & 1u << k))
+            k++;
+        ehci->frames[frame] = hc_address(ehci->bus, &ehci->qh[7 - k]) | LINK_QH;
+    }
+}
+
+static int start(struct ehci *ehci)
+{
+    struct hc_bus *bus = ehci->bus;
+    ehci->base = hc_read(bus, CAPLENGTH, 1);
+    uint32_t parameters = hc_read(bus, HCSPARAMS, 4);
+    ehci->hub = (struct root_hub){.ops = &hub_ops, .context = ehci, .nr_ports = parameters & 15u};
+    if (ehci->base < 0x0c || ehci->base == 0xff || ehci->hub.nr_ports == 0)
+        return -ENODEV;
+    write_register(ehci, USBCMD, CMD_RESET);
+    if (read_register(ehci, USBCMD) & CMD_RESET)
+        return -ENODEV;
+    write_register(ehci, PERIODICLISTBASE, hc_address(bus, ehci->frames));
+    write_register(ehci, ASYNCLISTADDR, hc_address(bus, &ehci->qh[SKEL_HEAD]));
+    write_register(ehci, USBINTR,
+                   ehci->polled ? 0 : STS_INT | STS_ERROR | STS_PORT | STS_SYSTEM | STS_ADVANCE);
+    /* Without a threshold, which QEMU keeps for the answer to the doorbell too, polling need not wait for it. */
+    ehci->command = CMD_RUN | CMD_PERIODIC | CMD_ASYNC | (ehci->polled ? 0 : CMD_ONE_MICROFRAME);
+    write_register(ehci, USBCMD, ehci->command);
+    write_register(ehci, CONFIGFLAG, 1);
+    for (unsigned int i = 0; i < ehci->hub.nr_ports; i++)
+        write_register(ehci, PORTSC + 4 * i, PORT_POWER);
+    return read_register(ehci, USBSTS) & STS_HALTED ? -ENODEV : 0;
+}
+
+int ehci_create(struct hc_bus *bus, bool polled, struct ehci **out)
+{
+    struct ehci *ehci = calloc(1, sizeof(*ehci));
+    int rc;
+
+    if (!ehci)
+        return -ENOMEM;
+    ehci->hcd.ops = &ehci_ops;
+    ehci->bus = bus;
+    ehci->polled = polled;
+    rc = hc_pages_open(&ehci->pages, bus);
+    if (rc)
+        goto out;
+    rc = -ENOMEM;
+    ehci->structures = hc_pages_alloc(&ehci->pages, STRUCTURES);
+    if (!ehci->structures)
+        goto out;
+    lay_out(ehci);
+    rc = start(ehci);
+    if (rc)
+        goto out;
+    *out = ehci;
+    return 0;
+out:
+    hc_pages_close(&ehci->pages);
+    free(ehci);
+    return rc;
+}
+
+void ehci_destroy(struct ehci *ehci)
+{
+    if (!ehci)
+        return;
+    assert(ehci->held == 0);
+    write_register(ehci, USBCMD, 0);
+    hc_pages_free(&ehci->pages, ehci->structures, STRUCTURES);
+    assert(hc_pages_used(&ehci->pages) == 0);
+    hc_pages_close(&ehci->pages);
+    free(ehci);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Goal: our guest drivers drive QEMU's controllers: disk data byte for byte, keys, stalls, unlinks, hot-plug.
+ * usage: test_qtest uhci|ehci|xhci [polled]
+ * Polled drivers run in real time, the others in virtual time.
+ */
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "guest/hid.h"
+#include "qtest/test_rig.h"
+
+#define IMAGE  (4u * 1024 * 1024)
+#define BUFFER (256u * 1024)
+#define SECOND UINT64_C(1000000000)
+
+static enum qtest_controller controller;
+static bool polled;
+
+static char image_path[64];
+static uint8_t *image;
+static int monitor[2];
+
+static uint32_t prng(uint32_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 17;
+    *x ^= *x << 5;
+    return *x;
+}
+
+static void make_image(void)
+{
+    uint32_t seed = 20261122;
+    strcpy(image_path, "/tmp/qtest-image-XXXXXX");
+    int fd = mkstemp(image_path);
+    assert_true(fd >= 0);
+    image = malloc(IMAGE);
+    for (uint32_t i = 0; i < IMAGE; i++)
+        image[i] = (uint8_t)prng(&seed);
+    assert_int_equal(write(fd, image, IMAGE), IMAGE);
+    close(fd);
+}
+
+static void check_image(void)
+{
+    uint8_t *now = malloc(IMAGE);
+    FILE *f = fopen(image_path, "r");
+    assert_int_equal(fread(now, 1, IMAGE, f), IMAGE);
+    fclose(f);
+    assert_memory_equal(now, image, IMAGE);
+    free(now);
+    free(image);
+    unlink(image_path);
+}
+
+/* A monitor of QEMU, for what happens outside of the guest. */
+static void tell(struct qtest_rig *rig, const char *command)
+{
+    char answer[512];
+    size_t n = strlen(command);
+    assert_int_equal(send(monitor[0], command, n, MSG_NOSIGNAL), n);
+    qtest_rig_run_for(rig, SECOND / 50);
+    (void)!recv(monitor[0], answer, sizeof(answer), MSG_DONTWAIT);
+}
+
+static void open_machine(struct qtest_rig *rig, const char *drive, const char *device)
+{
+    char chardev[64];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, monitor), 0);
+    fcntl(monitor[0], F_SETFD, FD_CLOEXEC);
+    snprintf(chardev, sizeof(chardev), "socket,id=m,fd=%d", monitor[1]);
+    const char *arguments[] = {"-drive", drive,  "-device",   device, "-chardev",
+                               chardev,  "-mon", "chardev=m", NULL};
+    struct qtest_config config = {
+        .controller = controller,
+        .polled = polled,
+        .clock = polled ? QTEST_REAL : QTEST_VIRTUAL,
+        .arguments = arguments,
+        .memory = 4u << 20,
+    };
+    qtest_rig_open(rig, &config);
+    close(monitor[1]);
+}
+
+static void close_machine(struct qtest_rig *rig)
+{
+    qtest_rig_close(rig);
+    close(monitor[0]);
+}
+
+static uint8_t *open_disk(struct qtest_rig *rig)
+{
+    char drive[128];
+    void *buffer;
+    make_image();
+    snprintf(drive, sizeof(drive), "if=none,id=d,format=raw,file=%s", image_path);
+    open_machine(rig, drive, "usb-storage,id=disk,bus=hc.0,drive=d");
+    qtest_rig_until(rig, &rig->finished, 1);
+    assert_int_equal(rig->status, 0);
+    assert_int_equal(rig->device->speed, controller == QTEST_UHCI ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH);
+    assert_int_equal(guest_buffer_alloc(rig->guest, BUFFER, &buffer), 0);
+    return buffer;
+}
+
+static void test_qtest_disk(void **state)
+{
+    (void)state;
+    struct qtest_rig rig;
+    struct hc_bus_counters before, after;
+    uint8_t *buffer = open_disk(&rig);
+    uint32_t seed = 7;
+    unsigned int requests = controller == QTEST_UHCI ? 30 : 300;
+    qtest_counters(rig.qtest, &before);
+    for (unsigned int i = 0; i < requests; i++) {
+        uint32_t blocks = 1 + prng(&seed) % 400, lba = prng(&seed) % (IMAGE / 512 - blocks + 1);
+        uint8_t *at = buffer + prng(&seed) % 4096 * 4;
+        bool out = i % 3 == 2;
+        for (uint32_t n = 0; n < blocks * 512; n++)
+            at[n] = (uint8_t)(out ? prng(&seed) : 0);
+        if (out)
+            memcpy(image + lba * 512, at, blocks * 512);
+        assert_int_equal(qtest_rig_request(&rig, lba, blocks, out, at), 0);
+        assert_memory_equal(at, image + lba * 512, blocks * 512);
+    }
+    qtest_counters(rig.qtest, &after);
+    print_message("%.1f register accesses and %.1f interrupts for a request\n",
+                  (double)(after.reads + after.writes - before.reads - before.writes) / requests,
+                  (double)(after.interrupts - before.interrupts) / requests);
+    assert_int_equal(storage_stats(rig.storage).recoveries, 0);
+    guest_buffer_free(rig.guest, buffer, BUFFER);
+    close_machine(&rig);
+    check_image();
+}
+
+static void on_done(struct guest_xfer *xfer)
+{
+    unsigned int *done = xfer->context;
+    (*done)++;
+}
+
+/* A stalled control transfer, and the next one is as if nothing had been. */
+static void test_qtest_stall(void **state)
+{
+    (void)state;
+    struct qtest_rig rig;
+    uint8_t *buffer = open_disk(&rig), setup[8];
+    for (unsigned int i = 0; i < 5; i++) {
+        unsigned int done = 0;
+        struct guest_xfer xfer = {.done = on_done, .context = &done};
+        guest_setup(setup, 0x80, 6, 0x7700, 0, 64);
+        assert_int_equal(guest_control(&xfer, rig.device, setup, buffer), 0);
+        qtest_rig_until(&rig, &done, 1);
+        assert_int_equal(xfer.status, -EPIPE);
+        /* Less than asked for, more than asked for, nothing. */
+        guest_setup(setup, 0x80, 6, 0x0100, 0, 64);
+        assert_int_equal(qtest_rig_control(&rig, setup, buffer), 18);
+        guest_setup(setup, 0x80, 6, 0x0100, 0, 7);
+        assert_int_equal(qtest_rig_control(&rig, setup, buffer), 7);
+        guest_setup(setup, 0x02, 1, 0, 0x81, 0);
+        assert_int_equal(qtest_rig_control(&rig, setup, NULL), 0);
+        assert_int_equal(qtest_rig_request(&rig, i, 3, false, buffer), 0);
+        assert_memory_equal(buffer, image + i * 512, 3 * 512);
+    }
+    guest_buffer_free(rig.guest, buffer, BUFFER);
+    close_machine(&rig);
+    check_image();
+}
+
+/* ---- a keyboard ---- */
+
+static struct hid *hid;
+static char typed[64];
+static unsigned int keys;
+
+static void on_key(void *context, struct hid *from, uint8_t usage, bool down)
+{
+    (void)context;
+    if (down && keys < sizeof(typed) - 1)
+        typed[keys++] = hid_ascii(usage, hid_modifiers(from));
+}
+
+static void take_keyboard(struct qtest_rig *rig, struct guest_device *device)
+{
+    static const struct hid_listener listener = {.key = on_key};
+    (void)rig;
+    assert_true(hid_matches(device));
+    assert_int_equal(hid_create(device, &listener, &hid), 0);
+}
+
+static void drop_keyboard(struct qtest_rig *rig, struct guest_device *device)
+{
+    (void)rig;
+    (void)device;
+    hid_destroy(hid);
+}
+
+/* Keys arrive; a transfer that waits comes back when asked for; and when the device is pulled out. */
+static void test_qtest_keyboard(void **state)
+{
+    (void)state;
+    struct qtest_rig rig;
+    open_machine(&rig, "if=none,id=d,format=raw,file.driver=null-co,file.size=1M",
+                 "usb-kbd,id=keyboard,bus=hc.0");
+    rig.on_ready = take_keyboard;
+    rig.on_gone = drop_keyboard;
+    for (unsigned int i = 1; i <= 2; i++) {
+        keys = 0;
+        memset(typed, 0, sizeof(typed));
+        qtest_rig_until(&rig, &rig.ready, i);
+        tell(&rig, "sendkey q\n");
+        qtest_rig_run_for(&rig, SECOND / 4); /* a key is down for 100 ms */
+        tell(&rig, "sendkey shift-u\n");
+        qtest_rig_until(&rig, &keys, 3);
+        assert_int_equal(typed[0], 'q');
+        assert_int_equal(typed[2], 'U');
+        if (i == 2)
+            break;
+        tell(&rig, "device_del keyboard\n");
+        qtest_rig_until(&rig, &rig.gone, 1);
+        tell(&rig, "device_add usb-kbd,id=keyboard,bus=hc.0\n");
+    }
+    hid_stop(hid);
+    qtest_rig_run_for(&rig, SECOND / 20);
+    assert_false(hid_busy(hid));
+    close_machine(&rig);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_qtest_disk),
+        cmocka_unit_test(test_qtest_stall),
+        cmocka_unit_test(test_qtest_keyboard),
+    };
+    assert_true(argc > 1);
+    controller = argv[1][0] == 'u' ? QTEST_UHCI : argv[1][0] == 'e' ? QTEST_EHCI : QTEST_XHCI;
+    polled = argc > 2;
+    int skip = qtest_rig_skip(polled ? QTEST_REAL : QTEST_VIRTUAL);
+    return skip ? skip : cmocka_run_group_tests(tests, NULL, NULL);
+}
