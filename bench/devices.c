@@ -30,13 +30,24 @@ static void fill(uint8_t *bytes, uint64_t offset, size_t n)
     }
 }
 
+/* One for all disks and sessions of a process and its children: filling it takes longer than a session may.
+ */
+static void *disk_blocks(void)
+{
+    static uint8_t *blocks;
+    if (!blocks) {
+        blocks = malloc(BENCH_DISK_BYTES);
+        if (blocks)
+            fill(blocks, 0, BENCH_DISK_BYTES);
+    }
+    return blocks;
+}
+
 static int make_disk(uint8_t speed, struct usb_device **out)
 {
-    uint64_t bytes;
-    int rc = disk_create(&(struct disk_config){.bytes = BENCH_DISK_BYTES, .speed = speed}, out);
-    if (!rc)
-        fill(disk_memory(*out, &bytes), 0, BENCH_DISK_BYTES);
-    return rc;
+    void *blocks = disk_blocks();
+    const struct disk_config config = {.bytes = BENCH_DISK_BYTES, .memory = blocks, .speed = speed};
+    return blocks ? disk_create(&config, out) : -ENOMEM;
 }
 
 static int make(const struct bench_setup *setup, struct usb_device **out)
@@ -51,6 +62,11 @@ static int make(const struct bench_setup *setup, struct usb_device **out)
         break;
     }
     return make_disk(speed, out);
+}
+
+void bench_devices_prepare(void)
+{
+    (void)disk_blocks();
 }
 
 int bench_devices_create(const struct bench_setup *setup, struct bench_devices **out)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guests of a session: enumerate what is behind it with sim/guest, then leave the devices to a workload,
- * which hands URBs to their controllers itself. So what a path costs is measured, not what a guest's core does.
+ * which hands URBs to their controllers itself. So what a path costs is measured, not what a guest's core
+ * does.
  */
 #ifndef BENCH_GUESTS_H
 #define BENCH_GUESTS_H
@@ -9,8 +10,8 @@
 #include "bench/path.h"
 #include "guest/guest.h"
 
-#define BENCH_DEVICES_MAX  (31u + BENCH_GUESTS_MAX)
-#define BENCH_PATIENCE_NS  (UINT64_C(10) * 1000000000) /* for anything that a path is asked to do */
+#define BENCH_DEVICES_MAX (31u + BENCH_GUESTS_MAX)
+#define BENCH_PATIENCE_NS (UINT64_C(10) * 1000000000) /* for anything that a path is asked to do */
 
 struct bench_target {
     struct hcd *hcd;
@@ -26,6 +27,8 @@ struct bench_guests {
     struct bench_target target[BENCH_DEVICES_MAX];
     unsigned int nr_targets; /* in the order in which they were found */
     bool closing;
+    bool hurry;       /* skips waits for ports */
+    uint64_t skew_ns; /* by which the guests' clock is ahead for that */
     int error;
 };
 
@@ -38,7 +41,14 @@ int bench_guests_open(struct bench_session *session, const struct bench_setup *s
 /* No URB of a workload may be under way. 0 or as above. */
 int bench_guests_close(struct bench_guests *guests);
 
-/* One turn of the session: step, then wait unless *progress has been set meanwhile. 0 or -errno. */
+/*
+ * Steps session and guests until done() says so. -ETIMEDOUT at limit_ns; what step() and wait() said; or what
+ * was wrong with a device.
+ */
+int bench_guests_run(struct bench_guests *guests, uint64_t limit_ns, bool (*done)(void *context),
+                     void *context);
+/* One turn of the session, without the guests: step, then wait unless *progress has been set meanwhile. 0 or
+ * -errno. */
 int bench_turn(struct bench_session *session, uint64_t until_ns, const bool *progress);
 
 #endif

@@ -54,6 +54,8 @@ void bench_meter_end(struct bench_meter *meter)
         .maps = difference(after.maps, meter->before.maps),
         .registers = difference(after.registers, meter->before.registers),
     };
+    if (session->copies)
+        sample->counters.copied = session->copies * sample->bytes;
     meter->on = false;
 }
 

@@ -5,11 +5,11 @@
  *
  * One and the same workload drives every path through struct hcd (sim/guest/hcd.h): what differs between two
  * rows of the table is the path alone. The guest lives in the process of the benchmark; what is on the other
- * side (backend, QEMU, a server) is in processes that open() starts and close() ends. Simulated devices come from
- * bench/devices.h wherever they are, so that they are the same everywhere.
+ * side (backend, QEMU, a server) is in processes that open() starts and close() ends. Simulated devices come
+ * from bench/devices.h wherever they are, so that they are the same everywhere.
  *
- * A session is opened for each round anew, in turn with those of the other paths, and no two are open at once:
- * a controller that polls while nobody uses it would be paid for by the others.
+ * A session is opened for each round anew, in turn with those of the other paths, and no two are open at
+ * once: a controller that polls while nobody uses it would be paid for by the others.
  *
  * Threads: one. Only wait() blocks.
  */
@@ -45,7 +45,7 @@ struct bench_setup {
     enum bench_device device;
     unsigned int guests;  /* 1..BENCH_GUESTS_MAX, each with a controller of its own */
     unsigned int devices; /* of each guest, on its ports 1, 2, ... */
-    bool full_speed;      /* devices of full speed; a path whose controller knows no other sets it in a copy */
+    bool full_speed; /* devices of full speed; a path whose controller knows no other sets it in a copy */
     enum bench_wire wire;
     int guest_cpu;  /* where the benchmark itself runs; -1: anywhere */
     int device_cpu; /* where the other side's processes are to run; -1: anywhere */
@@ -54,10 +54,10 @@ struct bench_setup {
 /* Since the session was opened; all that either side did. BENCH_UNKNOWN where nobody counts. */
 struct bench_counters {
     uint64_t notifications; /* events, signals or messages that one side sent to the other to be looked at */
-    uint64_t copied;        /* bytes of payload copied between the device's store and the guest's buffer; a byte that is
-                               copied twice counts twice */
-    uint64_t maps;          /* calls that map or unmap memory of the other side */
-    uint64_t registers;     /* register accesses of the guest's driver */
+    uint64_t copied; /* bytes of payload copied between the device's store and the guest's buffer; a byte that
+                        is copied twice counts twice */
+    uint64_t maps;   /* calls that map or unmap memory of the other side */
+    uint64_t registers; /* register accesses of the guest's driver */
 };
 
 struct bench_session;
@@ -78,12 +78,21 @@ struct bench_session_ops {
 /* Implementations embed this as their first member. */
 struct bench_session {
     const struct bench_session_ops *ops;
-    struct hcd *hcd[BENCH_GUESTS_MAX]; /* of each guest; its devices are plugged in, or come while it is stepped */
+    struct hcd
+        *hcd[BENCH_GUESTS_MAX]; /* of each guest; its devices are plugged in, or come while it is stepped */
     /* The processes whose CPU time and wake-ups count, without that of the benchmark, which always does. */
     pid_t process[BENCH_PROCESSES_MAX];
     unsigned int nr_processes;
     unsigned int queue; /* how many bulk URBs keep it busy; more only wait in its driver. At most 64 */
-    bool foreign_disk;  /* the disk is not of bench/devices.h: what is on it is not checked */
+    /*
+     * Its root hubs have no clock but the time that hub_control() is told. An enumeration then need not sit
+     * out the waits of USB 2.0 section 7.1.7, and is done in no time.
+     */
+    bool patient_hubs;
+    /* How often each byte of a disk's data is copied on its way, where that is so by construction; 0: see
+     * counters(). */
+    unsigned int copies;
+    bool foreign_disk; /* the disk is not of bench/devices.h: what is on it is not checked */
 };
 
 /* What a measurement of something that is no USB fills in, see bench_path.measure. */
@@ -102,15 +111,16 @@ struct bench_path {
     const char *name; /* as in --paths and in JSON */
     const char *what; /* one line for --list */
     bool model;       /* a bound, not something that exists; every table says so */
+    bool scales;      /* takes up to 31 devices and 16 guests, and is to be measured with them */
     /*
-     * Opens a session; returns when its processes run. -ENOTSUP: this path has no such device or setup; -ENOPKG:
-     * something is not installed; other -errno: it failed. why (BENCH_WHY_MAX bytes) then has one line without
-     * newline that says what is missing, such as "package qemu-system-x86 is not installed".
+     * Opens a session; returns when its processes run. -ENOTSUP: this path has no such device or setup;
+     * -ENOPKG: something is not installed; other -errno: it failed. why (BENCH_WHY_MAX bytes) then has one
+     * line without newline that says what is missing, such as "package qemu-system-x86 is not installed".
      */
     int (*open)(const struct bench_setup *setup, struct bench_session **out, char *why);
     /*
-     * For what is no USB at all (memcpy, a ping-pong), instead of open(): works for about `ns` and tells what it did.
-     * -ENOTSUP: it is nothing for this profile.
+     * For what is no USB at all (memcpy, a ping-pong), instead of open(): works for about `ns` and tells what
+     * it did. -ENOTSUP: it is nothing for this profile.
      */
     int (*measure)(enum bench_raw_profile profile, const struct bench_setup *setup, uint64_t ns,
                    struct bench_raw *out);
@@ -122,8 +132,8 @@ extern const struct bench_path *const bench_paths[];
 /* ---- for paths ---- */
 
 /*
- * To be called first in every process of the other side: puts it on setup->device_cpu and gives it timers without
- * slack. For programs of others, between fork() and exec(); both are inherited.
+ * To be called first in every process of the other side: puts it on setup->device_cpu and gives it timers
+ * without slack. For programs of others, between fork() and exec(); both are inherited.
  */
 void bench_become_device_side(const struct bench_setup *setup);
 

@@ -5,7 +5,8 @@
 
 #include "bench/path.h"
 
-/* CPU time of this process and of the session's, in ns; of a process that has ended, 0. session may be NULL. */
+/* CPU time of this process and of the session's, in ns; of a process that has ended, 0. session may be NULL.
+ */
 uint64_t bench_cpu_ns(const struct bench_session *session);
 /* How often their threads went to sleep by themselves so far: each is a wake-up that was or will be. */
 uint64_t bench_sleeps(const struct bench_session *session);
@@ -16,7 +17,15 @@ uint64_t bench_sleeps(const struct bench_session *session);
 void bench_choose_cpus(struct bench_setup *setup, bool same);
 /* Puts this process on setup->guest_cpu and gives it timers without slack. */
 void bench_become_guest_side(const struct bench_setup *setup);
-/* The same, with both CPUs allowed again. */
+/* Back to all CPUs that were allowed when the program began. */
 void bench_leave_cpu(void);
+
+/* One turn of a loop that looks at another processor's memory. */
+static inline void bench_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
 
 #endif

@@ -31,14 +31,24 @@ struct bench_read {
 };
 
 /*
- * All work for about `ns` after a warm-up of a tenth of that, and end with no URB under way. -EBADMSG: what was
- * read is not what is on the disk, or a status says that it failed; -ETIMEDOUT; or what the path said. error then
- * has a line.
+ * All work for about `ns` after a warm-up of a tenth of that, and end with no URB under way. -EBADMSG: what
+ * was read is not what is on the disk, or a status says that it failed; -ETIMEDOUT; or what the path said.
+ * error then has a line.
  */
 int bench_work_read(struct bench_guests *guests, const struct bench_read *read, uint64_t ns,
                     struct bench_sample *out);
 /* GET_DESCRIPTOR(device) of the first device, 18 bytes, one after the other. */
 int bench_work_control(struct bench_guests *guests, uint64_t ns, struct bench_sample *out);
+
+/*
+ * Reports of the first device, a ticker: each latency is from the time it was due. Open loop: a report that
+ * is not fetched in time makes the next ones late, too, and is not left out. No warm-up.
+ */
+int bench_work_interrupt(struct bench_guests *guests, uint64_t ns, struct bench_sample *out);
+/* Full duplex sound on the first device; lost and expected are samples of what was recorded. */
+int bench_work_iso(struct bench_guests *guests, uint64_t ns, struct bench_sample *out);
+/* Nobody does anything. */
+int bench_work_idle(struct bench_guests *guests, uint64_t ns, struct bench_sample *out);
 
 /* Zeroed, but for the memory for latencies. -ENOMEM. */
 int bench_sample_create(struct bench_sample *out);

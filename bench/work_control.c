@@ -91,6 +91,7 @@ int bench_work_control(struct bench_guests *guests, uint64_t ns, struct bench_sa
                                     .device = target->device->address,
                                     .type = USBIF_PIPE_TYPE_CTRL,
                                     .in = true,
+                                    .packet = target->device->packet0,
                                     .length = DESCRIPTOR_BYTES,
                                     .buffer = control->buffer,
                                     .complete = on_complete,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reads as a driver of bulk-only storage issues them: CBW, data, CSW. The CSW is asked for when the last data URB
- * has been handed in, as they share an endpoint and keep their order; with one data URB at a time it waits for
- * that, as Linux usb-storage does.
+ * Reads as a driver of bulk-only storage issues them: CBW, data, CSW. The CSW is asked for when the last data
+ * URB has been handed in, as they share an endpoint and keep their order; with one data URB at a time it
+ * waits for that, as Linux usb-storage does.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,12 +12,12 @@
 #include "bench/work.h"
 #include "process/loop.h"
 
-#define CBW_BYTES    31u
-#define CSW_BYTES    13u
-#define BLOCK_BYTES  512u
-#define WALK_BYTES   (UINT32_C(8160) << 10) /* of the disk are read in turn: 136 times 60 KiB */
-#define QUEUE_MAX    64u
-#define SLICES       16u /* a command takes no longer than this part of the time */
+#define CBW_BYTES   31u
+#define CSW_BYTES   13u
+#define BLOCK_BYTES 512u
+#define WALK_BYTES  (UINT32_C(8160) << 10) /* of the disk are read in turn: 136 times 60 KiB */
+#define QUEUE_MAX   64u
+#define SLICES      16u /* a command takes no longer than this part of the time */
 
 struct lane;
 
@@ -35,7 +35,7 @@ struct lane {
     uint8_t *command, *status; /* their buffers */
     uint8_t *memory;           /* of all data URBs */
     struct data_urb data[QUEUE_MAX];
-    uint32_t at;               /* of the next data URB */
+    uint32_t at; /* of the next data URB */
     uint32_t tag;
     unsigned int to_submit, to_return; /* data URBs of this command */
     unsigned int held;                 /* URBs under way */
@@ -196,6 +196,12 @@ static int run_until(struct work *work, uint64_t until_ns)
     return work->error ? work->error : rc;
 }
 
+static uint16_t packet_of(const struct bench_target *target, uint8_t address)
+{
+    const struct guest_endpoint *endpoint = guest_find_endpoint(target->device, address);
+    return endpoint ? endpoint->packet & 0x7ffu : 0;
+}
+
 static int prepare(struct work *work, struct lane *lane, const struct bench_target *target)
 {
     struct hcd *hcd = target->hcd;
@@ -206,6 +212,7 @@ static int prepare(struct work *work, struct lane *lane, const struct bench_targ
                           .type = USBIF_PIPE_TYPE_BULK,
                           .endpoint = target->in & 15u,
                           .in = true,
+                          .packet = packet_of(target, target->in),
                           .context = lane};
     *lane = (struct lane){.work = work, .target = target};
     int rc = hcd->ops->buffer_alloc(hcd, 8192, (void **)&lane->command);
@@ -216,6 +223,7 @@ static int prepare(struct work *work, struct lane *lane, const struct bench_targ
     lane->status = lane->command + 4096;
     lane->csw = lane->cbw = urb;
     lane->cbw.in = false;
+    lane->cbw.packet = packet_of(target, target->out);
     lane->cbw.endpoint = target->out & 15u;
     lane->cbw.length = CBW_BYTES;
     lane->cbw.buffer = lane->command;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls straight into the device, with nothing in between and nothing to wait for: what passing a whole controller
- * through would cost beyond its native driver. A model, as there is no hardware; the upper bound of all paths.
+ * Calls straight into the device, with nothing in between and nothing to wait for: what passing a whole
+ * controller through would cost beyond its native driver. A model, as there is no hardware; the upper bound
+ * of all paths.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +74,8 @@ static int direct_open(const struct bench_setup *setup, struct bench_session **o
         free(direct);
         return rc;
     }
-    direct->session = (struct bench_session){.ops = &direct_ops, .queue = 16};
+    direct->session =
+        (struct bench_session){.ops = &direct_ops, .queue = 16, .patient_hubs = true, .copies = 1};
     direct->host = bench_devices_host(direct->devices);
     for (unsigned int g = 0; !rc && g < setup->guests; g++) {
         direct->loops[g] = loop_hcd_create(direct->host, setup->devices);
@@ -97,5 +99,6 @@ const struct bench_path bench_direct = {
     .name = "direct",
     .what = "calls straight into the device: a whole controller passed through",
     .model = true,
+    .scales = true,
     .open = direct_open,
 };

@@ -6,5 +6,6 @@
 #include "bench/path.h"
 
 extern const struct bench_path bench_direct;
+extern const struct bench_path bench_memcpy, bench_eventfd, bench_cacheline;
 
 #endif

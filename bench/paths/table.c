@@ -3,7 +3,12 @@
 
 #include <stddef.h>
 
+/* clang-format off */
 const struct bench_path *const bench_paths[] = {
     &bench_direct,
+    &bench_memcpy,
+    &bench_eventfd,
+    &bench_cacheline,
     NULL,
 };
+/* clang-format on */
