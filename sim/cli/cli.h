@@ -23,6 +23,7 @@ int replay_cli(int argc, char **argv);
 int host_cli(int argc, char **argv);
 int backend_cli(int argc, char **argv);
 int frontend_cli(int argc, char **argv);
+int usbip_cli(int argc, char **argv);
 int exec_cli(int argc, char **argv);
 int bus_cli(int argc, char **argv);
 int guest_create_cli(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct verb {
     {"host", host_cli, "a fake Xen machine for processes to join"},
     {"backend", backend_cli, "the driver domain's half, with devices, on such a machine"},
     {"frontend", frontend_cli, "the guest's half, with a small USB core, on such a machine"},
+    {"usbip", usbip_cli, "devices over the network, by USB/IP"},
     {"exec", exec_cli, "an unmodified Xen program, run on such a machine"},
     {"guest-create", guest_create_cli, "makes a guest, from a config file of xl or xm"},
     {"guest-destroy", guest_destroy_cli, "ends one"},

@@ -16,12 +16,17 @@ void loop_clear(struct loop *loop)
 
 void loop_add(struct loop *loop, int fd)
 {
+    loop_add_for(loop, fd, POLLIN);
+}
+
+void loop_add_for(struct loop *loop, int fd, short events)
+{
     if (fd < 0)
         return;
     if (loop->nr == LOOP_FDS_MAX)
         loop->overfull = true;
     else
-        loop->fds[loop->nr++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        loop->fds[loop->nr++] = (struct pollfd){.fd = fd, .events = events};
 }
 
 int loop_wait(struct loop *loop, uint64_t until_ns)

@@ -21,6 +21,8 @@ struct loop {
 void loop_clear(struct loop *loop);
 /* A negative descriptor is left out. */
 void loop_add(struct loop *loop, int fd);
+/* For other events of poll() than POLLIN. */
+void loop_add_for(struct loop *loop, int fd, short events);
 /* Waits for any of them until a time of loop_now_ns(); UINT64_MAX for ever, 0 not at all. 0 or -errno. */
 int loop_wait(struct loop *loop, uint64_t until_ns);
 /* Whether the last wait found it ready, or closed at the other end. */
