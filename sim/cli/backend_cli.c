@@ -27,7 +27,8 @@ static const char help_text[] =
     "for every guest that has a virtual controller, until it is told to end (Ctrl-C).\n"
     "\n"
     "  --dir DIR             the machine; its devices are those of 'pvusb bus', as they come and go\n"
-    "  --xen fake:DIR        the machine, with the devices of --device\n"
+    "  --xen fake:DIR        the machine, with the devices of --device; --xen real: the Xen\n"
+    "                        that this domain runs on\n"
     "  --domid N             the driver domain (default 0)\n"
     "  --guest DOMID         make this guest if it is not there, with one controller\n"
     "                        that has the devices on its ports 1, 2, ...\n"
@@ -169,7 +170,7 @@ static int make_guest(const struct options *options, struct xen_machine *machine
                                          .usb_ver = (unsigned int)options->usb_ver,
                                          .num_ports = options->nr_devices ? options->nr_devices : 1};
     int rc = machine->ops->domain_create(machine, controller.frontend);
-    if (!rc || rc == -EEXIST)
+    if (!rc || rc == -EEXIST || rc == -EPERM) /* on real Xen it was made by another */
         rc = vusb_create(xen, &controller);
     if (rc == -EEXIST)
         rc = 0;
@@ -281,7 +282,7 @@ static int run(const struct options *options, struct sim_host *sim)
     xen_close(xen);
     if (!code)
         code = run_driver(options, sim, machine);
-    fakexen_client_machine_destroy(machine);
+    disconnect_machine(options->xen, machine);
     return code;
 }
 
@@ -332,7 +333,7 @@ static int run_peer(const struct options *options)
     }
     (void)peer_stop(peer);
     xen_close(xen);
-    fakexen_client_machine_destroy(machine);
+    disconnect_machine(options->xen, machine);
     if (signals >= 0)
         close(signals);
     return code;

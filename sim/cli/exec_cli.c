@@ -98,7 +98,7 @@ static int check_machine(const struct options *options)
     if (code)
         return code;
     xen_close(xen);
-    fakexen_client_machine_destroy(machine);
+    disconnect_machine(where, machine);
     return 0;
 }
 

@@ -22,7 +22,7 @@ static const char help_text[] =
     "Is a guest of a machine (see 'pvusb host'): usbfront below a small USB core that\n"
     "enumerates what is plugged in and drives disks. Runs until it is told to end (Ctrl-C).\n"
     "\n"
-    "  --xen fake:DIR     the machine\n"
+    "  --xen fake:DIR     the machine; --xen real: the Xen that this domain runs on\n"
     "  --domid N          which guest\n"
     "  --devid N          which of its controllers (default 0)\n"
     "  --read BYTES       read so much of the first disk (for example 1M), print the\n"
@@ -92,7 +92,7 @@ static int parse(int argc, char **argv, struct options *options)
             options->xen = optarg;
             break;
         case 'd':
-            rc = parse_number(optarg, 1, DOMID_FIRST_RESERVED - 1, &options->domid);
+            rc = parse_number(optarg, 0, DOMID_FIRST_RESERVED - 1, &options->domid);
             break;
         case 'i':
             rc = parse_number(optarg, 0, 65535, &options->devid);
@@ -394,7 +394,7 @@ static int run(const struct options *options)
                                                           : strerror(-rc));
     if (frontend.front)
         close_all(&frontend, signals);
-    fakexen_client_machine_destroy(machine);
+    disconnect_machine(options->xen, machine);
     if (signals >= 0)
         close(signals);
     return rc ? EXIT_PEER : frontend.code;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <fakexen/real.h>
+
 #include "cli/cli.h"
 
 static int explain(const char *verb, const char *dir, domid_t domid, int rc)
@@ -21,13 +23,30 @@ static int explain(const char *verb, const char *dir, domid_t domid, int rc)
     }
 }
 
+static int connect_real(const char *verb, domid_t domid, struct xen_machine **machine, struct xen **xen)
+{
+    int rc = xen_real_machine_create(0, machine);
+    if (!rc) {
+        rc = (*machine)->ops->open(*machine, domid, xen);
+        if (!rc)
+            return 0;
+        xen_real_machine_destroy(*machine);
+    }
+    *machine = NULL;
+    if (rc == -ENXIO)
+        return usage_error(verb, "--xen real: this is not domain %u", domid);
+    return usage_error(verb, "--xen real: %s; it needs xenstore, /dev/xen/evtchn and /dev/xen/gntdev", strerror(-rc));
+}
+
 int connect_machine(const char *verb, const char *where, domid_t domid, struct xen_machine **machine,
                     struct xen **xen)
 {
     if (!where)
         return usage_error(verb, "--xen fake:DIR is needed: the directory of a 'pvusb host'");
+    if (strcmp(where, "real") == 0)
+        return connect_real(verb, domid, machine, xen);
     if (strncmp(where, "fake:", 5) != 0 || !where[5])
-        return usage_error(verb, "--xen takes fake:DIR, not '%s'", where);
+        return usage_error(verb, "--xen takes fake:DIR or real, not '%s'", where);
     int rc = fakexen_client_machine_create(where + 5, machine);
     if (rc) {
         *machine = NULL;
@@ -39,6 +58,14 @@ int connect_machine(const char *verb, const char *where, domid_t domid, struct x
     fakexen_client_machine_destroy(*machine);
     *machine = NULL;
     return explain(verb, where + 5, domid, rc);
+}
+
+void disconnect_machine(const char *where, struct xen_machine *machine)
+{
+    if (machine && strcmp(where, "real") == 0)
+        xen_real_machine_destroy(machine);
+    else
+        fakexen_client_machine_destroy(machine);
 }
 
 void print_line(void *context, const char *line)

@@ -188,7 +188,7 @@ void tool_close(struct tool *tool)
 {
     xen_close(tool->xen0);
     if (tool->machine)
-        fakexen_client_machine_destroy(tool->machine);
+        disconnect_machine(tool->xen, tool->machine);
     tool->xen0 = NULL;
     tool->machine = NULL;
 }

@@ -69,9 +69,9 @@ usage_errors() {
   refused 'not wanted' host --dir "$work/m" extra
   refused 'fake:DIR is needed' backend
   refused 'fake:DIR is needed' frontend --domid 1
-  refused 'takes fake:DIR' frontend --xen real --domid 1
+  refused 'takes fake:DIR or real' frontend --xen virtual --domid 1
   refused 'domid N is needed' frontend --xen "fake:$work/m"
-  refused 'not a number' frontend --xen "fake:$work/m" --domid 0
+  refused 'not a number' frontend --xen "fake:$work/m" --domid 40000
   refused 'not a number' frontend --xen "fake:$work/m" --domid 1x
   refused 'stdout for itself' frontend --xen "fake:$work/m" --domid 1 --drive --read 1M
   refused 'not a number' backend --usb-ver 3
