@@ -53,10 +53,22 @@ source_file fake_xen/a.c '#include <pvusb/abi.h>'
 expect 'fake_xen/a.c:2: fake_xen/ must not include pvusb/abi.h'
 source_file fake_xen/host/a.c '#  include "../../sim/trace/trace.h"'
 expect 'fake_xen/host/a.c:2: fake_xen/ must not include ../../sim/trace/trace.h'
+source_file sim/x/a.c '#include "../../conformance/conform.h"'
+expect 'sim/x/a.c:2: sim/ must not include ../../conformance/conform.h'
+source_file fake_xen/a.c '#include <bench/path.h>'
+expect 'fake_xen/a.c:2: fake_xen/ must not include bench/path.h'
+source_file conformance/cases/a.c '#include <pvusb/urb.h>'
+expect 'conformance/cases/a.c:2: conformance/cases/ must not include pvusb/urb.h'
+source_file conformance/kit/a.c '#include "../../ring/include/pvusb/abi.h"'
+expect 'conformance/kit/a.c:2: conformance/kit/ must not include ../../ring/include/pvusb/abi.h'
+source_file conformance/a.h '#include "backend/backend.h"'
+expect 'conformance/a.h:2: conformance/a.h must not include backend/backend.h'
 source_file a.c '/* TO''DO: more */'
 expect 'a.c:2: something left to do'
 
 source_file ring/a.c '#include <pvusb/ring.h>' 'int f(void)' '{' "$(repeat 67 '    f();')" '}'
+source_file conformance/kit/a.c '#include <xen/io/usbif.h>' '#include "devices/probe_protocol.h"'
+source_file conformance/run/a.c '#include "trace/trace.h"'
 source_file sim/a.c '#include <pvusb/ring.h>' '#include <fakexen/xen_ops.h>' "$(repeat 597 'int x;')"
 if ! "$style" "$work" >out; then
   echo "a clean tree is refused: $(cat out)"

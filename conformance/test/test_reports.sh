@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Results as files for programs, many cases at a time, many rounds. Usage: test_reports.sh DUMMY PROGRAM BROKEN
 set -uo pipefail
+# shellcheck disable=SC2016 # Markdown has its own use of that sign
 dummy=$1 program=$2 broken=$3
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=conformance/test/expect.sh
