@@ -41,6 +41,34 @@ static char *cut_line(char *p)
     return end + 1;
 }
 
+/* Words of small letters, digits and hyphens, with a dot between each two; at least two. */
+static bool is_id(const char *id)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    unsigned int words = 0;
+    size_t n;
+
+    for (; (n = strspn(id, letters)) > 0; id += n + 1) {
+        words++;
+        if (!id[n])
+            return words > 1;
+        if (id[n] != '.')
+            return false;
+    }
+    return false;
+}
+
+static bool is_somebody(const char *who)
+{
+    return !strcmp(who, "backend") || !strcmp(who, "frontend") || !strcmp(who, "both") || !strcmp(who, "toolstack");
+}
+
+/* What stands where the statement should: a remark, a table, a list. */
+static bool is_no_statement(const char *text)
+{
+    return strchr("#*|", *text) || !strncmp(text, "Differs: ", 9) || !strncmp(text, "Not observable: ", 16);
+}
+
 /* "*LEVEL* . who . sources", cut into its parts. */
 static const char *parse_head(char *line, struct requirement *r)
 {
@@ -53,6 +81,8 @@ static const char *parse_head(char *line, struct requirement *r)
     *sources = 0;
     r->who = who + strlen(DOT);
     r->sources = sources + strlen(DOT);
+    if (!is_somebody(r->who))
+        return "binds nobody there is";
     for (int i = 0; i < LEVELS; i++)
         if (n == strlen(names[i]) + 2 && line[0] == '*' && line[n - 1] == '*' &&
             !memcmp(line + 1, names[i], n - 2)) {
@@ -90,7 +120,7 @@ static const char *parse_one(char **at, struct requirement *r)
 
     r->id = *at + 4;
     *at = NULL;
-    if (!*r->id || strpbrk(r->id, " \t"))
+    if (!is_id(r->id))
         return "not an id";
     if (!line)
         return "ends within a requirement";
@@ -101,7 +131,9 @@ static const char *parse_one(char **at, struct requirement *r)
     if (!*at || **at != '\n')
         return "no blank line before the text";
     *at = cut_text(*at, r);
-    return *r->text ? NULL : "no text";
+    if (!*r->text)
+        return "no text";
+    return is_no_statement(r->text) ? "no statement before what else it says" : NULL;
 }
 
 static int parse_all(char *at, struct requirements *out, char error[REQUIREMENTS_ERROR_MAX])

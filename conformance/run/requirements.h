@@ -24,8 +24,12 @@ struct requirements {
 #define REQUIREMENTS_ERROR_MAX 128u
 
 /*
- * 0, and the caller gives it to requirements_free(); or -1, nothing to free and one line in error. The form is that which
- * ci/test_requirements.sh checks.
+ * 0, and the caller gives it to requirements_free(); or -1, nothing to free and one line in error. Each requirement is
+ *
+ *     ### topic.detail
+ *     *MUST* (middle dot) backend (middle dot) sources
+ *     (empty)
+ *     The statement, and remarks up to the next heading.
  */
 int requirements_parse(const char *text, struct requirements *out, char error[REQUIREMENTS_ERROR_MAX]);
 void requirements_free(struct requirements *requirements);

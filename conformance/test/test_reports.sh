@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Results as files for programs, many cases at a time, many rounds. Usage: test_reports.sh DUMMY PROGRAM BROKEN
-set -uo pipefail
 # shellcheck disable=SC2016 # Markdown has its own use of that sign
+set -uo pipefail
 dummy=$1 program=$2 broken=$3
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=conformance/test/expect.sh

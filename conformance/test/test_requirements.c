@@ -44,12 +44,20 @@ static void malformed(void **state)
     } tries[] = {
         {"### \n*MUST* · both · x\n\nt\n", ": not an id"},
         {"### a b\n*MUST* · both · x\n\nt\n", "a b: not an id"},
+        {"### ab\n*MUST* · both · x\n\nt\n", "ab: not an id"},
+        {"### a.B\n*MUST* · both · x\n\nt\n", "a.B: not an id"},
+        {"### a..b\n*MUST* · both · x\n\nt\n", "a..b: not an id"},
+        {"### a.b.\n*MUST* · both · x\n\nt\n", "a.b.: not an id"},
         {"### a.b", "a.b: ends within a requirement"},
         {"### a.b\n", "a.b: no level, who and source"},
         {"### a.b\n*MUST* · both\n\nt\n", "a.b: no level, who and source"},
         {"### a.b\n*MUST* · both · \n\nt\n", "a.b: no level, who and source"},
         {"### a.b\n*MAY* · both · x\n\nt\n", "a.b: no such level"},
         {"### a.b\nMUST · both · x\n\nt\n", "a.b: no such level"},
+        {"### a.b\n*MUST* · all · x\n\nt\n", "a.b: binds nobody there is"},
+        {"### a.b\n*MUST* · both · x\n\nDiffers: t\n", "a.b: no statement before what else it says"},
+        {"### a.b\n*MUST* · both · x\n\nNot observable: t\n", "a.b: no statement before what else it says"},
+        {"### a.b\n*MUST* · both · x\n\n| t |\n", "a.b: no statement before what else it says"},
         {"### a.b\n · both · x\n\nt\n", "a.b: no such level"},
         {"### a.b\n*MUST* · both · x", "a.b: no blank line before the text"},
         {"### a.b\n*MUST* · both · x\nt\n", "a.b: no blank line before the text"},
@@ -99,10 +107,31 @@ static void built_in(void **state)
     requirements_free(&r);
 }
 
+/* Seventeen numbered chapters, and every requirement in one of them. */
+static void chapters(void **state)
+{
+    const char *first = strstr(conform_requirements, "\n### ");
+    unsigned int chapter = 0;
+
+    (void)state;
+    for (const char *p = conform_requirements; (p = strstr(p, "\n## ")) != NULL; p++) {
+        char *end;
+        unsigned long number = strtoul(p + 4, &end, 10);
+
+        if (end == p + 4)
+            continue;
+        assert_int_equal(number, ++chapter);
+        assert_int_equal(*end, '.');
+        assert_true(chapter > 1 || p < first);
+    }
+    assert_int_equal(chapter, 17);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(two), cmocka_unit_test(malformed),
-                                       cmocka_unit_test(cut_anywhere), cmocka_unit_test(built_in)};
+                                       cmocka_unit_test(cut_anywhere), cmocka_unit_test(built_in),
+                                       cmocka_unit_test(chapters)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
