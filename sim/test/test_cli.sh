@@ -6,16 +6,10 @@
 set -euo pipefail
 
 pvusb=$1
-work=$(mktemp -d)
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/programs.sh"
 export TMPDIR=$work/tmp
 mkdir "$TMPDIR"
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 # refused PATTERN ARGUMENT...: exit code 2, nothing on stdout, one line on stderr that matches PATTERN.
 refused() {
@@ -26,28 +20,6 @@ refused() {
   [ ! -s "$work/out" ] || fail "pvusb $*: printed: $(cat "$work/out")"
   [ "$(wc -l <"$work/err")" -eq 1 ] || fail "pvusb $*: not one line: $(cat "$work/err")"
   grep -qE "$pattern" "$work/err" || fail "pvusb $*: said: $(cat "$work/err")"
-}
-
-# start NAME PATTERN ARGUMENT...: runs it in the background until it has printed a line that matches; pid in $started.
-start() {
-  local name=$1 pattern=$2 line
-  shift 2
-  mkfifo "$work/$name.pipe"
-  "$pvusb" "$@" >"$work/$name.pipe" 2>"$work/$name.err" &
-  started=$!
-  exec {fd}<"$work/$name.pipe"
-  rm "$work/$name.pipe"
-  while IFS= read -r -t 60 line <&"$fd"; do
-    [[ $line =~ $pattern ]] && return 0
-  done
-  fail "pvusb $*: never said $pattern; $(cat "$work/$name.err")"
-}
-
-# ended PID CODE: waits for it and checks its exit code.
-ended() {
-  local code=0
-  wait "$1" || code=$?
-  [ $code -eq "$2" ] || fail "process $1: exit code $code instead of $2"
 }
 
 usage_errors() {
@@ -178,4 +150,4 @@ machine
 file_disk
 demo
 [ -z "$(ls -A "$TMPDIR")" ] || fail "left in TMPDIR: $(ls -A "$TMPDIR")"
-if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
+finish

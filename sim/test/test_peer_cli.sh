@@ -6,41 +6,15 @@
 set -euo pipefail
 
 pvusb=$1
-work=$(mktemp -d)
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/programs.sh"
 export TMPDIR=$work/tmp
 mkdir "$TMPDIR"
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 
+# Each step needs the one before.
 fail() {
   echo "FAILED: $*"
   exit 1
-}
-
-# start NAME PATTERN ARGUMENT...: in the background, until it has printed a line that matches; pid in $started.
-start() {
-  local name=$1 pattern=$2
-  shift 2
-  mkfifo "$work/$name.pipe"
-  "$pvusb" "$@" >"$work/$name.pipe" 2>"$work/$name.err" &
-  started=$!
-  exec {fd}<"$work/$name.pipe"
-  while IFS= read -r -t 60 line <&"$fd"; do
-    [[ $line =~ $pattern ]] && return 0
-  done
-  code=0
-  wait "$started" || code=$?
-  if [ $code -eq 77 ]; then
-    echo "skip: $(sed 's/^pvusb backend: //' "$work/$name.err")"
-    exit 77
-  fi
-  fail "pvusb $*: never said $pattern; $(cat "$work/$name.err")"
-}
-
-# ended PID CODE
-ended() {
-  local code=0
-  wait "$1" || code=$?
-  [ $code -eq "$2" ] || fail "process $1: exit code $code instead of $2"
 }
 
 head -c 1048576 /dev/urandom >"$work/disk.img"

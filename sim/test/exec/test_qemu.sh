@@ -9,34 +9,13 @@ pvusb=$1
 make_domains=$2
 qemu=/usr/libexec/xen-qemu-system-i386
 arguments=(-M xenpv -xen-attach -xen-domid 1 -nodefaults -no-user-config -nographic -monitor none)
-work=$(mktemp -d)
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../programs.sh"
 dir=$work/m
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 [ -x $qemu ] || { echo "skip: $qemu is missing: install qemu-system-xen"; exit 77; }
 [ "${4:-}" != genuine ] || [ -x /usr/lib/xen-4.17/bin/xenstored ] || { echo "skip: xen-utils-4.17 is missing"; exit 77; }
 command -v xenstore-watch >/dev/null || { echo "skip: xenstore-watch is missing: install xenstore-utils"; exit 77; }
-
-# start PATTERN ARGUMENT...: pvusb in the background until it has printed that; its pid in $started, its output on $fd.
-start() {
-  local pattern=$1 line
-  shift
-  mkfifo "$work/pipe"
-  "$pvusb" "$@" >"$work/pipe" &
-  started=$!
-  exec {fd}<"$work/pipe"
-  rm "$work/pipe"
-  while IFS= read -r -t 60 line <&"$fd"; do
-    [[ $line =~ $pattern ]] && return 0
-  done
-  fail "pvusb $*: never said $pattern"
-}
 
 dom0() {
   "$pvusb" exec --dir "$dir" --domid 0 -- "$@"
@@ -59,7 +38,7 @@ wait_for() {
   [ "$(dom0 xenstore-read "$1")" = "$2" ] || fail "$1 is not $2: $(dom0 xenstore-read "$1")"
 }
 
-start 'machine ready' host --dir "$dir" "${@:3}"
+start host 'machine ready' host --dir "$dir" "${@:3}"
 host=$started host_says=$fd
 "$make_domains" "$dir" 1
 FAKEXEN_LOG=$work/log "$pvusb" exec --dir "$dir" --domid 0 -- $qemu "${arguments[@]}" </dev/null 2>"$work/qemu.err" &
@@ -74,7 +53,7 @@ dom0 xenstore-write $front/backend $back $front/backend-id 0 $front/state 1 $bac
 dom0 xenstore-chmod -r $front n1 r0
 dom0 xenstore-chmod -r $back n0 r1
 wait_for $back/state 2
-start 'connected: 1 ports' frontend --xen "fake:$dir" --domid 1 --read 1M
+start front 'connected: 1 ports' frontend --xen "fake:$dir" --domid 1 --read 1M
 wait_for $back/state 4
 kill "$started"
 wait "$started" || true
@@ -84,13 +63,10 @@ kill $qemu_pid
 wait $qemu_pid || fail "QEMU: exit code $?: $(cat "$work/qemu.err")"
 ! grep -v 'terminating on signal 15' "$work/qemu.err" || fail "QEMU said that"
 [ ! -e "$work/log" ] || fail "QEMU called what the fake does not have: $(cat "$work/log")"
-kill "$host"
-wait "$host" || fail "host: exit code $?"
-read -r -t 60 line <&"$host_says"
-[ "$line" = "balance: all zero" ] || fail "$line"
+host_ended "$host" "$host_says"
 
 code=0
 LD_LIBRARY_PATH=${pvusb%/bin/*}/lib/xen $qemu "${arguments[@]}" </dev/null >"$work/out" 2>&1 || code=$?
 [ $code -ne 0 ] || fail "QEMU without a machine: exit code 0"
 [ "$(grep -c "start this program with 'pvusb exec'" "$work/out")" -eq 1 ] || fail "QEMU said: $(cat "$work/out")"
-if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
+finish

@@ -7,35 +7,14 @@ set -euo pipefail
 
 pvusb=$1
 twin=$2
-work=$(mktemp -d)
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../programs.sh"
 dir=$work/m
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-
-# start PATTERN ARGUMENT...: pvusb in the background until it has printed that; its pid in $started, its output on $fd.
-start() {
-  local pattern=$1 line
-  shift
-  mkfifo "$work/pipe"
-  "$pvusb" "$@" >"$work/pipe" &
-  started=$!
-  exec {fd}<"$work/pipe"
-  rm "$work/pipe"
-  while IFS= read -r -t 60 line <&"$fd"; do
-    [[ $line =~ $pattern ]] && return 0
-  done
-  fail "pvusb $*: never said $pattern"
-}
 
 ! ldd "$twin" | grep -q fakexen || fail "the frontend is linked with a library of ours"
-start 'machine ready' host --dir "$dir"
+start host 'machine ready' host --dir "$dir"
 host=$started host_says=$fd
-start 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:16M
+start back 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:16M
 back=$started
 
 cat >"$work/expected" <<'END'
@@ -75,9 +54,6 @@ for number in 1 2 3; do
   round "after dead one $number"
 done
 kill "$back"
-wait "$back" || fail "backend: exit code $?"
-kill "$host"
-wait "$host" || fail "host: exit code $?"
-read -r -t 60 line <&"$host_says"
-[ "$line" = "balance: all zero" ] || fail "$line"
-if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
+ended "$back" 0
+host_ended "$host" "$host_says"
+finish

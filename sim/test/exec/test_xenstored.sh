@@ -8,15 +8,9 @@ set -euo pipefail
 
 pvusb=$1
 genuine=/usr/lib/xen-4.17/bin/xenstored
-work=$(mktemp -d)
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../programs.sh"
 dir=$work/m
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 # expect CODE TEXT COMMAND...: all that it says, as a regular expression.
 expect() {
@@ -25,21 +19,6 @@ expect() {
   said=$("$@" 2>&1) || rc=$?
   [ $rc -eq "$code" ] || fail "$*: exit code $rc, not $code: $said"
   [[ $said =~ ^$text$ ]] || fail "$*: said '$said', not '$text'"
-}
-
-# start PATTERN ARGUMENT...: pvusb in the background until it has printed that; its pid in $started, its output on $fd.
-start() {
-  local pattern=$1 line
-  shift
-  mkfifo "$work/pipe"
-  "$pvusb" "$@" >"$work/pipe" 2>"$work/errors" &
-  started=$!
-  exec {fd}<"$work/pipe"
-  rm "$work/pipe"
-  while IFS= read -r -t 60 line <&"$fd"; do
-    [[ $line =~ $pattern ]] && return 0
-  done
-  fail "pvusb $*: never said $pattern: $(cat "$work/errors")"
 }
 
 as() {
@@ -65,9 +44,9 @@ command -v xenstore-watch >/dev/null || { echo "skip: package xenstore-utils is 
 
 # ---- a whole machine ----
 
-start "machine ready" host --dir "$dir" --xenstored genuine
+start host "machine ready" host --dir "$dir" --xenstored genuine
 host=$started said=$fd
-start "backend ready" backend --xen "fake:$dir" --guest 1 --device 1-1=disk:16M
+start back "backend ready" backend --xen "fake:$dir" --guest 1 --device 1-1=disk:16M
 backend=$started
 expect 0 '.*read 1048576 bytes.*' "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 1M
 expect 0 '1' as 1 xenstore-read domid
@@ -78,32 +57,29 @@ expect 0 '' as 1 xenstore-write data/x mine
 expect 0 'mine' as 0 xenstore-read /local/domain/1/data/x
 expect 1 ".*Operation not permitted.*" as 1 xenstore-chmod data n0
 kill "$backend"
-wait "$backend" || fail "the backend ended with exit code $?"
-kill "$host"
-wait "$host" || fail "the host ended with exit code $?"
-read -r -t 60 line <&"$said"
-[ "$line" = "balance: all zero" ] || fail "$line"
+ended "$backend" 0
+host_ended "$host" "$said"
 [ ! -e "$dir" ] || fail "the host has left $dir"
 
 # ---- xenstored is killed ----
 
-start "machine ready" host --dir "$dir" --xenstored genuine
+start host "machine ready" host --dir "$dir" --xenstored genuine
 kill -TERM "$(ps -o pid= --ppid "$started")"
 code=0
 wait "$started" || code=$?
 [ $code -eq 3 ] || fail "the host ended with exit code $code when xenstored was killed"
-[ "$(cat "$work/errors")" = "pvusb host: xenstored was killed by signal 15 (Terminated)" ] || fail "$(cat "$work/errors")"
+[ "$(cat "$work/host.err")" = "pvusb host: xenstored was killed by signal 15 (Terminated)" ] || fail "$(cat "$work/host.err")"
 [ ! -e "$dir" ] || fail "the host without its xenstored has left $dir"
 
 # ---- the host is killed: xenstored ends by itself, and the next host begins anew ----
 
-start "machine ready" host --dir "$dir" --xenstored genuine
+start host "machine ready" host --dir "$dir" --xenstored genuine
 xenstored=$(ps -o pid= --ppid "$started")
 kill -KILL "$started"
 wait "$started" 2>/dev/null || true
 timeout 20 tail --pid="${xenstored// /}" -f /dev/null || fail "xenstored goes on without its host"
-start "machine ready" host --dir "$dir" --xenstored genuine
+start host "machine ready" host --dir "$dir" --xenstored genuine
 kill "$started"
 wait "$started" || fail "the host after a dead one ended with exit code $?"
 
-[ $failures -eq 0 ] || exit 1
+finish
