@@ -117,7 +117,8 @@ void conform_start_peer(struct conform *t);
 
 /*
  * Abilities: "inproc" (same process: deterministic, grants and maps can be counted), "device" (the probe device is
- * behind the peer), "replug" (physical plug and unplug), "speeds" (probe devices of every speed), "iso",
+ * behind the peer), "replug" (physical plug and unplug), "speeds" (probe devices of every speed), "hub",
+ * "iso",
  * "guest" (URBs can be submitted at the frontend), "toolstack" (this run writes the controller's nodes),
  * "restart", "guests" (more than one guest), "moments" and "accesses" (what the half does can be seen while it does
  * it: moments.h).

@@ -25,6 +25,8 @@ void probe_pattern(uint8_t endpoint, uint32_t position, void *data, uint32_t siz
 void probe_unplug(struct conform *t, uint16_t after_ms);
 /* A probe device of that USBIF_SPEED_* comes to the peer's bus, or goes from it, at once. "replug", "speeds" */
 void probe_plug(struct conform *t, const char *busid, uint8_t speed);
+/* The same, of a device that says that it is a hub. "hub" */
+void probe_plug_hub(struct conform *t, const char *busid);
 void probe_pull(struct conform *t, const char *busid);
 
 #endif

@@ -19,6 +19,7 @@ extern const struct conform_case xenbus_backend_node_cases[];
 extern const struct conform_case backend_more_cases[];
 extern const struct conform_case backend_layout_cases[];
 extern const struct conform_case hostile_backend_read_cases[];
+extern const struct conform_case backend_order_cases[];
 extern const struct conform_case hostile_backend_store_cases[];
 
 #endif

@@ -316,6 +316,18 @@ static void before_connect(struct conform *t)
     nothing_told(t);
 }
 
+static void hub(struct conform *t)
+{
+    struct front *f = front_number(t, 0);
+    probe_plug_hub(t, "1-9");
+    front_port(f, 2, "1-9");
+    front_expect_no_plug(f);
+    front_port(f, 2, "");
+    front_port(f, 2, "1-2");
+    front_expect_plug(f, 2, USBIF_SPEED_HIGH);
+    front_expect_no_plug(f);
+}
+
 #define CASE(id, requirements, title, run, ...) \
     {"backend.hotplug." id, requirements, title, run, .needs = "device toolstack", __VA_ARGS__}
 #define HAND(id, requirements, title, run, ...) \
@@ -342,6 +354,8 @@ const struct conform_case backend_hotplug_cases[] = {
     CASE("two-ports", "hotplug.one-device-two-ports", "a device appears at one port only", two_ports),
     CASE("fresh", "hotplug.attach-order", "a device is reset between two ports", fresh),
     CASE("storm", "ring.event.spurious observed.backend.rereads", "1000 writes of port nodes", storm),
+    {"backend.hotplug.hub", "plug.hub-refused", "a hub is not told, and its port is free", hub,
+     .needs = "device toolstack hub"},
     HAND("pulled", "hotplug.physical control.stale-address", "a device is pulled out in use", pulled),
     HAND("pulled.nodev", "status.values hotplug.physical", "what is out then is -19", unplug_says_nodev),
     HAND("pulled.itself", "hotplug.physical", "a device goes by itself", goes_itself),

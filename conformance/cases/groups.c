@@ -18,6 +18,7 @@ const struct conform_case *const conform_groups[] = {
     backend_more_cases,
     backend_layout_cases,
     hostile_backend_read_cases,
+    backend_order_cases,
     hostile_backend_store_cases,
     cases_frontend_requests,
     cases_frontend_answers,
@@ -32,5 +33,6 @@ const struct conform_case *const conform_groups[] = {
     cases_frontend_layout,
     cases_hostile_frontend_read,
     cases_hostile_frontend_store,
+    cases_frontend_orders,
     NULL,
 };

@@ -135,7 +135,8 @@ static void check(struct conform *t, const struct row *row)
     conform_equal(t, "rsp.actual_length then", good.actual, late.actual);
     conform_equal(t, "sum of the buffer then", good.memory, late.memory);
     conform_equal(t, "sum of what reached the device then", good.device, late.device);
-    for (unsigned int nth = 0; nth == 0 || r.reads > nth; nth++) {
+    /* And for readers of many bytes at once, after each reading; readers of two bytes have been seen to. */
+    for (unsigned int nth = 0; nth == 0 || r.reads > nth; nth += r.reads > 20 ? 5 : 1) {
         r.nth = nth;
         late = run(t, row, false, rewrite_at_read, &r);
         bool is_good = same(&late, &good);

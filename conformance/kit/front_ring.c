@@ -332,6 +332,12 @@ void front_expect_plug(struct front *f, uint8_t port, uint8_t speed)
     conform_equal(f->t, "event.speed", speed, event.speed);
 }
 
+void front_drain_plugs(struct front *f)
+{
+    kit_front_settle(f);
+    f->nr_events = 0;
+}
+
 void front_expect_no_plug(struct front *f)
 {
     kit_front_settle(f);

@@ -94,6 +94,11 @@ void probe_plug(struct conform *t, const char *busid, uint8_t speed)
     need(t, t->peer->ops->plug(t->peer, busid, speed), "plug", busid);
 }
 
+void probe_plug_hub(struct conform *t, const char *busid)
+{
+    probe_plug(t, busid, PEER_HUB);
+}
+
 void probe_pull(struct conform *t, const char *busid)
 {
     if (!t->peer->ops->unplug)

@@ -24,7 +24,7 @@ static const char *inproc_abilities(const struct peer_config *config)
 {
     static char abilities[128];
     snprintf(abilities, sizeof(abilities), "%s moments%s",
-             config->role == CONFORM_BACKEND ? "inproc device replug speeds iso toolstack restart guests"
+             config->role == CONFORM_BACKEND ? "inproc device replug speeds hub iso toolstack restart guests"
                                              : "inproc guest iso speeds toolstack restart",
              inproc_moments_accesses() ? " accesses" : "");
     return abilities;

@@ -33,10 +33,18 @@ static const struct xen_machine_ops noting_ops = {.open = noting_open};
 
 int inproc_backend_plug(struct inproc *p, const char *busid, uint8_t speed)
 {
-    const struct probe_config config = {.speed = speed, .host = p->backend.host, .busid = busid};
+    const struct probe_config config = {.speed = speed == PEER_HUB ? USBIF_SPEED_HIGH : speed, .host = p->backend.host, .busid = busid};
     struct usb_device *device;
+    static uint8_t hub[18]; /* a device descriptor */
     int rc = probe_create(&config, &device);
-    return rc ? rc : sim_host_plug(p->backend.host, busid, device);
+    if (rc)
+        return rc;
+    if (speed == PEER_HUB) {
+        memcpy(hub, device->descriptors.device, sizeof(hub));
+        hub[4] = DEVICE_HUB_CLASS;
+        device->descriptors.device = hub;
+    }
+    return sim_host_plug(p->backend.host, busid, device);
 }
 
 int inproc_backend_unplug(struct inproc *p, const char *busid)

@@ -18,6 +18,7 @@
 
 #define PEER_ERROR_MAX 256u
 #define PEER_PROBE     "1-1" /* where the probe device is; more are at 1-2 ... */
+#define PEER_HUB       0xffu /* instead of a speed: what is plugged in says that it is a hub */
 
 /* A backend under test is in domain 0, a frontend in domain `guest`. Strings live longer than any peer. */
 struct peer_config {
