@@ -123,7 +123,10 @@ int guest_hub(struct conform *t, const uint8_t setup[8], void *data, uint16_t si
 uint32_t guest_hub_changes(struct conform *t);
 /* wPortStatus | wPortChange << 16. */
 uint32_t guest_port_status(struct conform *t, unsigned int port);
-/* An orderly close from the guest's side, and a new start after Closed. */
+/*
+ * An orderly close from the guest's side, and a new start after Closed. A frontend may not begin again by itself
+ * (observed.frontend.no-reconnect): the case is skipped then.
+ */
 void guest_close(struct conform *t);
 void guest_reconnect(struct conform *t);
 

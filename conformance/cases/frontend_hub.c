@@ -157,6 +157,7 @@ static uint32_t word(const uint8_t *page, unsigned int offset)
 
 static void reposts(struct conform *t)
 {
+    const uint32_t first = word(back_conn_page(t), 0);
     for (uint32_t i = 0; i < 600; i++) {
         const uint16_t id = (uint16_t)(i * 77 + 5);
         uint16_t got;
@@ -164,8 +165,8 @@ static void reposts(struct conform *t)
             .id = id, .portnum = (uint8_t)(i % 4 + 1), .speed = (uint8_t)(i % 4)};
         back_plug_raw(t, event);
         conform_settle(t);
-        conform_equal(t, "conn req_prod", 513 + i, word(back_conn_page(t), 0));
-        memcpy(&got, back_conn_page(t) + 64 + 4 * ((512 + i) % 512), 2);
+        conform_equal(t, "conn req_prod", first + 1 + i, word(back_conn_page(t), 0));
+        memcpy(&got, back_conn_page(t) + 64 + 4 * (size_t)((first + i) % 512), 2);
         conform_equal(t, "conn req.id", id, got);
     }
 }
@@ -202,17 +203,17 @@ static void wakes(struct conform *t)
 
 static void burst(struct conform *t)
 {
+    const uint32_t all = word(back_conn_page(t), 0);
     story(t, "S8 100");
-    for (uint32_t i = 0; i < 512; i++) {
+    for (uint32_t i = 0; i < all; i++) {
         const struct usbif_conn_response event = {
-            .id = (uint16_t)i, .portnum = 1, .speed = (uint8_t)(i & 1 ? USBIF_SPEED_FULL : 0)};
+            .id = (uint16_t)i, .portnum = 1, .speed = (uint8_t)((all - i) & 1 ? USBIF_SPEED_FULL : 0)};
         memcpy(back_conn_page(t) + 64 + 4 * i, &event, sizeof(event));
     }
-    const uint32_t all = 512;
     memcpy(back_conn_page(t) + 8, &all, 4);
     back_notify(t);
     conform_settle(t);
-    conform_equal(t, "conn req_prod", 1024, word(back_conn_page(t), 0));
+    conform_equal(t, "conn req_prod", 2 * all, word(back_conn_page(t), 0));
     conform_equal(t, "port status", 0x10101, guest_port_status(t, 1));
 }
 

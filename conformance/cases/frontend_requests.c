@@ -109,12 +109,20 @@ static void ids_differ(struct conform *t)
     }
 }
 
-static void id_small(struct conform *t)
+/* Whatever numbers a frontend takes: of six URBs and their unlinks no two are alike. */
+static void ids_of_unlinks(struct conform *t)
 {
-    for (unsigned int i = 0; i < 8; i++) {
-        uint16_t id = submit_take(t, make_urb(URB_BULK, (uint8_t)(1 + i), true, 64), NULL).id;
-        conform_true(t, id < 16, "req.id is below 16");
+    uint16_t id[12];
+    int urb[6];
+    for (unsigned int i = 0; i < 6; i++)
+        id[i] = submit_take(t, make_urb(URB_BULK, (uint8_t)(1 + i), true, 64), &urb[i]).id;
+    for (unsigned int i = 0; i < 6; i++) {
+        conform_equal(t, "unlink", 0, guest_unlink(t, urb[i], -ENOENT));
+        id[6 + i] = back_take(t).id;
     }
+    for (unsigned int i = 0; i < 12; i++)
+        for (unsigned int k = 0; k < i; k++)
+            conform_true(t, id[i] != id[k], "requests without a response have ids of their own");
 }
 
 /* ---- segments ---- */
@@ -349,7 +357,7 @@ const struct conform_case cases_frontend_requests[] = {
                flag_short_not_ok),
     GUEST_CASE("frontend.flags.none", "flags.short-not-ok.meaning", "no flag is sent unasked", flag_none),
     GUEST_CASE("frontend.id.differ", "id.unique", "requests in flight have ids of their own", ids_differ),
-    GUEST_CASE("frontend.id.small", "id.unique", "ids are below the number of slots", id_small),
+    GUEST_CASE("frontend.id.unlinks", "id.unique", "nor does an unlink share one", ids_of_unlinks),
     GUEST_CASE("frontend.segments.too-many", "segment.too-many-pages", "more than 16 pages are refused",
                seg_too_many),
     GUEST_CASE("frontend.segments.too-long", "segment.too-many-pages", "more than 16 whole pages are refused",

@@ -54,19 +54,27 @@ static void set_word(uint8_t *page, unsigned int offset, uint32_t value)
     memcpy(page + offset, &value, 4);
 }
 
+/* That id, or the next one that no request has. */
 static void bad_id(struct conform *t, struct traffic *f, uint32_t id)
 {
-    (void)f;
+    for (unsigned int i = 0; i < 4; i++) {
+        if (f->request[i].id == (uint16_t)id) {
+            id++;
+            i = (unsigned int)-1;
+        }
+    }
     back_respond(t, (uint16_t)id, 0, 0);
 }
 
+/* One that was used before, and was answered. */
 static void idle_id(struct conform *t, struct traffic *f, uint32_t unused)
 {
-    uint32_t used = 0;
+    int urb;
     (void)unused;
-    for (unsigned int i = 0; i < 4; i++)
-        used |= 1u << (f->request[i].id & 15);
-    back_respond(t, (uint16_t)__builtin_ctz(~used), 0, 0);
+    struct usbif_urb_request request = submit_take(t, make_urb(URB_BULK, 5, true, 64), &urb);
+    back_respond(t, request.id, 0, 0);
+    guest_expect(t, urb, 0, 0);
+    bad_id(t, f, request.id);
 }
 
 static void rsp_prod(struct conform *t, struct traffic *f, uint32_t value)

@@ -104,22 +104,32 @@ static void offer(struct conform *t)
     back_map(t);
 }
 
+/* How many, is the frontend's choice; without any no device could be told. */
 static void primed(struct conform *t)
 {
     offer(t);
-    conform_equal(t, "conn req_prod", 512, word(back_conn_page(t), 0));
+    uint32_t n = word(back_conn_page(t), 0);
+    conform_note(t, "%u plug requests", n);
+    conform_true(t, n >= 1 && n <= 512, "1 to 512 plug requests are there at Connected");
 }
 
+/* Each of them can be used, whatever its id: as many events as there are requests, at once. */
 static void primed_ids(struct conform *t)
 {
-    bool seen[512] = {false};
     offer(t);
-    for (unsigned int i = 0; i < 512; i++) {
-        uint16_t id;
-        memcpy(&id, back_conn_page(t) + 64 + 4 * i, 2);
-        conform_true(t, id < 512 && !seen[id], "plug requests have ids of their own");
-        seen[id] = true;
+    uint32_t n = word(back_conn_page(t), 0);
+    back_set_state(t, XenbusStateConnected);
+    conform_settle(t);
+    for (uint32_t i = 0; i < n; i++) {
+        struct usbif_conn_response event = {.portnum = 1, .speed = (uint8_t)(i % 2 ? 0 : USBIF_SPEED_HIGH)};
+        memcpy(&event.id, back_conn_page(t) + 64 + 4 * (size_t)i, 2);
+        memcpy(back_conn_page(t) + 64 + 4 * (size_t)i, &event, sizeof(event));
     }
+    memcpy(back_conn_page(t) + 8, &n, sizeof(n));
+    back_notify(t);
+    conform_settle(t);
+    conform_equal(t, "conn req_prod", 2 * n, word(back_conn_page(t), 0));
+    back_expect_frontend_state(t, XenbusStateConnected);
 }
 
 static void urb_ring_empty(struct conform *t)
@@ -344,8 +354,8 @@ static void grants_end(struct conform *t)
 
 const struct conform_case cases_xenbus_frontend[] = {
     STATES(STATE_ROW) NODES(NODE_ROW) ENDS(END_ROW)
-        NODES_CASE("plug.primed", "plug.prime", "512 plug requests are there at Connected", primed),
-    NODES_CASE("plug.primed-ids", "plug.prime", "with ids of their own", primed_ids),
+        NODES_CASE("plug.primed", "plug.prime", "plug requests are there at Connected", primed),
+    NODES_CASE("plug.primed-ids", "plug.prime plug.repost", "and each of them can be used", primed_ids),
     LATE_CASE("late.backend", "node.backend.follow", "waits for the node backend", late_backend),
     LATE_CASE("late.backend-id", "node.backend.follow", "waits for the node backend-id", late_backend_id),
     NODES_CASE("ring.decimal", "node.ring-refs.together",
