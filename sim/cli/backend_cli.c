@@ -83,11 +83,19 @@ static int check_bus(struct options *options)
     return 0;
 }
 
+static int check(struct options *options)
+{
+    if (!options->xen && !options->dir)
+        options->dir = getenv("PVUSB_DIR");
+    int code = options->dir ? check_bus(options) : 0;
+    return !code && options->peer ? check_peer(options) : code;
+}
+
 static int parse(int argc, char **argv, struct options *options)
 {
     static const struct option longs[] = {
-        {"dir", required_argument, NULL, 'm'},
-        {"xen", required_argument, NULL, 'x'},     {"domid", required_argument, NULL, 'd'},
+        {"dir", required_argument, NULL, 'm'},     {"xen", required_argument, NULL, 'x'},
+        {"domid", required_argument, NULL, 'd'},
         {"guest", required_argument, NULL, 'g'},   {"usb-ver", required_argument, NULL, 'u'},
         {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
         {"peer", required_argument, NULL, 'p'},    {"qemu", required_argument, NULL, 'q'},
@@ -150,10 +158,7 @@ static int parse(int argc, char **argv, struct options *options)
     }
     if (optind < argc)
         return usage_error("backend", "'%s' is not wanted; see 'pvusb backend --help'", argv[optind]);
-    if (!options->xen && !options->dir)
-        options->dir = getenv("PVUSB_DIR");
-    int code = options->dir ? check_bus(options) : 0;
-    return !code && options->peer ? check_peer(options) : code;
+    return check(options);
 }
 
 static int plug(struct sim_host *sim, const char *text)
