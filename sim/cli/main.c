@@ -18,6 +18,12 @@ static const struct verb {
     {"frontend", frontend_cli, "the guest's half, with a small USB core, on such a machine"},
     {"usbip", usbip_cli, "devices over the network, by USB/IP"},
     {"exec", exec_cli, "an unmodified Xen program, run on such a machine"},
+    {"usb-hc-create", usb_hc_create_cli, "gives a guest a virtual host controller"},
+    {"usb-hc-destroy", usb_hc_destroy_cli, "takes it away"},
+    {"usb-attach", usb_attach_cli, "gives a guest a device"},
+    {"usb-detach", usb_detach_cli, "takes it away"},
+    {"usb-list", usb_list_cli, "a guest's controllers and devices"},
+    {"usb-list-assignable-devices", usb_list_assignable_devices_cli, "the devices that nobody has"},
     {"guest-create", guest_create_cli, "makes a guest, from a config file of xl or xm"},
     {"guest-destroy", guest_destroy_cli, "ends one"},
     {"guest-list", guest_list_cli, "lists them"},
@@ -30,7 +36,7 @@ static void help(FILE *out)
 {
     fputs("Usage: pvusb VERB [OPTIONS] ...\n\nXen USB paravirtualisation in ordinary processes.\n\n", out);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-        fprintf(out, "  %-14s %s\n", verbs[i].name, verbs[i].what);
+        fprintf(out, "  %-27s %s\n", verbs[i].name, verbs[i].what);
     fputs("\n'pvusb VERB --help' tells the options of a verb.\n\n", out);
     fputs(exit_codes_help, out);
 }

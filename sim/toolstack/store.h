@@ -86,7 +86,7 @@ struct store_port {
 
 /* Puts busid on a port; fills in the rest of c and port. */
 int store_attach(struct xen *xen, struct store_port *port, char *error);
-/* Takes whatever is on a port away; busid is set. */
+/* Takes whatever is on a port away; busid is set. -ENXIO when nothing is. */
 int store_detach(struct xen *xen, struct store_port *port, char *error);
 /* Takes it away if it is still busid. */
 int store_take_back(struct xen *xen, const struct store_port *port);

@@ -154,7 +154,7 @@ static int detach_body(struct xen *xen, xen_transaction t, void *context)
     } else if (p.port > c->c.num_ports) {
         rc = no_such_port(&p, c, change->error);
     } else if (is_free(c, p.port)) {
-        rc = tool_refuse(change->error, -ENOENT, "%s %u port %u: there is no device on it",
+        rc = tool_refuse(change->error, -ENXIO, "%s %u port %u: there is no device on it",
                          p.xl ? "Unknown device at controller" : "Nothing to detach: controller", p.c.devid,
                          p.port);
     } else {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "cli/usb_list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum xenbus_state frontend_state(const struct tool *tool, const struct vusb_controller *c)
+{
+    char backend[XENBUS_PATH_MAX];
+    char frontend[XENBUS_PATH_MAX];
+    vusb_paths(c, backend, frontend);
+    return xenbus_state_read(tool->xen0, frontend);
+}
+
+/* A device that vanished blocks no list (rule TOOL-10). */
+static bool find(const struct tool *tool, const char *busid, struct hostbus_device *device)
+{
+    return tool->dir && hostbus_find(tool->dir, busid, device) == 0;
+}
+
+static void print_xm(const struct tool *tool, const struct store_controller *c)
+{
+    struct hostbus_device device;
+    char backend[XENBUS_PATH_MAX];
+    char frontend[XENBUS_PATH_MAX];
+    vusb_paths(&c->c, backend, frontend);
+    printf("%-3u %-3u %-5d %-7s %-30s  \n", c->c.devid, c->c.backend, (int)frontend_state(tool, &c->c),
+           c->c.usb_ver == USB_VER_USB11 ? "USB1.1" : "USB2.0", backend);
+    for (unsigned int i = 1; i <= c->c.num_ports; i++) {
+        if (!c->port[i][0])
+            printf("port %u: \n", i);
+        else if (find(tool, c->port[i], &device))
+            printf("port %u: %s [ID %04x:%04x %s]\n", i, c->port[i], device.vendor, device.product,
+                   device.name);
+        else
+            printf("port %u: %s [%s]\n", i, c->port[i], tool->dir ? "not plugged in" : "of the host");
+    }
+}
+
+/* xl prints hexadecimal, which usbdev-attach does not take; with --compat so do we. */
+static void print_xl(const struct tool *tool, const struct store_controller *c)
+{
+    struct hostbus_device device;
+    printf("%-6u %-12s %-3u %-5d %-7u %-5u\n", c->c.devid, strcmp(c->c.kind, "vusb") == 0 ? "pv" : "qusb",
+           c->c.backend, (int)frontend_state(tool, &c->c), c->c.usb_ver, c->c.num_ports);
+    for (unsigned int i = 1; i <= c->c.num_ports; i++) {
+        printf("  Port %u:", i);
+        if (c->port[i][0] && find(tool, c->port[i], &device))
+            printf(tool->compat ? " Bus %03x Device %03x" : " Bus %03u Device %03u", device.bus,
+                   device.address);
+        else if (c->port[i][0])
+            printf(" %s %s", c->port[i], tool->dir ? "not plugged in" : "of the host");
+        putchar('\n');
+    }
+}
+
+int usb_list_controllers(const struct tool *tool, const struct store_domain *domain)
+{
+    struct store_controllers all;
+    int rc = store_controllers(tool->xen0, XEN_XBT_NIL, domain->domid, &all);
+    if (rc)
+        return tool_failed(tool, rc, strerror(-rc));
+    if (all.count && tool->xl)
+        printf("%-6s %-12s %-3s %-5s %-7s %-5s\n", "Devid", "Type", "BE", "state", "usb-ver", "ports");
+    else if (all.count)
+        printf("%-3s %-3s %-5s %-7s %-30s\n", "Idx", "BE", "state", "usb-ver", "BE-path");
+    for (unsigned int i = 0; i < all.count; i++) {
+        if (tool->xl)
+            print_xl(tool, &all.list[i]);
+        else
+            print_xm(tool, &all.list[i]);
+    }
+    store_controllers_free(&all);
+    return EXIT_AS_EXPECTED;
+}
+
+int usb_list_assignable(const struct tool *tool)
+{
+    struct store_controllers all;
+    struct hostbus_device *devices;
+    unsigned int count, port;
+    int rc = hostbus_list(tool->dir, &devices, &count);
+    if (rc)
+        return tool_failed(tool, rc, strerror(-rc));
+    rc = store_controllers(tool->xen0, XEN_XBT_NIL, STORE_ANY, &all);
+    for (unsigned int i = 0; !rc && i < count; i++) {
+        const struct hostbus_device *d = &devices[i];
+        if (d->device_class != DEVICE_HUB_CLASS && !store_holder_of(&all, d->path, &port))
+            printf("%-13s: ID %04x:%04x %s\n", d->path, d->vendor, d->product, d->name);
+    }
+    free(devices);
+    if (rc)
+        return tool_failed(tool, rc, strerror(-rc));
+    store_controllers_free(&all);
+    return EXIT_AS_EXPECTED;
+}
