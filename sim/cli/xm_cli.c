@@ -5,46 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/tool_cli.h"
+#include "cli/domain_command.h"
 #include "cli/usb_list.h"
 #include "toolstack/attach.h"
-
-/*
- * What all of them do: parse, reach the machine, find the domain that the first argument names, and then
- * run(), which returns an exit code or a -errno with its line in error.
- */
-static int command(const struct tool_verb *verb, int argc, char **argv,
-                   int (*check)(struct tool *tool, struct attach *attach, char *error),
-                   int (*run)(struct tool *tool, struct attach *attach, const struct store_domain *domain,
-                              char *error))
-{
-    char error[TOOL_ERROR_MAX];
-    struct attach attach = {0};
-    struct store_domain domain;
-    struct tool tool;
-    int code = tool_parse(verb, argc, argv, &tool);
-    int rc = code < 0 && check ? check(&tool, &attach, error) : 0;
-    if (rc)
-        code = tool_failed(&tool, rc, error);
-    if (code < 0)
-        code = tool_connect(&tool);
-    if (code < 0) {
-        rc = store_find_domain(tool.xen0, tool.argument[0], &domain, error);
-        if (!rc && !domain.domid)
-            rc = tool_refuse(error, -EPERM, "Domain 0 is the host: it has the devices already");
-        attach.xen = tool.xen0;
-        attach.dir = tool.dir;
-        attach.timeout_ms = tool.timeout_ms;
-        attach.port.guest = domain.name;
-        attach.port.c.frontend = domain.domid;
-        if (!rc)
-            rc = run(&tool, &attach, &domain, error);
-        /* The arguments are right in themselves, or run() would not have begun. */
-        code = rc < 0 ? tool_failed(&tool, rc == -EINVAL ? -EPERM : rc, error) : rc;
-    }
-    tool_close(&tool);
-    return code;
-}
 
 /* ---- usb-hc-create ---- */
 
@@ -91,7 +54,7 @@ static int run_create(struct tool *tool, struct attach *attach, const struct sto
 
 int usb_hc_create_cli(int argc, char **argv)
 {
-    return command(&create_verb, argc, argv, check_create, run_create);
+    return domain_command(&create_verb, argc, argv, check_create, run_create);
 }
 
 /* ---- usb-hc-destroy ---- */
@@ -110,31 +73,15 @@ static int check_devid(struct tool *tool, struct attach *attach, char *error)
     return spec_number(tool->argument[1], "DevId", 0, SPEC_DEVID_MAX, &attach->port.c.devid, error);
 }
 
-/* A controller that had to be forced is gone, too: said, and no failure. */
 static int run_destroy(struct tool *tool, struct attach *attach, const struct store_domain *domain,
                        char *error)
 {
-    const unsigned int devid = attach->port.c.devid;
-    struct store_controllers all;
-    int rc = store_controllers(tool->xen0, XEN_XBT_NIL, domain->domid, &all);
-    if (rc)
-        return tool_refuse(error, rc, "%s", strerror(-rc));
-    const struct store_controller *c = store_controller_of(&all, domain->domid, devid);
-    if (!c)
-        rc = tool_refuse(error, -ENODEV,
-                         "Cannot find device '%u' in domain '%s': 'pvusb usb-list %s' shows its controllers",
-                         devid, domain->name, domain->name);
-    else
-        rc = attach_destroy_controller(attach, &c->c, error);
-    store_controllers_free(&all);
-    if (rc == 1)
-        fprintf(stderr, "pvusb %s: warning: %s\n", tool->verb->name, error);
-    return rc < 0 ? rc : 0;
+    return destroy_controller(tool, attach, domain, "Cannot find device '%u'", error);
 }
 
 int usb_hc_destroy_cli(int argc, char **argv)
 {
-    return command(&destroy_verb, argc, argv, check_devid, run_destroy);
+    return domain_command(&destroy_verb, argc, argv, check_devid, run_destroy);
 }
 
 /* ---- usb-attach ---- */
@@ -183,7 +130,7 @@ static int run_attach(struct tool *tool, struct attach *attach, const struct sto
 
 int usb_attach_cli(int argc, char **argv)
 {
-    return command(&attach_verb, argc, argv, check_attach, run_attach);
+    return domain_command(&attach_verb, argc, argv, check_attach, run_attach);
 }
 
 /* ---- usb-detach ---- */
@@ -209,7 +156,7 @@ static int run_detach(struct tool *tool, struct attach *attach, const struct sto
 
 int usb_detach_cli(int argc, char **argv)
 {
-    return command(&detach_verb, argc, argv, check_port, run_detach);
+    return domain_command(&detach_verb, argc, argv, check_port, run_detach);
 }
 
 /* ---- lists ---- */
@@ -235,7 +182,7 @@ static int run_list(struct tool *tool, struct attach *attach, const struct store
 
 int usb_list_cli(int argc, char **argv)
 {
-    return command(&list_verb, argc, argv, NULL, run_list);
+    return domain_command(&list_verb, argc, argv, NULL, run_list);
 }
 
 static const struct tool_verb assignable_verb = {
