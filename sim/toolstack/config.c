@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "toolstack/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,16 +109,21 @@ static int read_string(struct reader *r, char **out)
     return 0;
 }
 
-/* A number; as in xl, a bare word is no value. */
+/* A number, decimal or 0x; as in xl, a bare word is no value. */
 static int read_number(struct reader *r, char **out)
 {
     const char *from = r->at;
     if (peek(r) == '-')
         r->at++;
+    const char *digits = r->at;
     while (is_name(peek(r)))
         r->at++;
-    const char *digits = *from == '-' ? from + 1 : from;
-    if (digits == r->at || *digits < '0' || *digits > '9')
+    const size_t length = (size_t)(r->at - digits);
+    const bool hex = length > 2 && digits[0] == '0' && digits[1] == 'x';
+    bool number = length > 0;
+    for (size_t i = hex ? 2 : 0; i < length; i++)
+        number = number && (hex ? isxdigit((unsigned char)digits[i]) : isdigit((unsigned char)digits[i]));
+    if (!number)
         return wrong(r, "a value is a number, a string in quotes, or a list in [ ]");
     *out = strndup(from, (size_t)(r->at - from));
     return *out ? 0 : no_memory(r);

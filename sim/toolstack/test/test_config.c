@@ -70,6 +70,8 @@ static void test_config_refused(void **state)
         {"a =", "a value is"},
         {"a = word", "a value is"},
         {"a = -", "a value is"},
+        {"a = 7up", "a value is"},
+        {"a = 0xg", "a value is"},
         {"a = 'x", "without its closing quote"},
         {"a = 'x\n'", "without its closing quote"},
         {"a = '\\q'", "an escape"},
