@@ -24,6 +24,8 @@ static const struct verb {
     {"usb-detach", usb_detach_cli, "takes it away"},
     {"usb-list", usb_list_cli, "a guest's controllers and devices"},
     {"usb-list-assignable-devices", usb_list_assignable_devices_cli, "the devices that nobody has"},
+    {"usb-add", usb_add_cli, "gives an HVM guest's emulated controller a device"},
+    {"usb-del", usb_del_cli, "takes it away"},
     {"usbctrl-attach", usbctrl_attach_cli, "the same as xl has it: a controller"},
     {"usbctrl-detach", usbctrl_detach_cli, "its end"},
     {"usbdev-attach", usbdev_attach_cli, "a device, by bus and address"},
