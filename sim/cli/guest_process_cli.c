@@ -106,6 +106,16 @@ static int serve(struct vm *vm, int signals)
     return rc;
 }
 
+static int take_lock(const struct options *options)
+{
+    int rc = guest_files_begin(options->dir);
+    int lock = rc ? rc : guest_pid_take(options->dir, options->name);
+    if (lock < 0)
+        usage_error("guest-process", "%s/guest/%s.pid: %s", options->dir, options->name,
+                    lock == -EBUSY ? "the guest has a process already" : strerror(-lock));
+    return lock;
+}
+
 static int run(const struct options *options)
 {
     char where[PATH_MAX + 8];
@@ -117,6 +127,11 @@ static int run(const struct options *options)
     if (code)
         return code;
     xen_close(xen);
+    int lock = take_lock(options);
+    if (lock < 0) {
+        fakexen_client_machine_destroy(machine);
+        return EXIT_USAGE;
+    }
     const struct vm_config config = {.machine = machine,
                                      .domid = (domid_t)options->domid,
                                      .read = options->read,
@@ -134,6 +149,7 @@ static int run(const struct options *options)
     }
     fakexen_client_machine_destroy(machine);
     close(signals);
+    close(lock);
     if (rc)
         usage_error("guest-process", "%s",
                     rc == -EPIPE ? "the domain or the machine is gone" : strerror(-rc));
@@ -151,12 +167,5 @@ int guest_process_cli(int argc, char **argv)
         fputs(exit_codes_help, stdout);
         return EXIT_AS_EXPECTED;
     }
-    int rc = guest_files_begin(options.dir);
-    int lock = rc ? rc : guest_pid_take(options.dir, options.name);
-    if (lock < 0)
-        return usage_error("guest-process", "%s/guest/%s.pid: %s", options.dir, options.name,
-                           lock == -EBUSY ? "the guest has a process already" : strerror(-lock));
-    code = run(&options);
-    close(lock);
-    return code;
+    return run(&options);
 }

@@ -278,18 +278,32 @@ int store_close_controller(struct xen *xen, const struct vusb_controller *contro
     return store_transact(xen, close_body, &c, error);
 }
 
+int store_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels)
+{
+    char names[XEN_XS_PAYLOAD_MAX + 1];
+    char at[XENBUS_PATH_MAX];
+    snprintf(at, sizeof(at), "%s", path);
+    int rc = xen->ops->xs_rm(xen, t, at);
+    while ((rc == 0 || rc == -ENOENT) && levels-- > 0) {
+        *strrchr(at, '/') = '\0';
+        ssize_t n = xen->ops->xs_directory(xen, t, at, names, sizeof(names));
+        if (n > 0)
+            break;
+        rc = n < 0 ? (int)n : xen->ops->xs_rm(xen, t, at);
+    }
+    return rc == -ENOENT ? 0 : rc;
+}
+
 static int remove_body(struct xen *xen, xen_transaction t, void *context)
 {
     const struct vusb_controller *c = context;
     char path[3][XENBUS_PATH_MAX];
-    int rc = 0;
     vusb_paths(c, path[0], path[1]);
     snprintf(path[2], sizeof(path[2]), "/libxl/%u/device/vusb/%u", c->frontend, c->devid);
-    for (unsigned int i = 0; !rc && i < 3; i++) {
-        rc = xen->ops->xs_rm(xen, t, path[i]);
-        rc = rc == -ENOENT ? 0 : rc;
-    }
-    return rc;
+    int rc = store_remove(xen, t, path[0], 3); /* up to and with "backend" */
+    if (!rc)
+        rc = store_remove(xen, t, path[1], 1);
+    return rc ? rc : store_remove(xen, t, path[2], 2);
 }
 
 int store_remove_controller(struct xen *xen, const struct vusb_controller *controller)

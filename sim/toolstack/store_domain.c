@@ -112,8 +112,7 @@ static int forget_backends(struct xen *xen, xen_transaction t, domid_t domid)
     for (unsigned int i = 0; !rc && i < all.count; i++) {
         snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u", all.list[i].c.backend,
                  all.list[i].c.kind, domid);
-        rc = xen->ops->xs_rm(xen, t, path);
-        rc = rc == -ENOENT ? 0 : rc;
+        rc = store_remove(xen, t, path, 2);
     }
     store_controllers_free(&all);
     return rc;
@@ -132,14 +131,12 @@ static int forget_body(struct xen *xen, xen_transaction t, void *context)
     if (xenbus_read(xen, t, path, "name", name) == 0) {
         char vm[XENBUS_PATH_MAX];
         snprintf(vm, sizeof(vm), "/vm/%.64s", name);
-        rc = xen->ops->xs_rm(xen, t, vm);
-        rc = rc == -ENOENT ? 0 : rc;
+        rc = store_remove(xen, t, vm, 1);
     }
-    int rc2 = xen->ops->xs_rm(xen, t, path);
+    if (!rc)
+        rc = store_remove(xen, t, path, 1);
     snprintf(path, sizeof(path), "/local/domain/0/device-model/%u", domid);
-    int rc3 = xen->ops->xs_rm(xen, t, path);
-    rc = rc ? rc : rc2 == -ENOENT ? 0 : rc2;
-    return rc ? rc : rc3 == -ENOENT ? 0 : rc3;
+    return rc ? rc : store_remove(xen, t, path, 1);
 }
 
 int store_forget_domain(struct xen *xen, domid_t domid)

@@ -14,6 +14,9 @@ long store_number(const char *name, long max);
  * has none. */
 int store_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
                    void *context, char *error);
+/* Removes a node, and of the folders above it so many as are empty then, as libxl does. No node is no error.
+ */
+int store_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels);
 /* The line for a machine that does not answer as it should. */
 int store_failed(char *error, int rc);
 

@@ -115,9 +115,8 @@ store() {
 # same EXPECTED ACTUAL WHAT
 same() {
   [ "$1" = "$2" ] || {
-    fail "$3 is not as it should be; expected, then found:"
-    printf '%s\n' "$1" | sed 's/^/  < /'
-    printf '%s\n' "$2" | sed 's/^/  > /'
+    fail "$3 is not as it should be; expected (-) and found (+):"
+    diff -U 0 <(printf '%s\n' "$1") <(printf '%s\n' "$2") | tail -n +3 | head -n 40 || true
   }
 }
 
