@@ -31,6 +31,7 @@
 #define xenbus_error broken_xenbus_error
 #define xenbus_read broken_xenbus_read
 #define xenbus_read_number broken_xenbus_read_number
+#define xenbus_state_change broken_xenbus_state_change
 #define xenbus_state_name broken_xenbus_state_name
 #define xenbus_state_read broken_xenbus_state_read
 #define xenbus_state_write broken_xenbus_state_write

@@ -14,7 +14,7 @@ void back_set_state(struct back *back, enum xenbus_state state)
     back->state = state;
     back->complained = false;
     /* If the store cannot be written the frontend sees the end of the channel instead. */
-    int rc = xenbus_state_write(back->xen, back->dir, state);
+    int rc = xenbus_state_change(back->xen, back->dir, state);
     if (rc)
         back_log(back, "state not written: %s", strerror(-rc));
 }
@@ -252,7 +252,7 @@ static void follow_closed(struct back *back, enum xenbus_state own)
         return;
     /* The toolstack asked for what is so already, and waits for an answer. */
     if (before == XenbusStateClosed && own == XenbusStateClosing)
-        (void)xenbus_state_write(back->xen, back->dir, XenbusStateClosed);
+        (void)xenbus_state_change(back->xen, back->dir, XenbusStateClosed);
     if (!online(back)) {
         back_close_ports(back); /* rule BUS-16 */
         return;

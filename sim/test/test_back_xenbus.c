@@ -464,6 +464,22 @@ static void test_xenbus_changed_controller(void **state)
     lab_dispose(&lab);
 }
 
+/* A directory that the toolstack has removed does not come back with a state in it. */
+static void test_xenbus_no_ghost(void **state)
+{
+    (void)state;
+    struct lab lab;
+    char value[XENBUS_VALUE_MAX];
+    static const char gone[] = "/local/domain/0/backend/qusb/7/0";
+    lab_init(&lab, 2, 4);
+    assert_int_equal(xenbus_state_change(lab.rig.dom0, gone, XenbusStateClosed), -ENOENT);
+    assert_int_equal(xenbus_read(lab.rig.dom0, XEN_XBT_NIL, gone, "state", value), -ENOENT);
+    assert_int_equal(lab.rig.dom0->ops->xs_mkdir(lab.rig.dom0, XEN_XBT_NIL, gone), 0);
+    assert_int_equal(xenbus_state_change(lab.rig.dom0, gone, XenbusStateClosed), 0);
+    assert_int_equal(xenbus_state_read(lab.rig.dom0, gone), XenbusStateClosed);
+    lab_dispose(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_xenbus_guest_destroyed),
         cmocka_unit_test(test_xenbus_reconnect_clears),
         cmocka_unit_test(test_xenbus_changed_controller),
+        cmocka_unit_test(test_xenbus_no_ghost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,31 @@ int xenbus_state_write(struct xen *xen, const char *dir, enum xenbus_state state
     return xenbus_write(xen, XEN_XBT_NIL, dir, "state", "%d", (int)state);
 }
 
+/* The look and the write as one. -ENOENT is an answer, any other error only says that it could not be done so. */
+static int change_at_once(struct xen *xen, const char *dir, enum xenbus_state state)
+{
+    char value[XENBUS_VALUE_MAX];
+    unsigned int tries = 0;
+    int rc;
+    do {
+        xen_transaction t;
+        rc = xen->ops->xs_begin(xen, &t);
+        if (rc)
+            return rc;
+        ssize_t n = xen->ops->xs_read(xen, t, dir, value, sizeof(value));
+        rc = n < 0 && n != -ERANGE ? (int)n : xenbus_write(xen, t, dir, "state", "%d", (int)state);
+        int end = xen->ops->xs_end(xen, t, rc != 0);
+        rc = rc ? rc : end;
+    } while (rc == -EAGAIN && ++tries < TRIES);
+    return rc;
+}
+
+int xenbus_state_change(struct xen *xen, const char *dir, enum xenbus_state state)
+{
+    int rc = change_at_once(xen, dir, state);
+    return rc == 0 || rc == -ENOENT || rc == -EPIPE ? rc : xenbus_state_write(xen, dir, state);
+}
+
 const char *xenbus_state_name(enum xenbus_state state)
 {
     static const char *const names[] = {"Unknown", "Initialising", "InitWait",      "Initialised",  "Connected",

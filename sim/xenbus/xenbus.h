@@ -29,6 +29,11 @@ int xenbus_write(struct xen *xen, xen_transaction t, const char *dir, const char
 /* XenbusStateUnknown when the node is missing or is not one of the nine states. */
 enum xenbus_state xenbus_state_read(struct xen *xen, const char *dir);
 int xenbus_state_write(struct xen *xen, const char *dir, enum xenbus_state state);
+/*
+ * The same for who may make nodes there, as a backend may: a directory that the toolstack removes at this moment does
+ * not come back with a state in it (as in Linux; -ENOENT).
+ */
+int xenbus_state_change(struct xen *xen, const char *dir, enum xenbus_state state);
 /* "Connected" and so on. */
 const char *xenbus_state_name(enum xenbus_state state);
 
