@@ -7,12 +7,12 @@
 
 int domain_command(const struct tool_verb *verb, int argc, char **argv,
                    int (*check)(struct tool *tool, struct attach *attach, char *error),
-                   int (*run)(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+                   int (*run)(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                               char *error))
 {
     char error[TOOL_ERROR_MAX];
     struct attach attach = {0};
-    struct store_domain domain;
+    struct tstore_domain domain;
     struct tool tool;
     int code = tool_parse(verb, argc, argv, &tool);
     int rc = code < 0 && check ? check(&tool, &attach, error) : 0;
@@ -21,7 +21,7 @@ int domain_command(const struct tool_verb *verb, int argc, char **argv,
     if (code < 0)
         code = tool_connect(&tool);
     if (code < 0) {
-        rc = store_find_domain(tool.xen0, tool.argument[0], &domain, error);
+        rc = tstore_find_domain(tool.xen0, tool.argument[0], &domain, error);
         if (!rc && !domain.domid)
             rc = tool_refuse(error, -EPERM, "Domain 0 is the host: it has the devices already");
         attach.xen = tool.xen0;
@@ -49,18 +49,18 @@ static int unknown_controller(char *error, const char *unknown, unsigned int dev
 }
 
 /* A controller that had to be forced is gone, too: said, and no failure. */
-int destroy_controller(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+int destroy_controller(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                        const char *unknown, char *error)
 {
     const unsigned int devid = attach->port.c.devid;
-    struct store_controllers all;
-    int rc = store_controllers(tool->xen0, XEN_XBT_NIL, domain->domid, &all);
+    struct tstore_controllers all;
+    int rc = tstore_controllers(tool->xen0, XEN_XBT_NIL, domain->domid, &all);
     if (rc)
         return tool_refuse(error, rc, "%s", strerror(-rc));
-    const struct store_controller *c = store_controller_of(&all, domain->domid, devid);
+    const struct tstore_controller *c = tstore_controller_of(&all, domain->domid, devid);
     rc = c ? attach_destroy_controller(attach, &c->c, error)
            : unknown_controller(error, unknown, devid, domain->name);
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     if (rc == 1)
         fprintf(stderr, "pvusb %s: warning: %s\n", tool->verb->name, error);
     return rc < 0 ? rc : 0;

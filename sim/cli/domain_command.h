@@ -13,12 +13,12 @@
  */
 int domain_command(const struct tool_verb *verb, int argc, char **argv,
                    int (*check)(struct tool *tool, struct attach *attach, char *error),
-                   int (*run)(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+                   int (*run)(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                               char *error));
 
 /* Controller attach->port.c.devid with all that is on it; unknown: what the refusal says, with one %u, the
  * number. */
-int destroy_controller(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+int destroy_controller(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                        const char *unknown, char *error);
 
 #endif

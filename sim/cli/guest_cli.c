@@ -36,7 +36,7 @@ static const struct tool_verb create_verb = {
 struct creation {
     struct tool *tool;
     struct guest_config config;
-    struct store_domain domain;
+    struct tstore_domain domain;
     struct vusb_controller controllers[2 * GUEST_CONTROLLERS_MAX];
     unsigned int nr_controllers;
     struct attach devices[GUEST_CONTROLLERS_MAX * PVUSB_PORTS_MAX + GUEST_DEVICES_MAX];
@@ -89,9 +89,9 @@ static int read_config(struct creation *creation)
 /* The next number behind those that live, as Xen gives them. */
 static int make_domain(struct creation *creation)
 {
-    struct store_domain domains[STORE_DOMAINS_MAX];
+    struct tstore_domain domains[STORE_DOMAINS_MAX];
     struct xen_machine *machine = creation->tool->machine;
-    int count = store_domains(creation->tool->xen0, XEN_XBT_NIL, domains);
+    int count = tstore_domains(creation->tool->xen0, XEN_XBT_NIL, domains);
     unsigned int domid = count > 0 ? domains[count - 1].domid + 1u : 1;
     int rc = count < 0 ? count : -EEXIST;
     while (rc == -EEXIST && domid < DOMID_FIRST_RESERVED) {
@@ -137,7 +137,7 @@ static int add_controller(struct creation *creation, const struct vusb_controlle
                             "port_%u: %s is a high-speed device, and the controller is USB 1.1", i, ports[i]);
     }
     if (!rc)
-        rc = store_add_controller(creation->tool->xen0, c, ports, creation->error);
+        rc = tstore_add_controller(creation->tool->xen0, c, ports, creation->error);
     for (unsigned int i = before; i < creation->nr_devices; i++)
         creation->devices[i].port.c = *c;
     return rc;
@@ -157,12 +157,12 @@ static int add_controllers(struct creation *creation)
         struct vusb_controller c = {.kind = spec->type == CONTROLLER_PV ? "vusb" : "qusb",
                                     .usb_ver = spec->version,
                                     .num_ports = spec->ports};
-        struct store_domain backend = {0};
+        struct tstore_domain backend = {0};
         if (spec->type == CONTROLLER_DEVICEMODEL)
             rc = tool_refuse(creation->error, -EOPNOTSUPP,
                              "type=devicemodel is no PVUSB: here an HVM guest has usb = 1");
         if (!rc && spec->backend[0])
-            rc = store_find_domain(creation->tool->xen0, spec->backend, &backend, creation->error);
+            rc = tstore_find_domain(creation->tool->xen0, spec->backend, &backend, creation->error);
         c.backend = backend.domid;
         if (!rc)
             rc = add_controller(creation, &c, NULL);
@@ -183,7 +183,7 @@ static int add_devices(struct creation *creation)
         if (!rc)
             rc = attach_check(attach, creation->error);
         if (!rc)
-            rc = store_attach(creation->tool->xen0, &attach->port, creation->error);
+            rc = tstore_attach(creation->tool->xen0, &attach->port, creation->error);
         if (rc == -ENOSPC)
             rc = tool_refuse(creation->error, rc, "usbdev: no controller has a free port for %u.%u",
                              spec->bus, spec->address);
@@ -237,10 +237,10 @@ static int await_devices(struct creation *creation)
     return rc;
 }
 
-static void end_domain(const struct tool *tool, const struct store_domain *domain)
+static void end_domain(const struct tool *tool, const struct tstore_domain *domain)
 {
     (void)tool->machine->ops->domain_destroy(tool->machine, domain->domid);
-    (void)store_forget_domain(tool->xen0, domain->domid);
+    (void)tstore_forget_domain(tool->xen0, domain->domid);
     guest_process_end(tool->dir, domain->name, PROCESS_END_MS);
 }
 
@@ -249,7 +249,7 @@ static int build(struct creation *creation)
     int rc = make_domain(creation);
     if (rc)
         return rc;
-    rc = store_name_domain(creation->tool->xen0, &creation->domain, creation->config.hvm, creation->error);
+    rc = tstore_name_domain(creation->tool->xen0, &creation->domain, creation->config.hvm, creation->error);
     if (rc) { /* its files are another guest's */
         (void)creation->tool->machine->ops->domain_destroy(creation->tool->machine, creation->domain.domid);
         return rc;
@@ -308,7 +308,7 @@ static const struct tool_verb destroy_verb = {
     .help = "Ends a guest at once, as a crash does: its devices are free for others. Its log stays.\n",
 };
 
-static int refuse_domain0(const struct store_domain *domain, char *error)
+static int refuse_domain0(const struct tstore_domain *domain, char *error)
 {
     return domain->domid
                ? 0
@@ -318,7 +318,7 @@ static int refuse_domain0(const struct store_domain *domain, char *error)
 int guest_destroy_cli(int argc, char **argv)
 {
     struct tool tool;
-    struct store_domain domain;
+    struct tstore_domain domain;
     char error[TOOL_ERROR_MAX];
     int code = tool_parse(&destroy_verb, argc, argv, &tool);
     if (code < 0 && !is_fake(&tool))
@@ -326,7 +326,7 @@ int guest_destroy_cli(int argc, char **argv)
     if (code < 0)
         code = tool_connect(&tool);
     if (code < 0) {
-        int rc = store_find_domain(tool.xen0, tool.argument[0], &domain, error);
+        int rc = tstore_find_domain(tool.xen0, tool.argument[0], &domain, error);
         if (!rc)
             rc = refuse_domain0(&domain, error);
         if (!rc)
@@ -346,8 +346,8 @@ static const struct tool_verb list_verb = {
             "those that 'pvusb guest-create' made.\n",
 };
 
-static void list_one(const struct tool *tool, const struct store_domain *domain,
-                     const struct store_controllers *all)
+static void list_one(const struct tool *tool, const struct tstore_domain *domain,
+                     const struct tstore_controllers *all)
 {
     unsigned int controllers = 0, devices = 0;
     for (unsigned int i = 0; i < all->count; i++) {
@@ -366,8 +366,8 @@ static void list_one(const struct tool *tool, const struct store_domain *domain,
 
 int guest_list_cli(int argc, char **argv)
 {
-    struct store_domain domains[STORE_DOMAINS_MAX];
-    struct store_controllers all;
+    struct tstore_domain domains[STORE_DOMAINS_MAX];
+    struct tstore_controllers all;
     struct tool tool;
     int code = tool_parse(&list_verb, argc, argv, &tool);
     if (code < 0 && !is_fake(&tool))
@@ -375,13 +375,13 @@ int guest_list_cli(int argc, char **argv)
     if (code < 0)
         code = tool_connect(&tool);
     if (code < 0) {
-        int count = store_domains(tool.xen0, XEN_XBT_NIL, domains);
-        int rc = count < 0 ? count : store_controllers(tool.xen0, XEN_XBT_NIL, STORE_ANY, &all);
+        int count = tstore_domains(tool.xen0, XEN_XBT_NIL, domains);
+        int rc = count < 0 ? count : tstore_controllers(tool.xen0, XEN_XBT_NIL, STORE_ANY, &all);
         if (!rc) {
             printf("%-30s %5s %11s %7s %s\n", "Name", "ID", "Controllers", "Devices", "Process");
             for (int i = 0; i < count; i++)
                 list_one(&tool, &domains[i], &all);
-            store_controllers_free(&all);
+            tstore_controllers_free(&all);
         }
         code = rc ? tool_failed(&tool, rc, strerror(-rc)) : EXIT_AS_EXPECTED;
     }
@@ -403,17 +403,17 @@ static const struct tool_verb save_verb = {
 int guest_save_cli(int argc, char **argv)
 {
     struct tool tool;
-    struct store_domain domain;
-    struct store_controllers all;
+    struct tstore_domain domain;
+    struct tstore_controllers all;
     char error[TOOL_ERROR_MAX];
     int code = tool_parse(&save_verb, argc, argv, &tool);
     if (code < 0)
         code = tool_connect(&tool);
     if (code < 0) {
-        int rc = store_find_domain(tool.xen0, tool.argument[0], &domain, error);
+        int rc = tstore_find_domain(tool.xen0, tool.argument[0], &domain, error);
         if (!rc)
             rc = refuse_domain0(&domain, error);
-        if (!rc && store_controllers(tool.xen0, XEN_XBT_NIL, domain.domid, &all) == 0) {
+        if (!rc && tstore_controllers(tool.xen0, XEN_XBT_NIL, domain.domid, &all) == 0) {
             rc = all.count ? tool_refuse(error, -EBUSY,
                                          "Migration not permitted with assigned USB device. '%s' has %u "
                                          "controller(s): destroy them first, 'pvusb usb-list %s' shows them",
@@ -422,7 +422,7 @@ int guest_save_cli(int argc, char **argv)
                                          "the domains of this machine have no memory that could be "
                                          "saved; destroy '%s' and make it anew",
                                          domain.name);
-            store_controllers_free(&all);
+            tstore_controllers_free(&all);
         }
         code = tool_failed(&tool, rc ? rc : -EIO, rc ? error : "xenstore cannot be read");
     }

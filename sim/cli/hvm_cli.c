@@ -62,7 +62,7 @@ static int has_answered(void *context)
     return strcmp(model->state, model->answer) == 0;
 }
 
-static int refuse_domain(struct tool *tool, const struct store_domain *domain, char *error)
+static int refuse_domain(struct tool *tool, const struct tstore_domain *domain, char *error)
 {
     char dir[64];
     char value[XENBUS_VALUE_MAX];
@@ -89,7 +89,7 @@ static int tell_model(struct tool *tool, struct model *model, char *error)
     if (!rc)
         rc = xenbus_write(model->xen, XEN_XBT_NIL, model->dir, "command", "%s", tool->verb->name);
     if (!rc)
-        rc = store_wait(model->xen, paths, 1, has_answered, model, tool->timeout_ms);
+        rc = tstore_wait(model->xen, paths, 1, has_answered, model, tool->timeout_ms);
     (void)xenbus_write(model->xen, XEN_XBT_NIL, model->dir, "state", "%s", before);
     if (rc == -ETIMEDOUT)
         return tool_refuse(error, rc, "Timed out waiting for device model action%s%.64s",
@@ -98,7 +98,7 @@ static int tell_model(struct tool *tool, struct model *model, char *error)
     return rc ? tool_refuse(error, rc, "%s", strerror(-rc)) : 0;
 }
 
-static int run(struct tool *tool, struct attach *attach, const struct store_domain *domain, char *error)
+static int run(struct tool *tool, struct attach *attach, const struct tstore_domain *domain, char *error)
 {
     struct model model = {.xen = attach->xen, .answer = adding(tool) ? "usb-added" : "usb-deleted"};
     snprintf(model.dir, sizeof(model.dir), "/local/domain/0/device-model/%u", domain->domid);

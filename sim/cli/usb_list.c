@@ -19,7 +19,7 @@ static bool find(const struct tool *tool, const char *busid, struct hostbus_devi
     return tool->dir && hostbus_find(tool->dir, busid, device) == 0;
 }
 
-static void print_xm(const struct tool *tool, const struct store_controller *c)
+static void print_xm(const struct tool *tool, const struct tstore_controller *c)
 {
     struct hostbus_device device;
     char backend[XENBUS_PATH_MAX];
@@ -39,7 +39,7 @@ static void print_xm(const struct tool *tool, const struct store_controller *c)
 }
 
 /* xl prints hexadecimal, which usbdev-attach does not take; with --compat so do we. */
-static void print_xl(const struct tool *tool, const struct store_controller *c)
+static void print_xl(const struct tool *tool, const struct tstore_controller *c)
 {
     struct hostbus_device device;
     printf("%-6u %-12s %-3u %-5d %-7u %-5u\n", c->c.devid, strcmp(c->c.kind, "vusb") == 0 ? "pv" : "qusb",
@@ -55,10 +55,10 @@ static void print_xl(const struct tool *tool, const struct store_controller *c)
     }
 }
 
-int usb_list_controllers(const struct tool *tool, const struct store_domain *domain)
+int usb_list_controllers(const struct tool *tool, const struct tstore_domain *domain)
 {
-    struct store_controllers all;
-    int rc = store_controllers(tool->xen0, XEN_XBT_NIL, domain->domid, &all);
+    struct tstore_controllers all;
+    int rc = tstore_controllers(tool->xen0, XEN_XBT_NIL, domain->domid, &all);
     if (rc)
         return tool_failed(tool, rc, strerror(-rc));
     if (all.count && tool->xl)
@@ -71,27 +71,27 @@ int usb_list_controllers(const struct tool *tool, const struct store_domain *dom
         else
             print_xm(tool, &all.list[i]);
     }
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     return EXIT_AS_EXPECTED;
 }
 
 int usb_list_assignable(const struct tool *tool)
 {
-    struct store_controllers all;
+    struct tstore_controllers all;
     struct hostbus_device *devices;
     unsigned int count, port;
     int rc = hostbus_list(tool->dir, &devices, &count);
     if (rc)
         return tool_failed(tool, rc, strerror(-rc));
-    rc = store_controllers(tool->xen0, XEN_XBT_NIL, STORE_ANY, &all);
+    rc = tstore_controllers(tool->xen0, XEN_XBT_NIL, STORE_ANY, &all);
     for (unsigned int i = 0; !rc && i < count; i++) {
         const struct hostbus_device *d = &devices[i];
-        if (d->device_class != DEVICE_HUB_CLASS && !store_holder_of(&all, d->path, &port))
+        if (d->device_class != DEVICE_HUB_CLASS && !tstore_holder_of(&all, d->path, &port))
             printf("%-13s: ID %04x:%04x %s\n", d->path, d->vendor, d->product, d->name);
     }
     free(devices);
     if (rc)
         return tool_failed(tool, rc, strerror(-rc));
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     return EXIT_AS_EXPECTED;
 }

@@ -7,7 +7,7 @@
 #include "toolstack/attach.h"
 
 /* The controllers of a domain. An exit code. */
-int usb_list_controllers(const struct tool *tool, const struct store_domain *domain);
+int usb_list_controllers(const struct tool *tool, const struct tstore_domain *domain);
 /* Every device that is no hub and nobody's. An exit code. */
 int usb_list_assignable(const struct tool *tool);
 

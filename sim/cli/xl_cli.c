@@ -61,10 +61,11 @@ static int await_backend(struct attach *attach, char *error)
     char frontend[XENBUS_PATH_MAX];
     const char *const paths[] = {backend};
     vusb_paths(&attach->port.c, backend, frontend);
-    int rc = attach->timeout_ms ? store_wait(attach->xen, paths, 1, has_come, attach, attach->timeout_ms) : 0;
+    int rc =
+        attach->timeout_ms ? tstore_wait(attach->xen, paths, 1, has_come, attach, attach->timeout_ms) : 0;
     if (!rc)
         return 0;
-    (void)store_remove_controller(attach->xen, &attach->port.c);
+    (void)tstore_remove_controller(attach->xen, &attach->port.c);
     if (rc != -ETIMEDOUT)
         return tool_refuse(error, rc, "%s", strerror(-rc));
     return tool_refuse(
@@ -73,11 +74,11 @@ static int await_backend(struct attach *attach, char *error)
         attach->port.c.backend, (unsigned int)(attach->timeout_ms / 1000));
 }
 
-static int run_ctrl_attach(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_ctrl_attach(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                            char *error)
 {
     struct vusb_controller *c = &attach->port.c;
-    struct store_domain backend = {0};
+    struct tstore_domain backend = {0};
     struct controller_spec spec;
     int rc = 0;
     spec_controller_init(&spec);
@@ -86,10 +87,10 @@ static int run_ctrl_attach(struct tool *tool, struct attach *attach, const struc
     if (spec.type == CONTROLLER_DEVICEMODEL)
         return tool_refuse(error, -EOPNOTSUPP, "type=devicemodel is no PVUSB: here an HVM guest has usb = 1");
     if (spec.backend[0])
-        rc = store_find_domain(tool->xen0, spec.backend, &backend, error);
+        rc = tstore_find_domain(tool->xen0, spec.backend, &backend, error);
     if (!rc && backend.domid == domain->domid)
         rc = tool_refuse(error, -EPERM, "a domain cannot be its own backend");
-    if (!rc && spec.type != CONTROLLER_PV && !store_serves_qusb(tool->xen0, backend.domid, domain->domid))
+    if (!rc && spec.type != CONTROLLER_PV && !tstore_serves_qusb(tool->xen0, backend.domid, domain->domid))
         rc = tool_refuse(
             error, -ENODEV,
             "backend type not supported by device model: is 'pvusb backend' running in domain %u?",
@@ -99,7 +100,7 @@ static int run_ctrl_attach(struct tool *tool, struct attach *attach, const struc
     c->usb_ver = spec.version;
     c->num_ports = spec.ports;
     if (!rc)
-        rc = store_add_controller(tool->xen0, c, NULL, error);
+        rc = tstore_add_controller(tool->xen0, c, NULL, error);
     return !rc && spec.type == CONTROLLER_PV ? await_backend(attach, error) : rc;
 }
 
@@ -126,7 +127,7 @@ static int check_ctrl_detach(struct tool *tool, struct attach *attach, char *err
     return number(tool, tool->argument[1], "DevId", 0, SPEC_DEVID_MAX, &attach->port.c.devid, error);
 }
 
-static int run_ctrl_detach(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_ctrl_detach(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                            char *error)
 {
     return destroy_controller(tool, attach, domain, "Unknown device %u", error);
@@ -174,15 +175,15 @@ static int check_dev_attach(struct tool *tool, struct attach *attach, char *erro
 /* xl's refusal of what it does not find the nodes of. */
 static int check_backend(const struct tool *tool, const struct attach *attach, char *error)
 {
-    struct store_controllers all;
-    int rc = tool->compat ? store_controllers(tool->xen0, XEN_XBT_NIL, attach->port.c.frontend, &all) : 0;
+    struct tstore_controllers all;
+    int rc = tool->compat ? tstore_controllers(tool->xen0, XEN_XBT_NIL, attach->port.c.frontend, &all) : 0;
     if (!tool->compat || rc)
         return rc ? tool_refuse(error, rc, "%s", strerror(-rc)) : 0;
-    const struct store_controller *c =
-        store_controller_of(&all, attach->port.c.frontend, attach->port.c.devid);
+    const struct tstore_controller *c =
+        tstore_controller_of(&all, attach->port.c.frontend, attach->port.c.devid);
     if (c && c->c.backend)
         rc = tool_refuse(error, -EOPNOTSUPP, "Don't support adding USB device from non-Dom0 backend");
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     return rc;
 }
 
@@ -191,18 +192,18 @@ static int attach_to_new(struct tool *tool, struct attach *attach, char *error)
 {
     struct vusb_controller c = {
         .kind = "qusb", .frontend = attach->port.c.frontend, .usb_ver = USB_VER_USB20, .num_ports = 8};
-    int rc = store_add_controller(tool->xen0, &c, NULL, error);
+    int rc = tstore_add_controller(tool->xen0, &c, NULL, error);
     if (rc)
         return rc;
     attach->port.c = c;
     attach->port.port = 1;
     rc = attach_device(attach, error);
     if (rc)
-        (void)store_remove_controller(tool->xen0, &c);
+        (void)tstore_remove_controller(tool->xen0, &c);
     return rc;
 }
 
-static int run_dev_attach(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_dev_attach(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                           char *error)
 {
     struct device_spec spec;
@@ -254,7 +255,7 @@ static int check_dev_detach(struct tool *tool, struct attach *attach, char *erro
                        &attach->port.port, error);
 }
 
-static int run_dev_detach(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_dev_detach(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                           char *error)
 {
     (void)tool;

@@ -33,19 +33,19 @@ static int check_create(struct tool *tool, struct attach *attach, char *error)
               : spec_number(tool->argument[2], "NumberOfPorts", 1, PVUSB_PORTS_MAX, &c->num_ports, error);
 }
 
-static int run_create(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_create(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                       char *error)
 {
     struct vusb_controller *c = &attach->port.c;
-    struct store_domain backend = {0};
+    struct tstore_domain backend = {0};
     (void)domain;
-    int rc = tool->backend ? store_find_domain(tool->xen0, tool->backend, &backend, error) : 0;
+    int rc = tool->backend ? tstore_find_domain(tool->xen0, tool->backend, &backend, error) : 0;
     c->kind = "vusb";
     c->backend = backend.domid;
     if (!rc && backend.domid == c->frontend)
         rc = tool_refuse(error, -EPERM, "a domain cannot be its own backend");
     if (!rc)
-        rc = store_add_controller(tool->xen0, c, NULL, error);
+        rc = tstore_add_controller(tool->xen0, c, NULL, error);
     if (!rc && c->num_ports > XM_PORTS_MAX)
         fprintf(stderr, "pvusb usb-hc-create: warning: %u ports; xm and the frontends of its day go to %u\n",
                 c->num_ports, XM_PORTS_MAX);
@@ -73,7 +73,7 @@ static int check_devid(struct tool *tool, struct attach *attach, char *error)
     return spec_number(tool->argument[1], "DevId", 0, SPEC_DEVID_MAX, &attach->port.c.devid, error);
 }
 
-static int run_destroy(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_destroy(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                        char *error)
 {
     return destroy_controller(tool, attach, domain, "Cannot find device '%u'", error);
@@ -118,7 +118,7 @@ static int check_attach(struct tool *tool, struct attach *attach, char *error)
     return rc ? rc : spec_busid(tool->argument[3], tool->compat, attach->port.busid, error);
 }
 
-static int run_attach(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_attach(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                       char *error)
 {
     int rc = attach_device(attach, error);
@@ -146,7 +146,7 @@ static const struct tool_verb detach_verb = {
             "Quirk of --compat: a port without a device is no error.\n",
 };
 
-static int run_detach(struct tool *tool, struct attach *attach, const struct store_domain *domain,
+static int run_detach(struct tool *tool, struct attach *attach, const struct tstore_domain *domain,
                       char *error)
 {
     int rc = attach_detach(attach, error);
@@ -173,7 +173,7 @@ static const struct tool_verb list_verb = {
             "Quirk of --compat: with --xl, bus and device in hexadecimal.\n",
 };
 
-static int run_list(struct tool *tool, struct attach *attach, const struct store_domain *domain, char *error)
+static int run_list(struct tool *tool, struct attach *attach, const struct tstore_domain *domain, char *error)
 {
     (void)attach;
     (void)error;

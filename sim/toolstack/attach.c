@@ -13,7 +13,7 @@
 
 int attach_check(struct attach *attach, char *error)
 {
-    struct store_port *port = &attach->port;
+    struct tstore_port *port = &attach->port;
     attach->plugged = false;
     port->low_or_full = true;
     if (!attach->dir) {
@@ -24,7 +24,7 @@ int attach_check(struct attach *attach, char *error)
     if (rc == -ENODEV)
         return 0;
     if (rc)
-        return store_failed(error, rc);
+        return tstore_failed(error, rc);
     if (attach->device.device_class == DEVICE_HUB_CLASS)
         return tool_refuse(error, -EACCES,
                            "USB device is not assignable. %s is a hub; attach what is behind it",
@@ -44,7 +44,7 @@ int attach_resolve(struct attach *attach, unsigned int bus, unsigned int address
             error, rc, "USB device is not assignable. No device %u on bus %u; 'pvusb bus list' shows them",
             address, bus);
     if (rc)
-        return store_failed(error, rc);
+        return tstore_failed(error, rc);
     snprintf(attach->port.busid, sizeof(attach->port.busid), "%s", attach->device.path);
     return 0;
 }
@@ -64,7 +64,7 @@ uint64_t attach_sequence(struct xen *xen, domid_t frontend)
     return guest_says(xen, frontend, value) ? strtoull(value, NULL, 10) : 0;
 }
 
-static int read_port(struct xen *xen, const struct store_port *port, char value[XENBUS_VALUE_MAX])
+static int read_port(struct xen *xen, const struct tstore_port *port, char value[XENBUS_VALUE_MAX])
 {
     char dir[64];
     char node[16];
@@ -100,7 +100,7 @@ static void read_states(struct await *await)
 static int has_it(void *context)
 {
     struct await *await = context;
-    const struct store_port *port = &await->attach->port;
+    const struct tstore_port *port = &await->attach->port;
     char value[XENBUS_VALUE_MAX];
     char *text;
     read_states(await);
@@ -118,7 +118,7 @@ static int has_it(void *context)
 static int too_late(const struct await *await, char *error)
 {
     const struct attach *attach = await->attach;
-    const struct store_port *port = &attach->port;
+    const struct tstore_port *port = &attach->port;
     const unsigned int seconds = (unsigned int)(attach->timeout_ms / 1000);
     if (await->backend == XenbusStateInitialising || await->backend == XenbusStateUnknown)
         return tool_refuse(
@@ -147,7 +147,7 @@ static int await_nodes(struct await *await, int (*done)(void *context), uint64_t
     const char *const paths[] = {backend, frontend, data};
     vusb_paths(c, backend, frontend);
     snprintf(data, sizeof(data), "/local/domain/%u/data", c->frontend);
-    return store_wait(await->attach->xen, paths, 3, done, await, timeout_ms);
+    return tstore_wait(await->attach->xen, paths, 3, done, await, timeout_ms);
 }
 
 int attach_await(struct attach *attach, uint64_t since, char *error)
@@ -159,10 +159,10 @@ int attach_await(struct attach *attach, uint64_t since, char *error)
     int rc = await_nodes(&await, has_it, attach->timeout_ms);
     if (!rc)
         return 0;
-    (void)store_take_back(attach->xen, &attach->port);
+    (void)tstore_take_back(attach->xen, &attach->port);
     if (rc == -ETIMEDOUT)
         return too_late(&await, error);
-    return error[0] ? rc : store_failed(error, rc);
+    return error[0] ? rc : tstore_failed(error, rc);
 }
 
 int attach_device(struct attach *attach, char *error)
@@ -170,7 +170,7 @@ int attach_device(struct attach *attach, char *error)
     int rc = attach_check(attach, error);
     const uint64_t since = attach_sequence(attach->xen, attach->port.c.frontend);
     if (!rc)
-        rc = store_attach(attach->xen, &attach->port, error);
+        rc = tstore_attach(attach->xen, &attach->port, error);
     return rc ? rc : attach_await(attach, since, error);
 }
 
@@ -189,7 +189,7 @@ static int lets_go(void *context)
 int attach_detach(struct attach *attach, char *error)
 {
     struct await await = {.attach = attach, .error = error};
-    int rc = store_detach(attach->xen, &attach->port, error);
+    int rc = tstore_detach(attach->xen, &attach->port, error);
     if (rc || !attach->timeout_ms)
         return rc;
     rc = await_nodes(&await, lets_go, attach->timeout_ms);
@@ -197,7 +197,7 @@ int attach_detach(struct attach *attach, char *error)
         return tool_refuse(error, rc, "%s is taken away, but guest '%s' still shows it on port %u after %u s",
                            attach->port.busid, attach->port.guest, attach->port.port,
                            (unsigned int)(attach->timeout_ms / 1000));
-    return rc ? store_failed(error, rc) : 0;
+    return rc ? tstore_failed(error, rc) : 0;
 }
 
 /* ---- the end of a controller ---- */
@@ -228,16 +228,16 @@ int attach_destroy_controller(struct attach *attach, const struct vusb_controlle
     read_states(&await);
     const bool served = await.backend != XenbusStateInitialising;
     const bool alive = served && await.frontend == XenbusStateConnected;
-    int rc = store_close_controller(attach->xen, controller, error);
+    int rc = tstore_close_controller(attach->xen, controller, error);
     if (rc)
         return rc;
     rc = served && attach->timeout_ms ? await_nodes(&await, is_closed, attach->timeout_ms) : 0;
     if (rc && rc != -ETIMEDOUT)
-        return store_failed(error, rc);
+        return tstore_failed(error, rc);
     const bool forced = rc != 0;
-    rc = store_remove_controller(attach->xen, controller);
+    rc = tstore_remove_controller(attach->xen, controller);
     if (rc)
-        return store_failed(error, rc);
+        return tstore_failed(error, rc);
     if (alive && attach->timeout_ms) /* a guest that is stuck is no reason to fail: the controller is gone */
         (void)await_nodes(&await, is_forgotten, FORGET_MS);
     if (!forced)

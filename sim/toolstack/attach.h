@@ -21,7 +21,7 @@ struct attach {
     struct xen *xen;
     const char *dir;     /* whose physical bus; NULL: a real one, of which nothing is known here */
     uint64_t timeout_ms; /* 0: nothing is waited for */
-    struct store_port port;
+    struct tstore_port port;
     /* Out: */
     bool plugged; /* there is a device at the place */
     struct hostbus_device device;

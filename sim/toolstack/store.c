@@ -12,8 +12,8 @@
 /* Each failure means that somebody else's command got through. */
 #define TRIES 1000u
 
-ssize_t store_children(struct xen *xen, xen_transaction t, const char *dir,
-                       char names[XEN_XS_PAYLOAD_MAX + 1])
+ssize_t tstore_children(struct xen *xen, xen_transaction t, const char *dir,
+                        char names[XEN_XS_PAYLOAD_MAX + 1])
 {
     ssize_t n = xen->ops->xs_directory(xen, t, dir, names, XEN_XS_PAYLOAD_MAX);
     if (n < 0)
@@ -22,7 +22,7 @@ ssize_t store_children(struct xen *xen, xen_transaction t, const char *dir,
     return n;
 }
 
-long store_number(const char *name, long max)
+long tstore_number(const char *name, long max)
 {
     const size_t digits = strspn(name, "0123456789");
     if (digits == 0 || digits > 6 || name[digits])
@@ -31,7 +31,7 @@ long store_number(const char *name, long max)
     return value <= max ? value : -1;
 }
 
-int store_failed(char *error, int rc)
+int tstore_failed(char *error, int rc)
 {
     return tool_refuse(error, rc, "%s",
                        rc == -EPIPE    ? "the machine is gone"
@@ -39,8 +39,8 @@ int store_failed(char *error, int rc)
                                        : strerror(-rc));
 }
 
-int store_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
-                   void *context, char *error)
+int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
+                    void *context, char *error)
 {
     unsigned int tries = 0;
     int rc;
@@ -57,7 +57,7 @@ int store_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction
         else if (error[0])
             return rc;
     } while (rc == -EAGAIN && ++tries < TRIES);
-    return rc && !error[0] ? store_failed(error, rc) : rc;
+    return rc && !error[0] ? tstore_failed(error, rc) : rc;
 }
 
 /* ---- waiting ---- */
@@ -79,8 +79,8 @@ static int drain(struct xen *xen)
     return rc == -EAGAIN ? 0 : rc;
 }
 
-int store_wait(struct xen *xen, const char *const *paths, unsigned int count, int (*done)(void *context),
-               void *context, uint64_t timeout_ms)
+int tstore_wait(struct xen *xen, const char *const *paths, unsigned int count, int (*done)(void *context),
+                void *context, uint64_t timeout_ms)
 {
     const uint64_t end = now_ms() + timeout_ms;
     unsigned int watched = 0;

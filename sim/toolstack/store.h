@@ -25,56 +25,56 @@
 
 /* ---- domains ---- */
 
-struct store_domain {
+struct tstore_domain {
     domid_t domid;
     char name[STORE_NAME_MAX];
 };
 
 /* By name or number. */
-int store_find_domain(struct xen *xen, const char *text, struct store_domain *out, char *error);
+int tstore_find_domain(struct xen *xen, const char *text, struct tstore_domain *out, char *error);
 /* All, ascending; returns how many are in out (STORE_DOMAINS_MAX), or -errno. */
-int store_domains(struct xen *xen, xen_transaction t, struct store_domain *out);
+int tstore_domains(struct xen *xen, xen_transaction t, struct tstore_domain *out);
 /* Gives a domain a name and the nodes that guests have, if no other has that name (-EEXIST). */
-int store_name_domain(struct xen *xen, const struct store_domain *domain, bool hvm, char *error);
+int tstore_name_domain(struct xen *xen, const struct tstore_domain *domain, bool hvm, char *error);
 /* Removes what a domain that has ended leaves in other places: its backends' directories, /libxl, /vm. */
-int store_forget_domain(struct xen *xen, domid_t domid);
+int tstore_forget_domain(struct xen *xen, domid_t domid);
 
 /* ---- controllers ---- */
 
-struct store_controller {
+struct tstore_controller {
     struct vusb_controller c;                        /* kind is static text */
     char port[PVUSB_PORTS_MAX + 1][SPEC_BUSID_SIZE]; /* "" for none; names that are no places are "?" */
 };
 
-struct store_controllers {
-    struct store_controller *list; /* by guest, then number */
+struct tstore_controllers {
+    struct tstore_controller *list; /* by guest, then number */
     unsigned int count;
 };
 
-/* Those of a guest, or of all (STORE_ANY). Free with store_controllers_free(). */
-int store_controllers(struct xen *xen, xen_transaction t, unsigned int frontend,
-                      struct store_controllers *out);
-void store_controllers_free(struct store_controllers *controllers);
+/* Those of a guest, or of all (STORE_ANY). Free with tstore_controllers_free(). */
+int tstore_controllers(struct xen *xen, xen_transaction t, unsigned int frontend,
+                       struct tstore_controllers *out);
+void tstore_controllers_free(struct tstore_controllers *controllers);
 /* NULL: there is none. */
-struct store_controller *store_controller_of(const struct store_controllers *controllers,
-                                             unsigned int frontend, unsigned int devid);
+struct tstore_controller *tstore_controller_of(const struct tstore_controllers *controllers,
+                                               unsigned int frontend, unsigned int devid);
 /* Whose port has the device, NULL if nobody's; port is set. */
-const struct store_controller *store_holder_of(const struct store_controllers *controllers, const char *busid,
-                                               unsigned int *port);
+const struct tstore_controller *tstore_holder_of(const struct tstore_controllers *controllers,
+                                                 const char *busid, unsigned int *port);
 
 /* Makes a controller with the next number; devid is set. ports: names for its ports, or NULL. */
-int store_add_controller(struct xen *xen, struct vusb_controller *controller, char (*ports)[SPEC_BUSID_SIZE],
-                         char *error);
+int tstore_add_controller(struct xen *xen, struct vusb_controller *controller, char (*ports)[SPEC_BUSID_SIZE],
+                          char *error);
 /* Ports empty, online 0, state Closing: the backend is asked to close it (rule BUS-11). */
-int store_close_controller(struct xen *xen, const struct vusb_controller *controller, char *error);
+int tstore_close_controller(struct xen *xen, const struct vusb_controller *controller, char *error);
 /* All its nodes. */
-int store_remove_controller(struct xen *xen, const struct vusb_controller *controller);
+int tstore_remove_controller(struct xen *xen, const struct vusb_controller *controller);
 /* For a controller that only a backend of an other domain serves: it announces so (rule XS-16). */
-bool store_serves_qusb(struct xen *xen, domid_t backend, domid_t frontend);
+bool tstore_serves_qusb(struct xen *xen, domid_t backend, domid_t frontend);
 
 /* ---- ports ---- */
 
-struct store_port {
+struct tstore_port {
     struct vusb_controller
         c;             /* frontend and devid are asked for; devid STORE_ANY: the first with a free port */
     unsigned int port; /* STORE_ANY: the first that is free */
@@ -85,11 +85,11 @@ struct store_port {
 };
 
 /* Puts busid on a port; fills in the rest of c and port. */
-int store_attach(struct xen *xen, struct store_port *port, char *error);
+int tstore_attach(struct xen *xen, struct tstore_port *port, char *error);
 /* Takes whatever is on a port away; busid is set. -ENXIO when nothing is. */
-int store_detach(struct xen *xen, struct store_port *port, char *error);
+int tstore_detach(struct xen *xen, struct tstore_port *port, char *error);
 /* Takes it away if it is still busid. */
-int store_take_back(struct xen *xen, const struct store_port *port);
+int tstore_take_back(struct xen *xen, const struct tstore_port *port);
 
 /* ---- waiting ---- */
 
@@ -97,7 +97,7 @@ int store_take_back(struct xen *xen, const struct store_port *port);
  * Until done() says so, at each change of one of the paths (absolute), at most timeout_ms. -ETIMEDOUT;
  * -EPIPE; or what a negative done() said.
  */
-int store_wait(struct xen *xen, const char *const *paths, unsigned int count, int (*done)(void *context),
-               void *context, uint64_t timeout_ms);
+int tstore_wait(struct xen *xen, const char *const *paths, unsigned int count, int (*done)(void *context),
+                void *context, uint64_t timeout_ms);
 
 #endif

@@ -13,10 +13,10 @@ struct scan {
     struct xen *xen;
     xen_transaction t;
     unsigned int frontend;
-    struct store_controllers *out;
+    struct tstore_controllers *out;
 };
 
-static void read_ports(const struct scan *scan, const char *dir, struct store_controller *controller)
+static void read_ports(const struct scan *scan, const char *dir, struct tstore_controller *controller)
 {
     char error[TOOL_ERROR_MAX];
     char value[XENBUS_VALUE_MAX];
@@ -35,7 +35,7 @@ static void read_ports(const struct scan *scan, const char *dir, struct store_co
 static int found(const struct scan *scan, domid_t backend, const char *kind, domid_t frontend,
                  unsigned int devid)
 {
-    struct store_controller controller = {
+    struct tstore_controller controller = {
         .c = {.kind = kind, .backend = backend, .frontend = frontend, .devid = devid}};
     char dir[XENBUS_PATH_MAX];
     char unused[XENBUS_PATH_MAX];
@@ -47,7 +47,7 @@ static int found(const struct scan *scan, domid_t backend, const char *kind, dom
     controller.c.usb_ver = version;
     controller.c.num_ports = ports;
     read_ports(scan, dir, &controller);
-    struct store_controller *grown =
+    struct tstore_controller *grown =
         realloc(scan->out->list, (scan->out->count + 1) * sizeof(*scan->out->list));
     if (!grown)
         return -ENOMEM;
@@ -61,10 +61,10 @@ static int scan_frontend(const struct scan *scan, domid_t backend, const char *k
     char path[XENBUS_PATH_MAX];
     char names[XEN_XS_PAYLOAD_MAX + 1];
     snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u", backend, kind, frontend);
-    ssize_t n = store_children(scan->xen, scan->t, path, names);
+    ssize_t n = tstore_children(scan->xen, scan->t, path, names);
     int rc = n < 0 ? (int)n : 0;
     for (const char *name = names; !rc && name < names + n; name += strlen(name) + 1) {
-        const long devid = store_number(name, SPEC_DEVID_MAX);
+        const long devid = tstore_number(name, SPEC_DEVID_MAX);
         if (devid >= 0)
             rc = found(scan, backend, kind, frontend, (unsigned int)devid);
     }
@@ -78,10 +78,10 @@ static int scan_backend(const struct scan *scan, domid_t backend, const char *ki
     if (scan->frontend != STORE_ANY)
         return scan_frontend(scan, backend, kind, (domid_t)scan->frontend);
     snprintf(path, sizeof(path), "/local/domain/%u/backend/%s", backend, kind);
-    ssize_t n = store_children(scan->xen, scan->t, path, names);
+    ssize_t n = tstore_children(scan->xen, scan->t, path, names);
     int rc = n < 0 ? (int)n : 0;
     for (const char *name = names; !rc && name < names + n; name += strlen(name) + 1) {
-        const long frontend = store_number(name, DOMID_FIRST_RESERVED - 1);
+        const long frontend = tstore_number(name, DOMID_FIRST_RESERVED - 1);
         if (frontend >= 0)
             rc = scan_frontend(scan, backend, kind, (domid_t)frontend);
     }
@@ -90,41 +90,41 @@ static int scan_backend(const struct scan *scan, domid_t backend, const char *ki
 
 static int by_guest(const void *a, const void *b)
 {
-    const struct vusb_controller *x = &((const struct store_controller *)a)->c;
-    const struct vusb_controller *y = &((const struct store_controller *)b)->c;
+    const struct vusb_controller *x = &((const struct tstore_controller *)a)->c;
+    const struct vusb_controller *y = &((const struct tstore_controller *)b)->c;
     const unsigned int left = x->frontend == y->frontend ? x->devid : x->frontend;
     const unsigned int right = x->frontend == y->frontend ? y->devid : y->frontend;
     return (left > right) - (left < right);
 }
 
-int store_controllers(struct xen *xen, xen_transaction t, unsigned int frontend,
-                      struct store_controllers *out)
+int tstore_controllers(struct xen *xen, xen_transaction t, unsigned int frontend,
+                       struct tstore_controllers *out)
 {
     const struct scan scan = {.xen = xen, .t = t, .frontend = frontend, .out = out};
     char names[XEN_XS_PAYLOAD_MAX + 1];
-    *out = (struct store_controllers){0};
-    ssize_t n = store_children(xen, t, "/local/domain", names);
+    *out = (struct tstore_controllers){0};
+    ssize_t n = tstore_children(xen, t, "/local/domain", names);
     int rc = n < 0 ? (int)n : 0;
     for (const char *name = names; !rc && name < names + n; name += strlen(name) + 1) {
-        const long backend = store_number(name, DOMID_FIRST_RESERVED - 1);
+        const long backend = tstore_number(name, DOMID_FIRST_RESERVED - 1);
         for (unsigned int i = 0; backend >= 0 && !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++)
             rc = scan_backend(&scan, (domid_t)backend, kinds[i]);
     }
     if (rc)
-        store_controllers_free(out);
+        tstore_controllers_free(out);
     else if (out->count)
         qsort(out->list, out->count, sizeof(*out->list), by_guest);
     return rc;
 }
 
-void store_controllers_free(struct store_controllers *controllers)
+void tstore_controllers_free(struct tstore_controllers *controllers)
 {
     free(controllers->list);
-    *controllers = (struct store_controllers){0};
+    *controllers = (struct tstore_controllers){0};
 }
 
-struct store_controller *store_controller_of(const struct store_controllers *controllers,
-                                             unsigned int frontend, unsigned int devid)
+struct tstore_controller *tstore_controller_of(const struct tstore_controllers *controllers,
+                                               unsigned int frontend, unsigned int devid)
 {
     for (unsigned int i = 0; i < controllers->count; i++) {
         if (controllers->list[i].c.frontend == frontend && controllers->list[i].c.devid == devid)
@@ -133,8 +133,8 @@ struct store_controller *store_controller_of(const struct store_controllers *con
     return NULL;
 }
 
-const struct store_controller *store_holder_of(const struct store_controllers *controllers, const char *busid,
-                                               unsigned int *port)
+const struct tstore_controller *tstore_holder_of(const struct tstore_controllers *controllers,
+                                                 const char *busid, unsigned int *port)
 {
     for (unsigned int i = 0; i < controllers->count; i++) {
         for (*port = 1; *port <= controllers->list[i].c.num_ports; ++*port) {
@@ -185,7 +185,7 @@ static int write_copy(struct xen *xen, xen_transaction t, const struct vusb_cont
 }
 
 static int write_ports(struct xen *xen, xen_transaction t, const struct add *add,
-                       const struct store_controllers *all)
+                       const struct tstore_controllers *all)
 {
     char dir[XENBUS_PATH_MAX];
     char frontend[XENBUS_PATH_MAX];
@@ -196,7 +196,7 @@ static int write_ports(struct xen *xen, xen_transaction t, const struct add *add
         unsigned int port;
         if (!add->ports[i][0])
             continue;
-        if (store_holder_of(all, add->ports[i], &port))
+        if (tstore_holder_of(all, add->ports[i], &port))
             return tool_refuse(add->error, -EBUSY, "Cannot assign already attached bus '%s', detach first.",
                                add->ports[i]);
         for (unsigned int j = 1; j < i; j++) {
@@ -214,7 +214,7 @@ static int add_body(struct xen *xen, xen_transaction t, void *context)
 {
     const struct add *add = context;
     struct vusb_controller *c = add->controller;
-    struct store_controllers all;
+    struct tstore_controllers all;
     char home[64];
     char value[XENBUS_VALUE_MAX];
     /* A guest that ended meanwhile must not get a home again. */
@@ -226,7 +226,7 @@ static int add_body(struct xen *xen, xen_transaction t, void *context)
     rc = xenbus_read(xen, t, home, "domid", value);
     if (rc)
         return rc == -ENOENT ? tool_refuse(add->error, -ENXIO, "Domain %u does not exist", c->backend) : rc;
-    rc = store_controllers(xen, t, STORE_ANY, &all);
+    rc = tstore_controllers(xen, t, STORE_ANY, &all);
     if (rc)
         return rc;
     c->devid = 0;
@@ -239,15 +239,15 @@ static int add_body(struct xen *xen, xen_transaction t, void *context)
         rc = write_copy(xen, t, c);
     if (!rc)
         rc = write_ports(xen, t, add, &all);
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     return rc;
 }
 
-int store_add_controller(struct xen *xen, struct vusb_controller *controller, char (*ports)[SPEC_BUSID_SIZE],
-                         char *error)
+int tstore_add_controller(struct xen *xen, struct vusb_controller *controller, char (*ports)[SPEC_BUSID_SIZE],
+                          char *error)
 {
     struct add add = {.controller = controller, .ports = ports, .error = error};
-    return store_transact(xen, add_body, &add, error);
+    return tstore_transact(xen, add_body, &add, error);
 }
 
 /* ---- its end ---- */
@@ -272,13 +272,13 @@ static int close_body(struct xen *xen, xen_transaction t, void *context)
     return rc;
 }
 
-int store_close_controller(struct xen *xen, const struct vusb_controller *controller, char *error)
+int tstore_close_controller(struct xen *xen, const struct vusb_controller *controller, char *error)
 {
     struct vusb_controller c = *controller;
-    return store_transact(xen, close_body, &c, error);
+    return tstore_transact(xen, close_body, &c, error);
 }
 
-int store_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels)
+int tstore_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels)
 {
     char names[XEN_XS_PAYLOAD_MAX + 1];
     char at[XENBUS_PATH_MAX];
@@ -300,20 +300,20 @@ static int remove_body(struct xen *xen, xen_transaction t, void *context)
     char path[3][XENBUS_PATH_MAX];
     vusb_paths(c, path[0], path[1]);
     snprintf(path[2], sizeof(path[2]), "/libxl/%u/device/vusb/%u", c->frontend, c->devid);
-    int rc = store_remove(xen, t, path[0], 3); /* up to and with "backend" */
+    int rc = tstore_remove(xen, t, path[0], 3); /* up to and with "backend" */
     if (!rc)
-        rc = store_remove(xen, t, path[1], 1);
-    return rc ? rc : store_remove(xen, t, path[2], 2);
+        rc = tstore_remove(xen, t, path[1], 1);
+    return rc ? rc : tstore_remove(xen, t, path[2], 2);
 }
 
-int store_remove_controller(struct xen *xen, const struct vusb_controller *controller)
+int tstore_remove_controller(struct xen *xen, const struct vusb_controller *controller)
 {
     struct vusb_controller c = *controller;
     char error[TOOL_ERROR_MAX];
-    return store_transact(xen, remove_body, &c, error);
+    return tstore_transact(xen, remove_body, &c, error);
 }
 
-bool store_serves_qusb(struct xen *xen, domid_t backend, domid_t frontend)
+bool tstore_serves_qusb(struct xen *xen, domid_t backend, domid_t frontend)
 {
     char dir[64];
     char value[XENBUS_VALUE_MAX];

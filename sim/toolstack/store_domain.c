@@ -6,7 +6,7 @@
 
 #include "toolstack/store_private.h"
 
-static void read_name(struct xen *xen, xen_transaction t, struct store_domain *domain)
+static void read_name(struct xen *xen, xen_transaction t, struct tstore_domain *domain)
 {
     char dir[64];
     char value[XENBUS_VALUE_MAX];
@@ -20,15 +20,15 @@ static void read_name(struct xen *xen, xen_transaction t, struct store_domain *d
     }
 }
 
-int store_domains(struct xen *xen, xen_transaction t, struct store_domain *out)
+int tstore_domains(struct xen *xen, xen_transaction t, struct tstore_domain *out)
 {
     char names[XEN_XS_PAYLOAD_MAX + 1];
-    ssize_t n = store_children(xen, t, "/local/domain", names);
+    ssize_t n = tstore_children(xen, t, "/local/domain", names);
     unsigned int count = 0;
     if (n < 0)
         return (int)n;
     for (const char *name = names; name < names + n && count < STORE_DOMAINS_MAX; name += strlen(name) + 1) {
-        const long domid = store_number(name, DOMID_FIRST_RESERVED - 1);
+        const long domid = tstore_number(name, DOMID_FIRST_RESERVED - 1);
         unsigned int at = count;
         if (domid < 0)
             continue;
@@ -42,13 +42,13 @@ int store_domains(struct xen *xen, xen_transaction t, struct store_domain *out)
     return (int)count;
 }
 
-int store_find_domain(struct xen *xen, const char *text, struct store_domain *out, char *error)
+int tstore_find_domain(struct xen *xen, const char *text, struct tstore_domain *out, char *error)
 {
-    struct store_domain domains[STORE_DOMAINS_MAX];
-    const long domid = store_number(text, DOMID_FIRST_RESERVED - 1);
-    int count = store_domains(xen, XEN_XBT_NIL, domains);
+    struct tstore_domain domains[STORE_DOMAINS_MAX];
+    const long domid = tstore_number(text, DOMID_FIRST_RESERVED - 1);
+    int count = tstore_domains(xen, XEN_XBT_NIL, domains);
     if (count < 0)
-        return store_failed(error, count);
+        return tstore_failed(error, count);
     for (int i = 0; i < count; i++) {
         if (domid < 0 ? strcmp(domains[i].name, text) == 0 : domains[i].domid == domid) {
             *out = domains[i];
@@ -62,18 +62,18 @@ int store_find_domain(struct xen *xen, const char *text, struct store_domain *ou
 /* ---- naming ---- */
 
 struct naming {
-    const struct store_domain *domain;
+    const struct tstore_domain *domain;
     bool hvm;
     char *error;
 };
 
 static int name_body(struct xen *xen, xen_transaction t, void *context)
 {
-    struct store_domain domains[STORE_DOMAINS_MAX];
+    struct tstore_domain domains[STORE_DOMAINS_MAX];
     const struct naming *naming = context;
-    const struct store_domain *domain = naming->domain;
+    const struct tstore_domain *domain = naming->domain;
     char dir[XENBUS_PATH_MAX];
-    int count = store_domains(xen, t, domains);
+    int count = tstore_domains(xen, t, domains);
     if (count < 0)
         return count;
     for (int i = 0; i < count; i++) {
@@ -96,25 +96,25 @@ static int name_body(struct xen *xen, xen_transaction t, void *context)
     return rc;
 }
 
-int store_name_domain(struct xen *xen, const struct store_domain *domain, bool hvm, char *error)
+int tstore_name_domain(struct xen *xen, const struct tstore_domain *domain, bool hvm, char *error)
 {
     struct naming naming = {.domain = domain, .hvm = hvm, .error = error};
-    return store_transact(xen, name_body, &naming, error);
+    return tstore_transact(xen, name_body, &naming, error);
 }
 
 /* ---- what it leaves ---- */
 
 static int forget_backends(struct xen *xen, xen_transaction t, domid_t domid)
 {
-    struct store_controllers all;
+    struct tstore_controllers all;
     char path[XENBUS_PATH_MAX];
-    int rc = store_controllers(xen, t, domid, &all);
+    int rc = tstore_controllers(xen, t, domid, &all);
     for (unsigned int i = 0; !rc && i < all.count; i++) {
         snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u", all.list[i].c.backend,
                  all.list[i].c.kind, domid);
-        rc = store_remove(xen, t, path, 2);
+        rc = tstore_remove(xen, t, path, 2);
     }
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     return rc;
 }
 
@@ -131,16 +131,16 @@ static int forget_body(struct xen *xen, xen_transaction t, void *context)
     if (xenbus_read(xen, t, path, "name", name) == 0) {
         char vm[XENBUS_PATH_MAX];
         snprintf(vm, sizeof(vm), "/vm/%.64s", name);
-        rc = store_remove(xen, t, vm, 1);
+        rc = tstore_remove(xen, t, vm, 1);
     }
     if (!rc)
-        rc = store_remove(xen, t, path, 1);
+        rc = tstore_remove(xen, t, path, 1);
     snprintf(path, sizeof(path), "/local/domain/0/device-model/%u", domid);
-    return rc ? rc : store_remove(xen, t, path, 1);
+    return rc ? rc : tstore_remove(xen, t, path, 1);
 }
 
-int store_forget_domain(struct xen *xen, domid_t domid)
+int tstore_forget_domain(struct xen *xen, domid_t domid)
 {
     char error[TOOL_ERROR_MAX];
-    return store_transact(xen, forget_body, &domid, error);
+    return tstore_transact(xen, forget_body, &domid, error);
 }

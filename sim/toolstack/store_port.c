@@ -7,8 +7,8 @@
 #include "toolstack/store_private.h"
 
 struct change {
-    struct store_port *port;
-    struct store_port result;
+    struct tstore_port *port;
+    struct tstore_port result;
     char *error;
 };
 
@@ -23,14 +23,14 @@ static int write_port(struct xen *xen, xen_transaction t, const struct vusb_cont
     return xenbus_write(xen, t, dir, node, "%s", busid);
 }
 
-static int no_controller(const struct store_port *p, char *error)
+static int no_controller(const struct tstore_port *p, char *error)
 {
     return tool_refuse(error, -ENODEV,
                        "Cannot find device '%u' in domain '%s': 'pvusb usb-list %s' shows its controllers",
                        p->c.devid, p->guest, p->guest);
 }
 
-static int no_such_port(const struct store_port *p, const struct store_controller *c, char *error)
+static int no_such_port(const struct tstore_port *p, const struct tstore_controller *c, char *error)
 {
     return tool_refuse(error, -ENOENT, "Invalid Port Number '%u': controller %u of '%s' has ports 1 to %u",
                        p->port, p->c.devid, p->guest, c->c.num_ports);
@@ -38,10 +38,10 @@ static int no_such_port(const struct store_port *p, const struct store_controlle
 
 /* ---- attaching ---- */
 
-static int nobody_has(const struct store_port *p, const struct store_controllers *all, char *error)
+static int nobody_has(const struct tstore_port *p, const struct tstore_controllers *all, char *error)
 {
     unsigned int port;
-    const struct store_controller *holder = store_holder_of(all, p->busid, &port);
+    const struct tstore_controller *holder = tstore_holder_of(all, p->busid, &port);
     if (!holder)
         return 0;
     if (p->xl)
@@ -54,18 +54,18 @@ static int nobody_has(const struct store_port *p, const struct store_controllers
                        p->busid, holder->c.frontend, holder->c.devid, port);
 }
 
-static bool is_free(const struct store_controller *c, unsigned int port)
+static bool is_free(const struct tstore_controller *c, unsigned int port)
 {
     return !c->port[port][0];
 }
 
-static bool fits(const struct store_port *p, const struct store_controller *c)
+static bool fits(const struct tstore_port *p, const struct tstore_controller *c)
 {
     return p->low_or_full || c->c.usb_ver == USB_VER_USB20;
 }
 
 /* The port that is asked for, or the first that is free. */
-static int choose_on(struct store_port *p, const struct store_controller *c, char *error)
+static int choose_on(struct tstore_port *p, const struct tstore_controller *c, char *error)
 {
     if (p->port != STORE_ANY && p->port > c->c.num_ports)
         return no_such_port(p, c, error);
@@ -92,10 +92,10 @@ static int choose_on(struct store_port *p, const struct store_controller *c, cha
                        p->port, c->port[p->port]);
 }
 
-static int choose_any(struct store_port *p, const struct store_controllers *all, char *error)
+static int choose_any(struct tstore_port *p, const struct tstore_controllers *all, char *error)
 {
     for (unsigned int i = 0; i < all->count; i++) {
-        const struct store_controller *c = &all->list[i];
+        const struct tstore_controller *c = &all->list[i];
         if (c->c.frontend == p->c.frontend && fits(p, c) && choose_on(p, c, error) == 0)
             return 0;
     }
@@ -106,29 +106,29 @@ static int choose_any(struct store_port *p, const struct store_controllers *all,
 static int attach_body(struct xen *xen, xen_transaction t, void *context)
 {
     struct change *change = context;
-    struct store_port p = *change->port;
-    struct store_controllers all;
-    int rc = store_controllers(xen, t, STORE_ANY, &all);
+    struct tstore_port p = *change->port;
+    struct tstore_controllers all;
+    int rc = tstore_controllers(xen, t, STORE_ANY, &all);
     if (rc)
         return rc;
-    const struct store_controller *c = store_controller_of(&all, p.c.frontend, p.c.devid);
+    const struct tstore_controller *c = tstore_controller_of(&all, p.c.frontend, p.c.devid);
     if (p.c.devid != STORE_ANY && !c)
         rc = no_controller(&p, change->error);
     if (!rc)
         rc = nobody_has(&p, &all, change->error);
     if (!rc)
         rc = p.c.devid == STORE_ANY ? choose_any(&p, &all, change->error) : choose_on(&p, c, change->error);
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     if (!rc)
         rc = write_port(xen, t, &p.c, p.port, p.busid);
     change->result = p;
     return rc;
 }
 
-int store_attach(struct xen *xen, struct store_port *port, char *error)
+int tstore_attach(struct xen *xen, struct tstore_port *port, char *error)
 {
     struct change change = {.port = port, .error = error};
-    int rc = store_transact(xen, attach_body, &change, error);
+    int rc = tstore_transact(xen, attach_body, &change, error);
     if (!rc)
         *port = change.result;
     return rc;
@@ -139,12 +139,12 @@ int store_attach(struct xen *xen, struct store_port *port, char *error)
 static int detach_body(struct xen *xen, xen_transaction t, void *context)
 {
     struct change *change = context;
-    struct store_port p = *change->port;
-    struct store_controllers all;
-    int rc = store_controllers(xen, t, p.c.frontend, &all);
+    struct tstore_port p = *change->port;
+    struct tstore_controllers all;
+    int rc = tstore_controllers(xen, t, p.c.frontend, &all);
     if (rc)
         return rc;
-    const struct store_controller *c = store_controller_of(&all, p.c.frontend, p.c.devid);
+    const struct tstore_controller *c = tstore_controller_of(&all, p.c.frontend, p.c.devid);
     if (!c) {
         rc = p.xl ? tool_refuse(change->error, -ENODEV,
                                 "Unknown device at controller %u port %u: '%s' has no such "
@@ -161,17 +161,17 @@ static int detach_body(struct xen *xen, xen_transaction t, void *context)
         p.c = c->c;
         snprintf(p.busid, sizeof(p.busid), "%s", c->port[p.port]);
     }
-    store_controllers_free(&all);
+    tstore_controllers_free(&all);
     if (!rc)
         rc = write_port(xen, t, &p.c, p.port, "");
     change->result = p;
     return rc;
 }
 
-int store_detach(struct xen *xen, struct store_port *port, char *error)
+int tstore_detach(struct xen *xen, struct tstore_port *port, char *error)
 {
     struct change change = {.port = port, .error = error};
-    int rc = store_transact(xen, detach_body, &change, error);
+    int rc = tstore_transact(xen, detach_body, &change, error);
     if (!rc)
         *port = change.result;
     return rc;
@@ -179,7 +179,7 @@ int store_detach(struct xen *xen, struct store_port *port, char *error)
 
 static int take_back_body(struct xen *xen, xen_transaction t, void *context)
 {
-    const struct store_port *p = ((struct change *)context)->port;
+    const struct tstore_port *p = ((struct change *)context)->port;
     char dir[XENBUS_PATH_MAX];
     char frontend[XENBUS_PATH_MAX];
     char value[XENBUS_VALUE_MAX];
@@ -192,10 +192,10 @@ static int take_back_body(struct xen *xen, xen_transaction t, void *context)
     return write_port(xen, t, &p->c, p->port, "");
 }
 
-int store_take_back(struct xen *xen, const struct store_port *port)
+int tstore_take_back(struct xen *xen, const struct tstore_port *port)
 {
-    struct store_port copy = *port;
+    struct tstore_port copy = *port;
     struct change change = {.port = &copy};
     char error[TOOL_ERROR_MAX];
-    return store_transact(xen, take_back_body, &change, error);
+    return tstore_transact(xen, take_back_body, &change, error);
 }

@@ -6,18 +6,18 @@
 #include "toolstack/store.h"
 
 /* The children of a directory, each with its zero; 0 bytes when it is not there. */
-ssize_t store_children(struct xen *xen, xen_transaction t, const char *dir,
-                       char names[XEN_XS_PAYLOAD_MAX + 1]);
+ssize_t tstore_children(struct xen *xen, xen_transaction t, const char *dir,
+                        char names[XEN_XS_PAYLOAD_MAX + 1]);
 /* A child's name as a number, -1 if it is none. */
-long store_number(const char *name, long max);
+long tstore_number(const char *name, long max);
 /* Does body() in a transaction until it goes through. What body() refuses ends it; error gets a line if it
  * has none. */
-int store_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
-                   void *context, char *error);
+int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
+                    void *context, char *error);
 /* Removes a node, and of the folders above it so many as are empty then, as libxl does. No node is no error.
  */
-int store_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels);
+int tstore_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels);
 /* The line for a machine that does not answer as it should. */
-int store_failed(char *error, int rc);
+int tstore_failed(char *error, int rc);
 
 #endif
