@@ -239,8 +239,9 @@ static int await_devices(struct creation *creation)
 
 static void end_domain(const struct tool *tool, const struct tstore_domain *domain)
 {
-    (void)tool->machine->ops->domain_destroy(tool->machine, domain->domid);
+    /* First what its backends have of it: they let go before they could find it gone and write about that. */
     (void)tstore_forget_domain(tool->xen0, domain->domid);
+    (void)tool->machine->ops->domain_destroy(tool->machine, domain->domid);
     guest_process_end(tool->dir, domain->name, PROCESS_END_MS);
 }
 

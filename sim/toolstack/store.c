@@ -51,11 +51,13 @@ int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transactio
         if (rc)
             break;
         rc = body(xen, t, context);
-        int end = xen->ops->xs_end(xen, t, rc != 0);
-        if (!rc)
-            rc = end;
-        else if (error[0])
+        const bool refused = rc && error[0];
+        int end = xen->ops->xs_end(xen, t, rc && !refused);
+        if (refused && end != -EAGAIN)
             return rc;
+        if (refused)
+            error[0] = '\0'; /* what it saw was not of one moment */
+        rc = rc && !refused ? rc : end;
     } while (rc == -EAGAIN && ++tries < TRIES);
     return rc && !error[0] ? tstore_failed(error, rc) : rc;
 }

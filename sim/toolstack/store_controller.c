@@ -184,16 +184,10 @@ static int write_copy(struct xen *xen, xen_transaction t, const struct vusb_cont
     return rc;
 }
 
-static int write_ports(struct xen *xen, xen_transaction t, const struct add *add,
-                       const struct tstore_controllers *all)
+static int check_ports(const struct add *add, const struct tstore_controllers *all)
 {
-    char dir[XENBUS_PATH_MAX];
-    char frontend[XENBUS_PATH_MAX];
-    int rc = 0;
-    vusb_paths(add->controller, dir, frontend);
-    for (unsigned int i = 1; add->ports && !rc && i <= add->controller->num_ports; i++) {
-        char node[16];
-        unsigned int port;
+    unsigned int port;
+    for (unsigned int i = 1; add->ports && i <= add->controller->num_ports; i++) {
         if (!add->ports[i][0])
             continue;
         if (tstore_holder_of(all, add->ports[i], &port))
@@ -204,8 +198,21 @@ static int write_ports(struct xen *xen, xen_transaction t, const struct add *add
                 return tool_refuse(add->error, -EINVAL, "port_%u and port_%u: both are '%s'", j, i,
                                    add->ports[i]);
         }
+    }
+    return 0;
+}
+
+static int write_ports(struct xen *xen, xen_transaction t, const struct add *add)
+{
+    char dir[XENBUS_PATH_MAX];
+    char frontend[XENBUS_PATH_MAX];
+    int rc = 0;
+    vusb_paths(add->controller, dir, frontend);
+    for (unsigned int i = 1; add->ports && !rc && i <= add->controller->num_ports; i++) {
+        char node[16];
         snprintf(node, sizeof(node), "port/%u", i);
-        rc = xenbus_write(xen, t, dir, node, "%s", add->ports[i]);
+        if (add->ports[i][0])
+            rc = xenbus_write(xen, t, dir, node, "%s", add->ports[i]);
     }
     return rc;
 }
@@ -234,13 +241,16 @@ static int add_body(struct xen *xen, xen_transaction t, void *context)
         if (all.list[i].c.frontend == c->frontend)
             c->devid = all.list[i].c.devid + 1; /* they are sorted */
     }
-    rc = c->devid > SPEC_DEVID_MAX ? -ENOSPC : vusb_write(xen, t, c);
+    rc = check_ports(add, &all);
+    tstore_controllers_free(&all);
+    if (rc)
+        return rc;
+    do { /* also past what is no controller, but in its place */
+        rc = c->devid > SPEC_DEVID_MAX ? -ENOSPC : vusb_write(xen, t, c);
+    } while (rc == -EEXIST && c->devid++ < SPEC_DEVID_MAX);
     if (!rc)
         rc = write_copy(xen, t, c);
-    if (!rc)
-        rc = write_ports(xen, t, add, &all);
-    tstore_controllers_free(&all);
-    return rc;
+    return rc ? rc : write_ports(xen, t, add);
 }
 
 int tstore_add_controller(struct xen *xen, struct vusb_controller *controller, char (*ports)[SPEC_BUSID_SIZE],

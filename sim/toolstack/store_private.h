@@ -10,8 +10,11 @@ ssize_t tstore_children(struct xen *xen, xen_transaction t, const char *dir,
                         char names[XEN_XS_PAYLOAD_MAX + 1]);
 /* A child's name as a number, -1 if it is none. */
 long tstore_number(const char *name, long max);
-/* Does body() in a transaction until it goes through. What body() refuses ends it; error gets a line if it
- * has none. */
+/*
+ * Does body() in a transaction until it goes through. What body() refuses, with a line and before its first
+ * write, is ended like the rest and counts only if that goes through: xenstored's transactions see each node
+ * as it is at the first look, so that a refusal may rest on two moments. error gets a line in any case.
+ */
 int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
                     void *context, char *error);
 /* Removes a node, and of the folders above it so many as are empty then, as libxl does. No node is no error.
