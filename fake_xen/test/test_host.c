@@ -204,13 +204,13 @@ static void test_waiting(void **state)
     assert_int_equal(xen_waiting(xen), 0);
     assert_int_equal(CALL(xen, evtchn_unmask, back), 0);
     assert_int_equal(xen_waiting(xen), XEN_WAITS_EVENT);
-    assert_int_equal(CALL(test->guest, xs_watch, "/local/domain/1", "g"), 0);
+    assert_int_equal(CALL(test->guest, xs_watch, "/local/domain/5", "g"), 0);
     assert_int_equal(CALL(test->guest, xs_watch_read, path, token), 0);
     assert_int_equal(xen_waiting(test->guest), 0);
-    assert_int_equal(CALL(xen, xs_write, XEN_XBT_NIL, "/local/domain/1/x", "1", 1), 0);
+    assert_int_equal(CALL(xen, xs_write, XEN_XBT_NIL, "/local/domain/5/x", "1", 1), 0);
+    assert_true(becomes_readable(test->guest->ops->fd(test->guest)));
     assert_int_equal(xen_waiting(test->guest), XEN_WAITS_WATCH);
     assert_int_equal(test->machine->ops->domain_destroy(test->machine, GUEST), 0);
-    assert_true(becomes_readable(test->guest->ops->fd(test->guest)));
     assert_int_equal(xen_waiting(test->guest), -EPIPE);
 }
 
