@@ -15,6 +15,7 @@ enum fault_op {
     OP_GRANT_REVOKE,
     OP_GRANT_MAP,
     OP_GRANT_UNMAP,
+    OP_GRANT_COPY,
     OP_GRANT_MAP_LIMIT,
     OP_EVTCHN_ALLOC,
     OP_EVTCHN_BIND,

@@ -106,6 +106,12 @@ static int fault_grant_unmap(struct xen *xen, void *addr, unsigned int count)
     return rc ? rc : inner_of(xen)->ops->grant_unmap(inner_of(xen), addr, count);
 }
 
+static int fault_grant_copy(struct xen *xen, domid_t with, bool to_grant, unsigned int count, struct xen_copy seg[])
+{
+    int rc = fault_enter(xen, OP_GRANT_COPY);
+    return rc ? rc : inner_of(xen)->ops->grant_copy(inner_of(xen), with, to_grant, count, seg);
+}
+
 static int fault_grant_map_limit(struct xen *xen, unsigned int count)
 {
     int rc = fault_enter(xen, OP_GRANT_MAP_LIMIT);
@@ -228,6 +234,7 @@ const struct xen_ops fault_handle_ops = {
     .grant_revoke = fault_grant_revoke,
     .grant_map = fault_grant_map,
     .grant_unmap = fault_grant_unmap,
+    .grant_copy = fault_grant_copy,
     .grant_map_limit = fault_grant_map_limit,
     .evtchn_alloc = fault_evtchn_alloc,
     .evtchn_bind = fault_evtchn_bind,

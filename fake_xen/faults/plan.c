@@ -22,6 +22,7 @@ const struct fakexen_faults_op fault_ops[FAULT_OPS] = {
     [OP_GRANT_REVOKE] = {"grant_revoke", {EPIPE}},
     [OP_GRANT_MAP] = {"grant_map", {ENOMEM, EACCES, ENOENT, ENOSPC, EPIPE}},
     [OP_GRANT_UNMAP] = {"grant_unmap", {EPIPE}},
+    [OP_GRANT_COPY] = {"grant_copy", {ENOMEM, EPIPE}},
     [OP_GRANT_MAP_LIMIT] = {"grant_map_limit", {ENOMEM, EPIPE}},
     [OP_EVTCHN_ALLOC] = {"evtchn_alloc", {ENOMEM, ENOSPC, EPIPE}},
     [OP_EVTCHN_BIND] = {"evtchn_bind", {EINVAL, ENOMEM, ENOSPC, EPIPE}},

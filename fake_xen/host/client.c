@@ -106,6 +106,7 @@ static void client_free(struct client *client)
 {
     client_ports_close(client);
     client_granters_close(client);
+    client_copies_close(client);
     client_events_drop(client);
     grant_table_destroy(client->grants);
     arena_destroy(client->arena);
@@ -167,6 +168,7 @@ const struct xen_ops client_ops = {
     .grant_revoke = client_grant_revoke,
     .grant_map = client_grant_map,
     .grant_unmap = client_grant_unmap,
+    .grant_copy = client_grant_copy,
     .grant_map_limit = client_grant_map_limit,
     .evtchn_alloc = client_evtchn_alloc,
     .evtchn_bind = client_evtchn_bind,

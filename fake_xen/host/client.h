@@ -55,6 +55,7 @@ struct client {
 
     struct client_granter *granters;
     struct client_map *maps;
+    struct client_copy *copies;
     unsigned int mapped;
     unsigned int map_limit;
 
@@ -127,6 +128,10 @@ int client_grant_map_from(struct client *client, unsigned int count, const domid
                           const grant_ref_t refs[], bool writable, void **out);
 int client_grant_unmap(struct xen *xen, void *addr, unsigned int count);
 int client_grant_map_limit(struct xen *xen, unsigned int count);
+
+/* client_copy.c */
+void client_copies_close(struct client *client);
+int client_grant_copy(struct xen *xen, domid_t with, bool to_grant, unsigned int count, struct xen_copy seg[]);
 
 /* client_evtchn.c */
 void client_port_free(struct client_port *port);

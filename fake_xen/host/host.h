@@ -52,6 +52,7 @@ struct host_granter {
     uint32_t id;
     int readonly; /* the same memory by a descriptor that cannot write */
     int table_fd;
+    int table_readonly; /* the same by a descriptor that cannot write; -1 until it is asked for */
     struct control_table *table;
 };
 
@@ -180,6 +181,8 @@ void host_granter_close(struct fakexen_host *host, struct host_granter *granter)
 int host_map(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
              struct host_answer *answer);
 int host_unmap(struct host_client *client, uint32_t id);
+int host_copy(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
+              struct host_answer *answer);
 void host_unmap_all(struct host_client *client);
 void host_sent_report(struct host_client *client, struct control_reply *reply);
 void host_sent_drop(struct host_client *client);

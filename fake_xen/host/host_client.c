@@ -88,6 +88,8 @@ static int serve_handle(struct fakexen_host *host, struct host_client *client,
         return host_map(host, client, request, answer);
     case CONTROL_UNMAP:
         return host_unmap(client, request->value);
+    case CONTROL_COPY:
+        return host_copy(host, client, request, answer);
     case CONTROL_NOTIFY:
         return host_notify_set(client, request);
     case CONTROL_SHARE_END:

@@ -16,6 +16,8 @@ static void granter_free(struct host_granter *granter)
         munmap(granter->table, sizeof(*granter->table));
     if (granter->table_fd >= 0)
         close(granter->table_fd);
+    if (granter->table_readonly >= 0)
+        close(granter->table_readonly);
     if (granter->granter.fd >= 0)
         close(granter->granter.fd);
     if (granter->readonly >= 0)
@@ -23,19 +25,26 @@ static void granter_free(struct host_granter *granter)
     free(granter);
 }
 
-static int granter_memory(struct host_granter *granter)
+/* The same memory by another descriptor, that cannot write. */
+static int reopen_readonly(int fd, int *out)
 {
     char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    *out = open(path, O_RDONLY | O_CLOEXEC);
+    return *out < 0 ? -errno : 0;
+}
+
+static int granter_memory(struct host_granter *granter)
+{
     int rc = arena_memfd("fakexen-pages", ARENA_SIZE, &granter->granter.fd);
     if (rc)
         return rc;
     rc = arena_memfd("fakexen-table", sizeof(*granter->table), &granter->table_fd);
     if (rc)
         return rc;
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", granter->granter.fd);
-    granter->readonly = open(path, O_RDONLY | O_CLOEXEC);
-    if (granter->readonly < 0)
-        return -errno;
+    rc = reopen_readonly(granter->granter.fd, &granter->readonly);
+    if (rc)
+        return rc;
     void *table =
         mmap(NULL, sizeof(*granter->table), PROT_READ | PROT_WRITE, MAP_SHARED, granter->table_fd, 0);
     if (table == MAP_FAILED)
@@ -58,6 +67,7 @@ static int granter_create(struct fakexen_host *host, struct host_domain *domain,
     granter->granter.fd = -1;
     granter->readonly = -1;
     granter->table_fd = -1;
+    granter->table_readonly = -1;
     int rc = granter_memory(granter);
     if (rc) {
         granter_free(granter);
@@ -111,6 +121,7 @@ void host_granter_close(struct fakexen_host *host, struct host_granter *granter)
 {
     granter->granter.closed = true;
     granter->granter.orphan = true;
+    __atomic_store_n(&granter->table->dead, 1, __ATOMIC_RELEASE); /* for who copies of it */
     for (struct host_client *client = host->clients; client; client = client->next) {
         for (struct host_sent *sent = client->sent; sent; sent = sent->next)
             sent->gone |= sent->granter == granter->id;
@@ -281,6 +292,33 @@ int host_unmap(struct host_client *client, uint32_t id)
         return -EINVAL;
     *at = map->next;
     map_end(client, map);
+    return 0;
+}
+
+/* ---- copies, which the client makes itself ---- */
+
+int host_copy(struct fakexen_host *host, struct host_client *client, const struct control_request *request,
+              struct host_answer *answer)
+{
+    uint32_t frame;
+    if (request->flag > 1)
+        return -EINVAL;
+    struct host_granter *granter =
+        request->domid < DOMID_FIRST_RESERVED ? granter_find(host, (domid_t)request->domid, request->value) : NULL;
+    if (!granter)
+        return -ENOENT;
+    /* Who may not map the page learns nothing of the memory. */
+    int rc = granter_pin(&granter->granter, request->value, client->domain->domid, request->flag, &frame);
+    if (rc)
+        return rc;
+    granter_unpin(&granter->granter, request->value, request->flag);
+    if (granter->table_readonly < 0)
+        rc = reopen_readonly(granter->table_fd, &granter->table_readonly);
+    if (rc)
+        return rc == -EMFILE || rc == -ENFILE ? rc : -ENOMEM;
+    answer->reply.value = granter->granter.base;
+    answer->fds[answer->fd_count++] = granter->table_readonly;
+    answer->fds[answer->fd_count++] = request->flag ? granter->granter.fd : granter->readonly;
     return 0;
 }
 

@@ -16,7 +16,7 @@
 #include "../grant/grant_table.h"
 
 #define CONTROL_MAGIC   0x6e786b66u
-#define CONTROL_VERSION 3u
+#define CONTROL_VERSION 4u
 #define CONTROL_SOCKET  "xen.sock"
 #define CONTROL_LOCK    "lock"
 
@@ -34,6 +34,8 @@ enum control_type {
     CONTROL_BALANCE,        /* Answer: balance */
     CONTROL_MAP,   /* domid, flag: writable, refs. Answer: value names the map; pages, fds of new granters */
     CONTROL_UNMAP, /* value of the map */
+    CONTROL_COPY, /* domid, value: a reference, flag: to copy into it. Answer: value is the granter's first reference;
+                     fds: its table, to look at; its pages */
     CONTROL_EVTCHN_ALLOC, /* domid. Answer: value is the port; fds: to receive, to notify */
     CONTROL_EVTCHN_BIND,  /* domid, value: its port. Answer as before */
     CONTROL_EVTCHN_CLOSE, /* value: port */
@@ -77,7 +79,7 @@ struct control_reply {
 
 /* The shared memory of a handle that is not its pages. */
 struct control_table {
-    uint32_t dead;  /* set by the host when the domain ends */
+    uint32_t dead;  /* set by the host when the domain ends, or the handle */
     uint32_t pages; /* allocated, as the client says; for the balance only */
     uint32_t closed; /* counts ports of this handle whose other end closed; by the host, before the event */
     uint8_t pad[XEN_PAGE_SIZE_BYTES - 12];

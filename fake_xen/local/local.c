@@ -134,6 +134,7 @@ const struct xen_ops local_ops = {
     .grant_revoke = local_grant_revoke,
     .grant_map = local_grant_map,
     .grant_unmap = local_grant_unmap,
+    .grant_copy = local_grant_copy,
     .grant_map_limit = local_grant_map_limit,
     .evtchn_alloc = local_evtchn_alloc,
     .evtchn_bind = local_evtchn_bind,

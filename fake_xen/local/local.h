@@ -89,6 +89,7 @@ int local_grant_end(struct xen *xen, grant_ref_t ref);
 int local_grant_revoke(struct xen *xen, grant_ref_t ref);
 int local_grant_map(struct xen *xen, domid_t from, unsigned int count, const grant_ref_t refs[],
                     bool writable, void **out);
+int local_grant_copy(struct xen *xen, domid_t with, bool to_grant, unsigned int count, struct xen_copy seg[]);
 int local_grant_unmap(struct xen *xen, void *addr, unsigned int count);
 int local_grant_map_limit(struct xen *xen, unsigned int count);
 

@@ -231,6 +231,33 @@ int local_grant_unmap(struct xen *xen, void *addr, unsigned int count)
     return 0;
 }
 
+/* By the descriptor of the memory: who grants may have closed its handle, and its addresses with it. */
+static int copy_one(struct local_handle *handle, domid_t with, bool to_grant, struct xen_copy *seg)
+{
+    uint32_t frame;
+    struct granter *granter = granter_find(handle->local, with, seg->ref);
+    int rc = granter ? granter_pin(granter, seg->ref, handle->xen.domid, to_grant, &frame) : -ENOENT;
+    seg->status = rc == 0 ? GNTST_okay : rc == -ENOENT ? GNTST_bad_gntref : GNTST_general_error;
+    if (rc)
+        return 0;
+    off_t at = (off_t)frame * (off_t)XEN_PAGE_SIZE_BYTES + seg->offset;
+    ssize_t done = to_grant ? pwrite(granter->fd, seg->local, seg->length, at)
+                            : pread(granter->fd, seg->local, seg->length, at);
+    granter_unpin(granter, seg->ref, to_grant);
+    return done == seg->length ? 0 : -ENOMEM;
+}
+
+int local_grant_copy(struct xen *xen, domid_t with, bool to_grant, unsigned int count, struct xen_copy seg[])
+{
+    struct local_handle *handle = handle_of(xen);
+    int rc = handle->dead ? -EPIPE : 0;
+    for (unsigned int i = 0; !rc && i < count; i++)
+        rc = seg[i].offset + (unsigned int)seg[i].length > XEN_PAGE_SIZE_BYTES ? -EINVAL : 0;
+    for (unsigned int i = 0; !rc && i < count; i++)
+        rc = copy_one(handle, with, to_grant, &seg[i]);
+    return rc;
+}
+
 int local_grant_map_limit(struct xen *xen, unsigned int count)
 {
     struct local_handle *handle = handle_of(xen);

@@ -332,6 +332,103 @@ static void test_domain_destroy_with_maps(void **state)
     CALL(test->dom0, pages_free, page0, 1);
 }
 
+/* ---- copies ---- */
+
+static int16_t copied(struct xen *xen, domid_t with, bool to_grant, grant_ref_t ref, uint16_t offset, void *local,
+                      uint16_t length)
+{
+    struct xen_copy seg = {.ref = ref, .offset = offset, .length = length, .local = local, .status = 77};
+    assert_int_equal(CALL(xen, grant_copy, with, to_grant, 1, &seg), 0);
+    return seg.status;
+}
+
+/* xen_ops.h grant_copy: bytes go where they should and nowhere else; nothing stays mapped. */
+static void test_copy_moves_bytes(void **state)
+{
+    struct test_machine *test = *state;
+    uint8_t *page = page_of(test->guest, 2);
+    grant_ref_t ref = granted(test->guest, 0, page + XEN_PAGE_SIZE_BYTES, false);
+    uint8_t *there = page + XEN_PAGE_SIZE_BYTES;
+    char abcd[] = "abcd";
+    char got[8] = "-------";
+    assert_int_equal(copied(test->dom0, GUEST, true, ref, 4092, abcd, 4), GNTST_okay);
+    assert_memory_equal(there + 4091, "\0abcd", 5);
+    assert_int_equal(copied(test->dom0, GUEST, false, ref, 4093, got, 2), GNTST_okay);
+    assert_string_equal(got, "bc-----");
+    assert_int_equal(copied(test->dom0, GUEST, true, ref, 4096, got, 0), GNTST_okay);
+    assert_int_equal(page[0], 0);
+    assert_int_equal(machine_balance(test).maps, 0);
+    assert_int_equal(CALL(test->guest, grant_end, ref), 0);
+    CALL(test->guest, pages_free, page, 2);
+}
+
+/* xen_ops.h grant_copy: each piece has its own status, and one that is refused keeps no other from being copied. */
+static void test_copy_refuses(void **state)
+{
+    struct test_machine *test = *state;
+    struct xen *other = machine_open(test, OTHER);
+    uint8_t *page = page_of(test->guest, 1);
+    grant_ref_t rw = granted(test->guest, 0, page, false);
+    grant_ref_t ro = granted(test->guest, 0, page, true);
+    char x = 'x';
+    char got = 0;
+    assert_int_equal(copied(test->dom0, GUEST, true, ro, 0, &x, 1), GNTST_general_error);
+    assert_int_equal(copied(other, GUEST, false, rw, 0, &got, 1), GNTST_general_error);
+    assert_int_equal(copied(test->dom0, GUEST, false, rw + 100, 0, &got, 1), GNTST_bad_gntref);
+    assert_int_equal(copied(test->dom0, GUEST, false, 0xffffffff, 0, &got, 1), GNTST_bad_gntref);
+    assert_int_equal(copied(test->dom0, 99, false, rw, 0, &got, 1), GNTST_bad_gntref);
+    struct xen_copy seg[] = {{.ref = rw + 100, .length = 1, .local = &x},
+                             {.ref = rw, .offset = 7, .length = 1, .local = &x},
+                             {.ref = ro, .length = 1, .local = &x}};
+    assert_int_equal(CALL(test->dom0, grant_copy, GUEST, true, 3, seg), 0);
+    assert_int_equal(seg[0].status, GNTST_bad_gntref);
+    assert_int_equal(seg[1].status, GNTST_okay);
+    assert_int_equal(seg[2].status, GNTST_general_error);
+    assert_int_equal(page[7], 'x');
+    seg[1].offset = 8;
+    seg[2].offset = 4096;
+    assert_int_equal(CALL(test->dom0, grant_copy, GUEST, true, 3, seg), -EINVAL);
+    assert_int_equal(page[8], 0);
+    assert_int_equal(copied(test->dom0, GUEST, false, ro, 7, &got, 1), GNTST_okay);
+    assert_int_equal(got, 'x');
+    /* Each copy looks again. */
+    assert_int_equal(CALL(test->guest, grant_revoke, rw), 0);
+    assert_int_equal(copied(test->dom0, GUEST, true, rw, 0, &x, 1), GNTST_general_error);
+    assert_int_equal(CALL(test->guest, grant_end, rw), 0);
+    assert_int_equal(copied(test->dom0, GUEST, true, rw, 0, &x, 1), GNTST_bad_gntref);
+    assert_int_equal(page[0], 0);
+    assert_int_equal(CALL(test->guest, grant_end, ro), 0);
+    CALL(test->guest, pages_free, page, 1);
+    xen_close(other);
+}
+
+/* xen_ops.h close, domain_destroy: what is gone cannot be copied, also after it was; a handle that follows can. */
+static void test_copy_of_the_gone(void **state)
+{
+    struct test_machine *test = *state;
+    char got = 0;
+    for (int destroy = 0; destroy < 2; destroy++) {
+        struct xen *peer = machine_open(test, OTHER);
+        uint8_t *page = page_of(peer, 1);
+        page[0] = (uint8_t)('a' + destroy);
+        grant_ref_t ref = granted(peer, 0, page, false);
+        assert_int_equal(copied(test->dom0, OTHER, false, ref, 0, &got, 1), GNTST_okay);
+        assert_int_equal(got, 'a' + destroy);
+        if (destroy)
+            assert_int_equal(test->machine->ops->domain_destroy(test->machine, OTHER), 0);
+        else
+            xen_close(peer);
+        assert_int_equal(copied(test->dom0, OTHER, true, ref, 0, &got, 1), GNTST_bad_gntref);
+        assert_int_equal(copied(test->dom0, OTHER, false, ref, 0, &got, 1), GNTST_bad_gntref);
+        if (destroy)
+            xen_close(peer);
+    }
+    char x = 'x';
+    assert_int_equal(test->machine->ops->domain_destroy(test->machine, GUEST), 0);
+    struct xen_copy seg = {.ref = 9, .length = 1, .local = &x};
+    assert_int_equal(CALL(test->guest, grant_copy, 0, true, 1, &seg), -EPIPE);
+}
+
 int main(void)
 {
 #define GRANT_TEST(name) cmocka_unit_test_setup_teardown(name, machine_setup, machine_teardown)
@@ -352,6 +449,9 @@ int main(void)
         GRANT_TEST(test_map_outlives_granter),
         GRANT_TEST(test_close_unmaps),
         GRANT_TEST(test_domain_destroy_with_maps),
+        GRANT_TEST(test_copy_moves_bytes),
+        GRANT_TEST(test_copy_refuses),
+        GRANT_TEST(test_copy_of_the_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,8 +50,10 @@
  *     handle's memory and maps single pages of it. The library maps only what
  *     was granted and asks for read-only descriptors for read-only maps, but a
  *     process that bypasses the library could map more. On Xen it could not.
- *  2. Grant entries are version 1 only. Grant transfer is not there; grant copy is made of a map, a copy and an
- *     unmap by the library of the copying process (see 12).
+ *  2. Grant entries are version 1 only. Grant transfer is not there. Grant copy is made by the copying process: by the
+ *     drop-in libraries as a map, a copy and an unmap (see 12); by grant_copy() in the host form with a look at the entry
+ *     and a copy, so that GTF_reading and GTF_writing are not set for its time, and what 1 says of descriptors holds
+ *     for the handle's whole memory and table.
  *  3. Grant references belong to a handle's part of the table, so a reference
  *     of one handle is never equal to one of another handle of the same domain.
  *  4. Event channels have no priorities and no IPI; a port number is never used again while its machine

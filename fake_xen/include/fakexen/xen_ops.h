@@ -68,6 +68,15 @@ enum xen_waits {
     XEN_WAITS_WATCH = 2, /* for xs_watch_read() */
 };
 
+/* A piece of a grant_copy(): between our memory and a page that somebody granted to us. */
+struct xen_copy {
+    grant_ref_t ref;
+    uint16_t offset; /* in that page; with length not beyond it */
+    uint16_t length;
+    void *local;
+    int16_t status; /* set by the call: GNTST_okay, or why this piece was not copied */
+};
+
 struct xen;
 
 struct xen_ops {
@@ -132,6 +141,13 @@ struct xen_ops {
                      void **out);
     /* Unmaps what one grant_map() returned, with the same count. The addresses fault afterwards. */
     int (*grant_unmap)(struct xen *xen, void *addr, unsigned int count);
+    /*
+     * Copies pieces to (to_grant) or from pages of domain `with`, without mapping them (GNTTABOP_copy). Each is tried and has
+     * a status: GNTST_bad_gntref an unused reference, GNTST_general_error one that does not allow it. 0 when all were
+     * tried; -EINVAL for one that is not within its page, then none is copied; -ENOMEM after any number of them. NULL where
+     * an implementation has none: then pages are mapped.
+     */
+    int (*grant_copy)(struct xen *xen, domid_t with, bool to_grant, unsigned int count, struct xen_copy seg[]);
     /* How many pages this handle may have mapped at once (xengnttab_set_max_grants). Default 1024. */
     int (*grant_map_limit)(struct xen *xen, unsigned int count);
 
