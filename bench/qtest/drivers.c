@@ -2,6 +2,7 @@
 #include "qtest/drivers.h"
 
 #include "qtest/ehci.h"
+#include "qtest/xhci.h"
 
 static int uhci_create(struct hc_bus *bus, bool polled, void **out)
 {
@@ -60,7 +61,36 @@ static uint64_t ehci_due(const void *driver)
     return ehci_deadline(driver);
 }
 
+static int xhci_make(struct hc_bus *bus, bool polled, void **out)
+{
+    struct xhci *xhci = NULL;
+    int rc = xhci_create(bus, polled, &xhci);
+    *out = xhci;
+    return rc;
+}
+
+static void xhci_end(void *driver)
+{
+    xhci_destroy(driver);
+}
+
+static struct hcd *xhci_operations(void *driver)
+{
+    return xhci_hcd(driver);
+}
+
+static void xhci_run(void *driver, uint64_t now_ns)
+{
+    xhci_step(driver, now_ns);
+}
+
+static uint64_t xhci_due(const void *driver)
+{
+    return xhci_deadline(driver);
+}
+
 static const struct qtest_driver ehci = {ehci_make, ehci_end, ehci_operations, ehci_run, ehci_due};
+static const struct qtest_driver xhci = {xhci_make, xhci_end, xhci_operations, xhci_run, xhci_due};
 static const struct qtest_driver uhci = {uhci_create, uhci_destroy, uhci_hcd, uhci_step, uhci_deadline};
 
 const struct qtest_driver *qtest_driver(enum qtest_controller controller)
@@ -73,5 +103,5 @@ const struct qtest_driver *qtest_driver(enum qtest_controller controller)
     case QTEST_XHCI:
         break;
     }
-    return &uhci;
+    return &xhci;
 }

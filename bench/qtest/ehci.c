@@ -220,7 +220,8 @@ static int start(struct ehci *ehci)
     write_register(ehci, ASYNCLISTADDR, hc_address(bus, &ehci->qh[SKEL_HEAD]));
     write_register(ehci, USBINTR,
                    ehci->polled ? 0 : STS_INT | STS_ERROR | STS_PORT | STS_SYSTEM | STS_ADVANCE);
-    /* Without a threshold, which QEMU keeps for the answer to the doorbell too, polling need not wait for it. */
+    /* Without a threshold, which QEMU keeps for the answer to the doorbell too, polling need not wait for it.
+     */
     ehci->command = CMD_RUN | CMD_PERIODIC | CMD_ASYNC | (ehci->polled ? 0 : CMD_ONE_MICROFRAME);
     write_register(ehci, USBCMD, ehci->command);
     write_register(ehci, CONFIGFLAG, 1);

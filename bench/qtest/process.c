@@ -91,7 +91,7 @@ static void add_device(struct words *words, const struct qtest_config *config)
         add(words, "usb-ehci,id=hc,addr=04.0");
         break;
     case QTEST_XHCI:
-        add(words, "qemu-xhci,id=hc,addr=04.0,p2=4,p3=0,msi=off,msix=off");
+        add(words, "qemu-xhci,id=hc,addr=04.0,p2=4,p3=0");
         break;
     }
 }

@@ -202,7 +202,7 @@ static void test_qtest_keyboard(void **state)
     (void)state;
     struct qtest_rig rig;
     open_machine(&rig, "if=none,id=d,format=raw,file.driver=null-co,file.size=1M",
-                 "usb-kbd,id=keyboard,bus=hc.0");
+                 "usb-kbd,id=keyboard,bus=hc.0,port=1");
     rig.on_ready = take_keyboard;
     rig.on_gone = drop_keyboard;
     for (unsigned int i = 1; i <= 2; i++) {
@@ -219,7 +219,7 @@ static void test_qtest_keyboard(void **state)
             break;
         tell(&rig, "device_del keyboard\n");
         qtest_rig_until(&rig, &rig.gone, 1);
-        tell(&rig, "device_add usb-kbd,id=keyboard,bus=hc.0\n");
+        tell(&rig, "device_add usb-kbd,id=keyboard,bus=hc.0,port=1\n");
     }
     hid_stop(hid);
     qtest_rig_run_for(&rig, SECOND / 20);

@@ -12,7 +12,7 @@ struct qtest_rig {
     enum qtest_clock clock;
     struct guest *guest;
     uint64_t now_ns;
-    uint64_t limit_ns; /* of what is being waited for, 0 for none */
+    uint64_t limit_ns;           /* of what is being waited for, 0 for none */
     struct guest_device *device; /* the last one that became ready, NULL when it is gone */
     unsigned int ready, gone, failed;
     struct storage *storage; /* of the first disk */
