@@ -18,7 +18,7 @@ int qtest_rig_skip(enum qtest_clock clock)
     const char *reason;
     if (qtest_program(clock, &reason))
         return 0;
-    printf("skipped: %s\n", reason);
+    printf("skip: %s\n", reason);
     return 77;
 }
 

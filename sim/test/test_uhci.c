@@ -346,7 +346,7 @@ static void test_uhci_usbtest(void **state)
     uhci_rig_until(&rig, &rig.ready, 1);
     for (unsigned int i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
         bool slow = tests[i] == 15 || tests[i] == 16;
-        struct guest_zero_params params = {.test = tests[i], .iterations = slow ? 3 : 20};
+        struct guest_zero_params params = {.test = tests[i], .iterations = slow ? 2 : 10};
         unsigned int done = 0;
         assert_int_equal(guest_zero_run(zero, &params, on_zero, &done), 0);
         uhci_rig_until(&rig, &done, 1);
@@ -455,7 +455,7 @@ static void test_uhci_garbage(void **state)
 static void test_uhci_false_controller(void **state)
 {
     (void)state;
-    for (uint32_t run = 1; run <= 20; run++) {
+    for (uint32_t run = 1; run <= 8; run++) {
         uint32_t seed = run;
         uint8_t *buffer = open_disk(USBIF_SPEED_FULL);
         unsigned int done = 0;

@@ -51,6 +51,7 @@ void uhci_rig_open(struct uhci_rig *rig)
         .ready = on_ready, .gone = on_gone, .failed = on_failed, .context = rig};
     *rig = (struct uhci_rig){.memory = aligned_alloc(4096, RIG_MEMORY)};
     assert_non_null(rig->memory);
+    memset(rig->memory, 0, RIG_MEMORY);
     assert_int_equal(sim_host_create(&rig->sim), 0);
     rig->host = sim_host_host(rig->sim);
     struct uhci_model_config config = {
