@@ -184,6 +184,11 @@ void qtest_counters(const struct qtest *q, struct hc_bus_counters *out)
     out->interrupts = q->wire.interrupts;
 }
 
+struct hc_bus *qtest_bus(struct qtest *q)
+{
+    return &q->bus;
+}
+
 uint16_t qtest_frame(struct qtest *q)
 {
     return q->controller == QTEST_UHCI ? uhci_driver_frame(q->state) : 0;

@@ -74,6 +74,8 @@ pid_t qtest_pid(const struct qtest *qtest);
 /* false once QEMU has died: all URBs come back with -ESHUTDOWN or later with the guest's timeouts. */
 bool qtest_alive(const struct qtest *qtest);
 void qtest_counters(const struct qtest *qtest, struct hc_bus_counters *out);
+/* The bus below the driver; its memory is shared with QEMU. */
+struct hc_bus *qtest_bus(struct qtest *qtest);
 /* UHCI only: frames that the controller has run, as it says itself, modulo 2048. */
 uint16_t qtest_frame(struct qtest *qtest);
 

@@ -111,7 +111,7 @@ static bool take_event(struct xhci *xhci)
 
 void xhci_events(struct xhci *xhci)
 {
-    while (take_event(xhci))
+    for (unsigned int n = 0; n < RING_TRBS && take_event(xhci); n++)
         continue;
     /* Polled, the controller need not know at once how far we are. */
     if (xhci->unacknowledged == 0 || (xhci->polled && xhci->unacknowledged < RING_TRBS / 4))

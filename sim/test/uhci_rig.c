@@ -45,6 +45,13 @@ static void on_failed(void *context, unsigned int port, int error)
     rig->error = error;
 }
 
+static void on_line(void *context, bool raised)
+{
+    struct uhci_rig *rig = context;
+    assert_true(raised != rig->line);
+    rig->line = raised;
+}
+
 void uhci_rig_open(struct uhci_rig *rig)
 {
     struct guest_listener listener = {
@@ -54,8 +61,12 @@ void uhci_rig_open(struct uhci_rig *rig)
     memset(rig->memory, 0, RIG_MEMORY);
     assert_int_equal(sim_host_create(&rig->sim), 0);
     rig->host = sim_host_host(rig->sim);
-    struct uhci_model_config config = {
-        .host = rig->host, .memory = rig->memory, .address = RIG_ADDRESS, .size = RIG_MEMORY};
+    struct uhci_model_config config = {.host = rig->host,
+                                       .memory = rig->memory,
+                                       .address = RIG_ADDRESS,
+                                       .size = RIG_MEMORY,
+                                       .line = on_line,
+                                       .context = rig};
     assert_int_equal(uhci_model_create(&config, &rig->model), 0);
     assert_int_equal(uhci_driver_create(uhci_model_bus(rig->model), &rig->driver), 0);
     assert_int_equal(guest_create(uhci_driver_hcd(rig->driver), &listener, &rig->guest), 0);
@@ -72,6 +83,7 @@ void uhci_rig_step(struct uhci_rig *rig)
     guest_step(rig->guest, rig->now_ns);
     uhci_driver_step(rig->driver, rig->now_ns);
     uhci_model_step(rig->model, rig->now_ns);
+    assert_int_equal(rig->line, uhci_model_line(rig->model));
     uhci_driver_step(rig->driver, rig->now_ns);
     uint64_t due = guest_deadline(rig->guest), driver = uhci_driver_deadline(rig->driver);
     uint64_t model = uhci_model_deadline(rig->model);

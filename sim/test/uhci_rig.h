@@ -27,6 +27,7 @@ struct uhci_rig {
         *storage; /* of the last disk; finished and status are those of its start, then of requests */
     unsigned int finished;
     int status;
+    bool line; /* as the model has told it */
     bool spoilt; /* the controller was, so toggles may be wrong */
     /* Set after rig_open(); may be NULL. */
     void (*on_ready)(struct uhci_rig *rig, struct guest_device *device);
