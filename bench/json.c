@@ -115,6 +115,8 @@ static int read_paths(json_t *root, struct bench_results *results)
         return -EINVAL;
     json_object_foreach(list, path, metrics)
     {
+        if (!json_is_object(metrics))
+            return -EINVAL;
         json_object_foreach(metrics, metric, values)
         {
             int rc = add_values(results, path, metric, values);
@@ -152,7 +154,10 @@ int bench_json_read(const char *path, struct bench_results *results, char error[
     json_error_t at;
     json_t *root = json_load_file(path, 0, &at);
     if (!root) {
-        snprintf(error, BENCH_ERROR_MAX, "%s: %s (line %d)", path, at.text, at.line);
+        if (at.line > 0)
+            snprintf(error, BENCH_ERROR_MAX, "%s: line %d: %s", path, at.line, at.text);
+        else
+            snprintf(error, BENCH_ERROR_MAX, "%s", at.text); /* names the file by itself */
         return -EINVAL;
     }
     const char *schema = json_string_value(json_object_get(root, "schema"));
