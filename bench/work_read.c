@@ -17,7 +17,7 @@
 #define BLOCK_BYTES 512u
 #define WALK_BYTES  (UINT32_C(8160) << 10) /* of the disk are read in turn: 136 times 60 KiB */
 #define QUEUE_MAX   64u
-#define SLICES      16u /* a command takes no longer than this part of the time */
+#define SLICES       4u                      /* a command takes no longer than this part of the time */
 
 struct lane;
 
