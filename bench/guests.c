@@ -9,6 +9,7 @@
 
 /* A guest's waits while it enumerates are shorter, the timeouts of its transfers longer. */
 #define PORT_WAIT_NS UINT64_C(200000000)
+#define MOMENT_NS    UINT64_C(500000) /* longer than a transfer takes */
 
 static void find_endpoints(struct bench_target *target)
 {
@@ -63,13 +64,24 @@ int bench_turn(struct bench_session *session, uint64_t until_ns, const bool *pro
 }
 
 /* The guests' waits for ports, which end at due_ns on their clock, need not be sat out: see path.h. */
-static bool skip_wait(struct bench_guests *guests, uint64_t due_ns, uint64_t now_ns)
+static bool may_skip(const struct bench_guests *guests, uint64_t due_ns, uint64_t guest_now_ns)
 {
-    bool wait_for_port = due_ns > now_ns && due_ns - now_ns <= PORT_WAIT_NS;
-    if (!guests->hurry || !wait_for_port)
-        return false;
-    guests->skew_ns += due_ns - now_ns;
-    return true;
+    return guests->hurry && due_ns > guest_now_ns && due_ns - guest_now_ns <= PORT_WAIT_NS;
+}
+
+/* Waits until something comes for the session, or for a guest at due_ns of its clock. */
+static int wait_for_more(struct bench_guests *guests, uint64_t due_ns, uint64_t now_ns, uint64_t limit_ns)
+{
+    struct bench_session *session = guests->session;
+    uint64_t until = due_ns == UINT64_MAX ? due_ns : due_ns - guests->skew_ns;
+    if (!may_skip(guests, due_ns, now_ns + guests->skew_ns))
+        return session->ops->wait(session, until < limit_ns ? until : limit_ns);
+    /* The transfers of other ports get some time to come back, or their timeouts would be skipped, too. */
+    uint64_t moment = now_ns + MOMENT_NS < until ? now_ns + MOMENT_NS : until;
+    int rc = session->ops->wait(session, moment);
+    if (!rc && loop_now_ns() >= moment)
+        guests->skew_ns += until - moment;
+    return rc;
 }
 
 int bench_guests_run(struct bench_guests *guests, uint64_t limit_ns, bool (*done)(void *context),
@@ -77,17 +89,15 @@ int bench_guests_run(struct bench_guests *guests, uint64_t limit_ns, bool (*done
 {
     struct bench_session *session = guests->session;
     while (!done(context) && !guests->error) {
-        uint64_t due = UINT64_MAX, now = loop_now_ns(), guest_now = now + guests->skew_ns;
+        uint64_t due = UINT64_MAX, now = loop_now_ns();
         int rc = session->ops->step(session, now); /* first: it may have news of the root hub */
         for (unsigned int g = 0; g < guests->nr_guests; g++) {
-            guest_step(guests->guest[g], guest_now);
+            guest_step(guests->guest[g], now + guests->skew_ns);
             uint64_t deadline = guest_deadline(guests->guest[g]);
             due = deadline < due ? deadline : due;
         }
-        if (!rc && !done(context) && !skip_wait(guests, due, guest_now)) {
-            due = due == UINT64_MAX ? due : due - guests->skew_ns;
-            rc = session->ops->wait(session, due < limit_ns ? due : limit_ns);
-        }
+        if (!rc && !done(context))
+            rc = wait_for_more(guests, due, now, limit_ns);
         if (rc)
             return rc;
         if (now >= limit_ns)
