@@ -17,7 +17,7 @@
 #define BLOCK_BYTES 512u
 #define WALK_BYTES  (UINT32_C(8160) << 10) /* of the disk are read in turn: 136 times 60 KiB */
 #define QUEUE_MAX   64u
-#define SLICES       4u                      /* a command takes no longer than this part of the time */
+#define SLICES      4u /* a command takes no longer than this part of the time */
 
 struct lane;
 
@@ -49,6 +49,7 @@ struct work {
     uint32_t command_urbs;
     uint64_t longest_ns; /* a command may take, while command_urbs is being looked for */
     unsigned int held;
+    bool grows; /* at the last command */
     bool stop, progress;
     int error;
 };
@@ -170,7 +171,8 @@ static void on_csw(struct hcd_urb *urb)
     }
     bench_meter_latency(&work->meter, took);
     uint32_t twice = 2 * work->command_urbs;
-    if (work->longest_ns && 2 * took < work->longest_ns && twice * work->read.urb_bytes <= WALK_BYTES)
+    work->grows = 2 * took < work->longest_ns && twice * work->read.urb_bytes <= WALK_BYTES;
+    if (work->grows)
         work->command_urbs = twice;
     if (!work->stop)
         begin_command(lane);
@@ -178,8 +180,11 @@ static void on_csw(struct hcd_urb *urb)
 
 /* ---- running ---- */
 
+/* Until that time; for some time more while the commands still become larger. */
 static int run_until(struct work *work, uint64_t until_ns)
 {
+    uint64_t begin = loop_now_ns();
+    uint64_t latest = until_ns + 4 * (until_ns - begin);
     uint64_t limit = until_ns + BENCH_PATIENCE_NS;
     int rc = 0;
     work->stop = false;
@@ -187,7 +192,7 @@ static int run_until(struct work *work, uint64_t until_ns)
         begin_command(&work->lanes[i]);
     while (!rc && !work->error && work->held) {
         uint64_t now = loop_now_ns();
-        work->stop = now >= until_ns;
+        work->stop = now >= (work->grows ? latest : until_ns);
         if (now >= limit)
             return bench_fail(work->meter.sample, -ETIMEDOUT, "a read: no answer");
         work->progress = false;
@@ -266,6 +271,7 @@ static int run(struct work *work, uint64_t ns)
     if (rc)
         return rc;
     work->longest_ns = 0;
+    work->grows = false;
     bench_meter_begin(&work->meter);
     rc = run_until(work, loop_now_ns() + ns);
     bench_meter_end(&work->meter);
