@@ -28,7 +28,7 @@ static const char help_text[] =
     "  --same-cpu      both sides on one CPU; without it on one each\n"
     "  --json FILE     all values of all rounds\n"
     "  --report DIR    DIR/index.html, a page with plots that needs nothing else\n"
-    "  --markdown      tables as Markdown\n"
+    "  --markdown      the main tables only, as Markdown\n"
     "  --list          paths and profiles\n"
     "  --strict        compare: exit code 1 when something is worse\n"
     "  --seed N        compare: of its random numbers (default 1)\n"

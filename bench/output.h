@@ -9,7 +9,7 @@
 
 /* Ratios first, then what the paths did, then what is missing and why. */
 void bench_print(FILE *out, const struct bench_results *results);
-/* The main tables and the machine as Markdown, for pages that want them. */
+/* The main tables as Markdown, and the machine in a sentence, for pages that want them. */
 void bench_print_markdown(FILE *out, const struct bench_results *results);
 
 #define BENCH_ERROR_MAX 512u

@@ -11,6 +11,7 @@
 
 struct bench_sheet {
     const char *title;
+    bool main; /* in short reports, too */
     struct bench_column {
         const char *heading;
         const char *metric;

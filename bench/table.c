@@ -196,15 +196,10 @@ static void print_absences(FILE *out, const struct bench_results *results, bool 
     }
 }
 
-static void print_machine(FILE *out, const struct bench_results *results, bool markdown)
+static void print_machine(FILE *out, const struct bench_results *results)
 {
-    for (unsigned int i = 0; i < results->nr_facts; i++) {
-        const struct bench_fact *fact = &results->facts[i];
-        if (markdown)
-            fprintf(out, "* %s: %s\n", fact->name, fact->value);
-        else
-            fprintf(out, "  %-18s  %s\n", fact->name, fact->value);
-    }
+    for (unsigned int i = 0; i < results->nr_facts; i++)
+        fprintf(out, "  %-18s  %s\n", results->facts[i].name, results->facts[i].value);
 }
 
 void bench_print(FILE *out, const struct bench_results *results)
@@ -223,17 +218,21 @@ void bench_print(FILE *out, const struct bench_results *results)
         fputc('\n', out);
     }
     fputs("Machine\n", out);
-    print_machine(out, results, false);
+    print_machine(out, results);
 }
 
 void bench_print_markdown(FILE *out, const struct bench_results *results)
 {
+    fprintf(out, "Measured on %s, %s CPUs, %s GiB, %s, %s; %u rounds of %s ms, wire: %s.\n\n",
+            bench_results_fact_of(results, "cpu"), bench_results_fact_of(results, "cpus"),
+            bench_results_fact_of(results, "memory_gib"), bench_results_fact_of(results, "kernel"),
+            bench_results_fact_of(results, "date"), results->rounds, bench_results_fact_of(results, "millis"),
+            bench_results_fact_of(results, "wire"));
     if (gates_apply(results))
         print_gates(out, results, true);
-    for (unsigned int i = 0; i < bench_nr_sheets; i++)
-        print_sheet(out, results, &bench_sheets[i], true);
+    for (unsigned int i = 0; i < bench_nr_sheets; i++) {
+        if (bench_sheets[i].main)
+            print_sheet(out, results, &bench_sheets[i], true);
+    }
     print_absences(out, results, true);
-    fputs(results->nr_absences ? "\n" : "", out);
-    fputs("Machine:\n\n", out);
-    print_machine(out, results, true);
 }
