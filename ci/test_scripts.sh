@@ -14,9 +14,9 @@ fail() {
   failed=1
 }
 
-for script in deps test demo style fuzz soak; do
+for script in deps test demo bench style fuzz soak; do
   "ci/$script" --help | grep -q "usage: ci/$script" || fail "ci/$script --help prints no usage"
-  [ $script = demo ] && continue # passes its arguments on
+  [[ $script = @(demo|bench) ]] && continue # pass their arguments on
   rc=0
   "ci/$script" --no-such-option >/dev/null 2>&1 || rc=$?
   [ $rc -eq 2 ] || fail "ci/$script --no-such-option exits with $rc"
