@@ -6,12 +6,13 @@ set -euo pipefail
 
 cd "$1"
 failed=0
-documents=(README.md CONTRIBUTING.md conformance/README.md)
+documents=(README.md CONTRIBUTING.md conformance/README.md bench/METHOD.md)
 
 # "command|reason". A line here that no document shows is an error too.
 exempt=(
   'ci/test|runs this test'
   'ci/demo|installs packages and builds the program anew'
+  'ci/bench|measures for minutes'
   'sudo ci/deps|installs packages'
   'ci/fuzz|takes a minute for each target; its options are run'
 )
