@@ -5,6 +5,10 @@
 
 /* clang-format off */
 const struct bench_path *const bench_paths[] = {
+    &bench_pvusb_block,
+    &bench_pvusb_spin,
+    &bench_pvusb_one,
+    &bench_pvusb_map,
     &bench_direct,
     &bench_memcpy,
     &bench_eventfd,
