@@ -57,9 +57,9 @@ static void on_failed(void *context, unsigned int port, int error)
     guests->error = error;
 }
 
-int bench_turn(struct bench_session *session, uint64_t until_ns, const bool *progress)
+int bench_turn(struct bench_session *session, uint64_t now_ns, uint64_t until_ns, const bool *progress)
 {
-    int rc = session->ops->step(session, loop_now_ns());
+    int rc = session->ops->step(session, now_ns);
     return rc || *progress ? rc : session->ops->wait(session, until_ns);
 }
 

@@ -47,8 +47,10 @@ int bench_guests_close(struct bench_guests *guests);
  */
 int bench_guests_run(struct bench_guests *guests, uint64_t limit_ns, bool (*done)(void *context),
                      void *context);
-/* One turn of the session, without the guests: step, then wait unless *progress has been set meanwhile. 0 or
- * -errno. */
-int bench_turn(struct bench_session *session, uint64_t until_ns, const bool *progress);
+/*
+ * One turn of the session at now_ns, without the guests: step, then wait unless *progress has been set
+ * meanwhile. 0 or -errno.
+ */
+int bench_turn(struct bench_session *session, uint64_t now_ns, uint64_t until_ns, const bool *progress);
 
 #endif

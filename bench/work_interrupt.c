@@ -63,7 +63,7 @@ static int run(struct listen *listen, uint64_t ns)
                             (unsigned long long)listen->number);
         listen->progress = false;
         if (!rc)
-            rc = bench_turn(listen->meter.guests->session, limit, &listen->progress);
+            rc = bench_turn(listen->meter.guests->session, now, limit, &listen->progress);
     }
     bench_meter_end(&listen->meter);
     return listen->error ? listen->error : rc;

@@ -196,7 +196,7 @@ static int run_until(struct work *work, uint64_t until_ns)
         if (now >= limit)
             return bench_fail(work->meter.sample, -ETIMEDOUT, "a read: no answer");
         work->progress = false;
-        rc = bench_turn(work->meter.guests->session, limit, &work->progress);
+        rc = bench_turn(work->meter.guests->session, now, limit, &work->progress);
     }
     return work->error ? work->error : rc;
 }
