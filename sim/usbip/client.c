@@ -194,7 +194,7 @@ static int op_submit(struct hcd *hcd, struct hcd_urb *urb)
     bool control = urb->type == USBIF_PIPE_TYPE_CTRL;
     if (client->status)
         return -ESHUTDOWN;
-    if (urb->port != 1 || urb->device > PVUSB_ADDRESS_MAX || urb->endpoint > 15 ||
+    if (urb->port != client->number || urb->device > PVUSB_ADDRESS_MAX || urb->endpoint > 15 ||
         (urb->length && !urb->buffer))
         return -EINVAL;
     if (urb->type == USBIF_PIPE_TYPE_ISOC && !packets_in_order(urb))
@@ -271,7 +271,8 @@ static int op_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
 
 static int op_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns)
 {
-    return root_port_control(&client_of(hcd)->port, setup, data, size, now_ns);
+    struct usbip_client *client = client_of(hcd);
+    return root_port_control(&client->port, client->number, setup, data, size, now_ns);
 }
 
 static size_t op_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)
@@ -396,6 +397,7 @@ int usbip_client_create(int fd, const char *busid, void (*log)(void *context, co
         return rc;
     }
     client->hcd.ops = &client_ops;
+    client->number = 1;
     client->log = log;
     client->log_context = log_context;
     client->done_end = &client->done;

@@ -43,6 +43,7 @@ struct usbip_client {
     enum phase phase;
     struct usbip_device device;
     struct root_port port;
+    uint8_t number; /* of the port: 1, unless there are others beside it */
     uint8_t address;
     uint32_t devid, seqnum;
     unsigned int held, under_way, buffers;
@@ -67,7 +68,7 @@ void client_receive(struct usbip_client *client);
 
 void root_port_attach(struct root_port *port, uint8_t speed);
 void root_port_detach(struct root_port *port);
-int root_port_control(struct root_port *port, const uint8_t setup[8], void *data, size_t size,
+int root_port_control(struct root_port *port, uint8_t number, const uint8_t setup[8], void *data, size_t size,
                       uint64_t now_ns);
 
 #endif

@@ -108,7 +108,7 @@ static int get_status(struct root_port *port, uint8_t *data, size_t size, uint64
     return sizeof(bytes);
 }
 
-int root_port_control(struct root_port *port, const uint8_t setup[8], void *data, size_t size,
+int root_port_control(struct root_port *port, uint8_t number, const uint8_t setup[8], void *data, size_t size,
                       uint64_t now_ns)
 {
     static const uint8_t hub[7] = {9, 0x29, 1, 0x0a, 0, 10, 0};
@@ -118,7 +118,7 @@ int root_port_control(struct root_port *port, const uint8_t setup[8], void *data
         memcpy(data, hub, n);
         return (int)n;
     }
-    if (setup[4] != 1 || setup[5] != 0)
+    if (setup[4] != number || setup[5] != 0)
         return -EPIPE;
     if (setup[0] == 0xa3 && setup[1] == 0)
         return get_status(port, data, size, now_ns);
