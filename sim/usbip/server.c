@@ -66,10 +66,10 @@ static void send_answer(struct connection *connection, uint8_t *bytes, size_t si
 
 static size_t put_listed(const struct export *export, uint8_t *out)
 {
-    const struct guest_configuration *config = &export->configurations[0];
+    const struct guest_configuration *config = &export->described.configurations[0];
     uint8_t *at = out + USBIP_DEVICE_SIZE;
     usbip_put_device(out, &export->shown);
-    for (unsigned int i = 0; export->nr_configurations && i < config->nr_interfaces; i++) {
+    for (unsigned int i = 0; export->described.nr_configurations && i < config->nr_interfaces; i++) {
         const struct guest_interface *interface = &config->interfaces[i];
         if (interface->alternate)
             continue;

@@ -5,13 +5,11 @@
 
 #include <sys/epoll.h>
 
-#include "guest/descriptor.h"
+#include "hosts/described.h"
 #include "usbip/server.h"
 #include "usbip/stream.h"
 
-#define CONFIGURATIONS_MAX 4u
-#define CONFIGURATION_SIZE 4096u
-#define EVENTS_MAX         64u
+#define EVENTS_MAX 64u
 
 struct session;
 struct connection;
@@ -26,17 +24,7 @@ struct export
     bool ready;                 /* its descriptors are known */
     struct session *session;    /* who has imported it */
     struct usbip_device shown;
-    /* The descriptors, as read one after the other. */
-    struct host_urb urb;
-    bool asking;
-    bool whole; /* asking for the whole of a configuration, not for its first 9 bytes */
-    unsigned int asked;
-    uint8_t buffer[CONFIGURATION_SIZE];
-    unsigned int nr_configurations;
-    struct guest_configuration configurations[CONFIGURATIONS_MAX];
-    /* What the device is set to. */
-    const struct guest_configuration *current; /* NULL: not configured */
-    uint8_t alternate[GUEST_INTERFACES_MAX];
+    struct described described;
     struct export *next;
 };
 
