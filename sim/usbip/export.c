@@ -136,6 +136,8 @@ int export_endpoint_type(const struct export *export, uint8_t address)
 
 void export_follow(struct export *export, const uint8_t setup[8])
 {
+    if (setup[0] == 0x23) /* the one request of this kind that succeeds: a port's reset */
+        described_reset(&export->described);
     described_follow(&export->described, setup);
     export->shown.configuration = export->described.current ? export->described.current->value : 0;
 }
