@@ -321,8 +321,11 @@ static bool write_page(const struct matrix *m, const char *dir, const char *name
     snprintf(path, sizeof(path), "%.4000s/%s", dir, name);
     out = fopen(path, "we");
     if (out) {
+        bool good;
+
         write(m, out);
-        if (!ferror(out) & (fclose(out) == 0))
+        good = !ferror(out);
+        if (fclose(out) == 0 && good)
             return true;
     }
     options_bad(path, strerror(errno));
