@@ -113,10 +113,7 @@ void back_set_node(struct conform *t, const char *node, const char *value)
     char path[2 * BACK_PATH];
     snprintf(path, sizeof(path), "%s/%s", t->back->dir, node);
     kit_log_line(t, "xenbus", "backend %s = %s", node, value ? value : "(removed)");
-    if (value)
-        store_write(t, t->back->xen, path, value);
-    else
-        store_remove(t, t->back->xen, path);
+    kit_store_set(t, t->back->xen, path, value);
 }
 
 void back_set_state(struct conform *t, enum xenbus_state state)

@@ -197,10 +197,7 @@ void front_set_node(struct front *f, const char *node, const char *value)
     char path[2 * FRONT_PATH];
     snprintf(path, sizeof(path), "%s/%s", f->dir, node);
     kit_log_line(f->t, "xenbus", "frontend %s = %s", node, value ? value : "(removed)");
-    if (value)
-        store_write(f->t, f->xen, path, value);
-    else
-        store_remove(f->t, f->xen, path);
+    kit_store_set(f->t, f->xen, path, value);
 }
 
 void front_set_state(struct front *f, enum xenbus_state state)
@@ -279,7 +276,7 @@ void front_port(struct front *f, unsigned int port, const char *busid)
         conform_skip(f->t, "nobody here may write port/%u", port);
     snprintf(path, sizeof(path), "%s/port/%u", f->backend_dir, port);
     kit_log_line(f->t, "xenbus", "toolstack port/%u = '%s'", port, busid);
-    store_write(f->t, toolstack, path, busid);
+    kit_store_set(f->t, toolstack, path, busid);
 }
 
 void front_attach_probe(struct front *f, unsigned int port, unsigned int n)

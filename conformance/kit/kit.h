@@ -77,6 +77,11 @@ void kit_log_payload(struct conform *t, uint16_t bus, uint16_t id, const void *d
 /* The same of isochronous packets: offset, length, actual_length, status of each. */
 void kit_log_packets(struct conform *t, uint16_t bus, uint16_t id, uint32_t (*words)[4], uint32_t count);
 
+/* ---- store.c ---- */
+
+/* store_write(), or with value NULL store_remove(), without a line in the log. */
+void kit_store_set(struct conform *t, struct xen *xen, const char *path, const char *value);
+
 /* ---- dump.c ---- */
 
 /* Both ends of every controller of the case, from xenstore into the log. Never fails the case. */

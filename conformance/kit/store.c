@@ -36,22 +36,30 @@ bool store_read(struct conform *t, struct xen *xen, const char *path, char value
 
 int store_try_write(struct conform *t, struct xen *xen, const char *path, const char *value)
 {
-    (void)t;
-    return xen->ops->xs_write(xen, XEN_XBT_NIL, path, value, strlen(value));
+    int rc = xen->ops->xs_write(xen, XEN_XBT_NIL, path, value, strlen(value));
+    kit_log_line(t, "xenbus", "domain %u writes %s = '%s'%s%s", xen->domid, path, value, rc ? ": " : "",
+                 rc ? strerror(-rc) : "");
+    return rc;
+}
+
+void kit_store_set(struct conform *t, struct xen *xen, const char *path, const char *value)
+{
+    int rc = value ? xen->ops->xs_write(xen, XEN_XBT_NIL, path, value, strlen(value))
+                   : xen->ops->xs_rm(xen, XEN_XBT_NIL, path);
+    if (rc && (value || rc != -ENOENT))
+        conform_fail(t, "xenstore %s %s: %s", value ? "write" : "rm", path, strerror(-rc));
 }
 
 void store_write(struct conform *t, struct xen *xen, const char *path, const char *value)
 {
-    int rc = store_try_write(t, xen, path, value);
-    if (rc)
-        conform_fail(t, "xenstore write %s: %s", path, strerror(-rc));
+    kit_log_line(t, "xenbus", "domain %u writes %s = '%s'", xen->domid, path, value);
+    kit_store_set(t, xen, path, value);
 }
 
 void store_remove(struct conform *t, struct xen *xen, const char *path)
 {
-    int rc = xen->ops->xs_rm(xen, XEN_XBT_NIL, path);
-    if (rc && rc != -ENOENT)
-        conform_fail(t, "xenstore rm %s: %s", path, strerror(-rc));
+    kit_log_line(t, "xenbus", "domain %u removes %s", xen->domid, path);
+    kit_store_set(t, xen, path, NULL);
 }
 
 struct wanted_node {
@@ -109,7 +117,7 @@ static void put(struct conform *t, const struct store_controller *c, const char 
     char path[PATH_MAX_HERE];
     snprintf(path, sizeof(path), "%s/%s", dir, node);
     if (!omitted(c, node))
-        store_write(t, t->dom0, path, value);
+        kit_store_set(t, t->dom0, path, value);
 }
 
 static void put_number(struct conform *t, const struct store_controller *c, const char *dir, const char *node,
@@ -143,6 +151,7 @@ void store_create_controller(struct conform *t, const struct store_controller *c
     if (!store_toolstack(t))
         conform_skip(t, "nobody here may write a controller's nodes");
     directories(c, backend, frontend);
+    kit_log_line(t, "xenbus", "toolstack makes %s%s%s", backend, c->omit ? " without " : "", c->omit ? c->omit : "");
     /* The frontend's half first: a backend looks there as soon as it sees its own. */
     make_directory(t, frontend, c->frontend, c->backend);
     put(t, c, frontend, "backend", backend);

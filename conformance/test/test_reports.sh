@@ -69,7 +69,7 @@ if command -v jq >/dev/null; then
   PVUSB_BROKEN=backend.unlink-no-response "$broken" --strict --json broken backend.unlink.order >/dev/null
   q slots '4 0401a5a5a0030140 0301 03010000b9ffffff00000000' \
     '.cases[0].failure | "\(.request.index) \(.request.hex[0:16]) \(.answered.hex[0:4]) \(.response.hex[0:24])"' broken
-  q 'xenstore and events' true '.cases[0].failure | (.xenstore | contains("1 = \"1-1\"")) and (.events | length == 28)' broken
+  q 'xenstore and events' true '.cases[0].failure | (.xenstore | contains("1 = \"1-1\"")) and (.events | length == 29)' broken
 else
   echo 'no jq: JSON is not read'
 fi

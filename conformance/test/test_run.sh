@@ -82,7 +82,7 @@ block '      port = ""'
 block '        1 = "1-1"'
 block '    /local/domain/1/device/vusb/0 = ""'
 block '      state = "4"'
-block '  last 24 of 28 events, with seconds since the first:'
+block '  last 24 of 29 events, with seconds since the first:'
 block '      0.000000 ring   request 4: id 0x0104, unlink of 0x0103'
 block '      0.000000 ring   response 3: id 0x0103, status -71, actual_length 0'
 block '  reproduce: PVUSB_BROKEN=backend.unlink-no-response pvusb-conform-broken --peer inproc --strict --seed 0x3 backend.unlink.order'
@@ -99,6 +99,7 @@ expect 1 "files: $dir/out/backend.transfer.in.short.second-page/case.pcap, event
 same 'files of a failure' './backend.transfer.in.short.second-page/case.pcap ./backend.transfer.in.short.second-page/events.txt ./backend.transfer.in.short.second-page/failure.txt ./backend.transfer.in.short.second-page/xenstore.txt' "$(files)"
 cd "$dir/out/backend.transfer.in.short.second-page" || exit 1
 grep -q '^backend.transfer.in.short.second-page: rsp.actual_length: expected ' failure.txt || failed=1
+grep -qx '  0.000000 xenbus toolstack makes /local/domain/0/backend/qusb/1/0' events.txt || failed=1
 grep -q '^  0.000000 ring   response ' events.txt || failed=1
 grep -qx '  state = "4"' xenstore.txt || failed=1
 if command -v tshark >/dev/null; then
