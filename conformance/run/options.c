@@ -18,7 +18,7 @@ static const char usage[] =
     "      --known FILE       of cases that are known to fail, one on a line; one that passes is a failure then\n"
     "      --coverage         print which cases check which requirement and end; 1 when there are gaps\n"
     "      --strict           a case of a SHOULD or OBSERVED that fails is a failure too, not just \"differs\"\n"
-    "      --list             print the selected cases and end\n"
+    "      --list             print the selected cases and end; with --format json as JSON\n"
     "      --role ROLE        only cases with a backend, frontend or toolstack under test\n"
     "      --peer NAME        what is under test: inproc, process, qemu\n"
     "      --peer COMMAND     a program of your own, of the --role (backend); has a blank or a slash in it\n"
@@ -29,6 +29,7 @@ static const char usage[] =
     "      --repeat N         of each case as many rounds, each with the next seed, up to the first that does not pass\n"
     "      --jobs N           so many cases at a time (1); results keep their order\n"
     "      --format text|tap|json  of the results on stdout\n"
+    "  -q, --quiet            as text only what is not as it should be, and the sums\n"
     "      --json FILE        write the results as JSON, too\n"
     "      --junit FILE       and for CI, as JUnit\n"
     "      --write-known FILE write a file for --known: what failed, with its reason\n"
@@ -56,7 +57,7 @@ static const struct {
     {"json", 1, 'j', false},      {"junit", 1, 'u', false},      {"write-known", 1, 'w', false},
     {"repeat", 1, 'r', false},    {"jobs", 1, 'J', false},       {"role", 1, 'R', true},
     {"without", 1, 'W', true},
-    {"matrix", 1, 'M', false},
+    {"matrix", 1, 'M', false},    {"quiet", 0, 'q', false},
 };
 
 #define OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -149,6 +150,7 @@ static int set(struct options *o, int c, const struct peer_ops *const peers[])
     case 'F': o->fail_fast = true; break;
     case 'o': o->out = optarg; break;
     case 'k': o->keep = true; break;
+    case 'q': o->quiet = true; break;
     case 'j': o->json = optarg; break;
     case 'u': o->junit = optarg; break;
     case 'w': o->write_known = optarg; break;
@@ -183,7 +185,7 @@ static int parse(struct options *o, int argc, char **argv, const struct peer_ops
 
     for (unsigned int i = 0; i < OPTIONS; i++)
         options[i] = (struct option){table[i].name, table[i].has_arg, NULL, table[i].c};
-    while ((c = getopt_long(argc, argv, "x:", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "x:q", options, NULL)) != -1) {
         if ((rc = set(o, c, peers)) >= 0)
             return rc;
         note_again(o, c);

@@ -22,7 +22,7 @@ struct options {
     unsigned int nr_selectors, nr_excludes;
     const char *explain, *known, *out, *json, *junit, *write_known, *matrix;
     enum format format;
-    bool list, coverage, strict, fail_fast, keep;
+    bool list, coverage, strict, fail_fast, keep, quiet;
     uint64_t seed;
     unsigned int limit_s; /* of a whole case */
     unsigned int repeat, jobs; /* at least 1 */

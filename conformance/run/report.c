@@ -45,13 +45,15 @@ static void report_tap(const struct run *run, const struct result *r, unsigned i
         printf("# %s\n", r->message);
 }
 
-static void report_text(const struct result *r)
+static void report_text(const struct run *run, const struct result *r)
 {
     static const char *const names[] = {[DIFFERS] = "differs", [KNOWN] = "known", [XPASS] = "XPASS", [WRONG] = NULL};
     const char *name = r->inapplicable        ? "n/a"
                        : names[r->standing] ? names[r->standing]
                                             : verdict_names[r->verdict];
 
+    if (run->options.quiet && r->standing == AS_WANTED)
+        return;
     printf("%-5s %s%s%s\n", name, r->test->id, *r->message ? ": " : "", r->message);
     if ((r->standing == DIFFERS || r->standing == WRONG) && r->block)
         fputs(r->block, stdout);
@@ -68,7 +70,7 @@ void report_case(const struct run *run, const struct result *r, unsigned int n)
     if (run->options.format == FORMAT_TAP)
         report_tap(run, r, n);
     else if (run->options.format == FORMAT_TEXT)
-        report_text(r);
+        report_text(run, r);
 }
 
 void report_end(const struct run *run, int rc)
@@ -85,6 +87,8 @@ void report_end(const struct run *run, int rc)
         printf("differs %u: from a SHOULD or an OBSERVED\n", run->standing[DIFFERS]);
     if (run->options.known)
         printf("known %u  XPASS %u: by %s\n", run->standing[KNOWN], run->standing[XPASS], run->options.known);
+    if ((run->standing[WRONG] || run->standing[DIFFERS]) && !run->options.out)
+        puts("recordings of what failed: with --out DIR");
     if (rc == EXIT_SKIPPED)
         printf("skip: %s\n", run->results[run->reported - 1].message);
 }

@@ -8,6 +8,9 @@ dummy=$1 program=$2 broken=$3
 . "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 
 expect 0 'pass  dummy.pass' "$dummy" dummy.pass
+same 'what --quiet leaves' 'FAIL dummy.fail: DIED dummy.crash: pass 1' \
+  "$("$dummy" -q dummy.pass dummy.skip dummy.fail dummy.crash | grep -oE '^(pass|FAIL|skip|DIED) +[^ ]+' | tr -s '\n ' ' ' | sed 's/ $//')"
+expect 1 'recordings of what failed: with --out DIR' "$dummy" dummy.fail
 expect 1 'rsp.status: expected 0 (0x0), actual -32 (0xffffffe0)' "$dummy" dummy.fail
 expect 1 '0.000000 case   before it fails' "$dummy" dummy.fail
 expect 1 'expected: rsp.status 0 (0x0)' "$dummy" dummy.fail
