@@ -83,8 +83,8 @@ static void print_summary(const struct matrix *m, FILE *out)
     fputs("<table>\n<thead><tr><th>Group</th>", out);
     print_heads(m, "", out);
     while (matrix_part(m, part.end, 1, &part)) {
-        fprintf(out, "<tr><td><a href=\"#%.*s\">%.*s</a>, %u&#160;cases</td>", part.length, part.name, part.length,
-                part.name, part.end - part.first);
+        fprintf(out, "<tr><td><a href=\"#%.*s\">%.*s</a>, %u&#160;case%s</td>", part.length, part.name, part.length,
+                part.name, part.end - part.first, part.end - part.first == 1 ? "" : "s");
         print_totals(m, &part, out);
     }
     fprintf(out, "<tr><td><b>all %u</b></td>", m->nr_rows);
@@ -143,8 +143,8 @@ static void print_part(const struct matrix *m, const struct matrix_part *part, F
 
     for (unsigned int i = part->first; i < part->end; i++)
         interesting += matrix_is_interesting(m, i);
-    fprintf(out, "<details%s><summary><b class=\"id\">%.*s</b> <span class=\"c\">%u cases", interesting ? " open=\"\"" : "",
-            part->length, part->name, part->end - part->first);
+    fprintf(out, "<details%s><summary><b class=\"id\">%.*s</b> <span class=\"c\">%u case%s", interesting ? " open=\"\"" : "",
+            part->length, part->name, part->end - part->first, part->end - part->first == 1 ? "" : "s");
     if (interesting)
         fprintf(out, ", %u to look at</span></summary>\n", interesting);
     else

@@ -45,7 +45,8 @@ static void print_summary(const struct matrix *m, FILE *out)
 
     print_head(m, "Group", out);
     while (matrix_part(m, part.end, 1, &part)) {
-        fprintf(out, "| %.*s, %u cases |", part.length, part.name, part.end - part.first);
+        fprintf(out, "| %.*s, %u case%s |", part.length, part.name, part.end - part.first,
+                part.end - part.first == 1 ? "" : "s");
         for (unsigned int c = 0; c < m->nr_columns; c++) {
             fputc(' ', out);
             print_counts(m, &part, c, out);
@@ -95,8 +96,8 @@ static void print_part(const struct matrix *m, const struct matrix_part *part, F
 
     for (unsigned int i = part->first; i < part->end; i++)
         open |= matrix_is_interesting(m, i);
-    fprintf(out, "<details%s><summary><b>%.*s</b>, %u cases%s</summary>\n\n", open ? " open" : "", part->length, part->name,
-            part->end - part->first, open ? "" : ": nothing fails");
+    fprintf(out, "<details%s><summary><b>%.*s</b>, %u case%s%s</summary>\n\n", open ? " open" : "", part->length, part->name,
+            part->end - part->first, part->end - part->first == 1 ? "" : "s", open ? "" : ": nothing fails");
     print_head(m, "Case", out);
     for (unsigned int i = part->first; i < part->end; i++)
         print_row(m, &m->rows[i], out);

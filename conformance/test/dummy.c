@@ -69,6 +69,39 @@ static uint64_t dummy_now(struct peer *peer)
 extern const struct peer_ops peer_dummy;
 const struct peer_ops peer_dummy = {.name = "dummy", .abilities = "inproc", .open = dummy_open, .now = dummy_now,
                                     .close = dummy_close, .start = dummy_start, .died = dummy_died};
+/* A peer in another process, on a machine that is so busy that a look takes ten times as long. */
+static unsigned int looks;
+
+static bool busy_turn(struct peer *peer, int fd, uint64_t until_ns, bool advance)
+{
+    (void)peer;
+    (void)fd;
+    (void)until_ns;
+    (void)advance;
+    looks++;
+    return true;
+}
+
+static uint64_t busy_now(struct peer *peer)
+{
+    (void)peer;
+    return looks * UINT64_C(10000000);
+}
+
+static const struct peer_ops peer_busy;
+
+static int busy_open(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX])
+{
+    int rc = dummy_open(config, out, error);
+
+    (*out)->ops = &peer_busy;
+    return rc;
+}
+
+static const struct peer_ops peer_busy = {.name = "busy", .abilities = "far", .open = busy_open, .now = busy_now,
+                                          .turn = busy_turn, .close = dummy_close, .start = dummy_start,
+                                          .died = dummy_died};
+
 static const struct peer_ops peer_absent = {.name = "absent", .abilities = "", .open = absent_open};
 
 static void passes(struct conform *t)
@@ -102,6 +135,13 @@ static void is_slow(struct conform *t)
 
     (void)t;
     nanosleep(&wait, NULL);
+}
+
+/* 50 ms of quiet, of which a busy machine has 2 in a look of 10. */
+static void settles(struct conform *t)
+{
+    conform_settle(t);
+    conform_equal(t, "looks", 25, looks);
 }
 
 static void crashes(struct conform *t)
@@ -162,6 +202,7 @@ static const struct conform_case dummies[] = {
     {"dummy.bytes", "d.one", "says \"<&>\"", says_bytes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.seed", "d.one", "likes most seeds", fails_sometimes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {"dummy.slow", "d.one", "takes its time", is_slow, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
+    {"dummy.settle", "d.one", "waits for a busy machine", settles, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, "far"},
     {"dummy.typo", "d.none", "is not known", passes, CONFORM_TOOLSTACK, CONFORM_NOTHING, 0, 0, NULL},
     {0}};
 
@@ -213,7 +254,7 @@ struct xen *back_handle(struct conform *t)
 int main(int argc, char **argv)
 {
     static const struct conform_case *const groups[] = {dummies, NULL};
-    static const struct peer_ops *const peers[] = {&peer_dummy, &peer_absent, NULL};
+    static const struct peer_ops *const peers[] = {&peer_dummy, &peer_absent, &peer_busy, NULL};
 
     return conform_main(argc, argv, groups, peers);
 }

@@ -25,8 +25,9 @@ expect 1 "the case's process died: signal 9" "$dummy" dummy.crash
 expect 1 'case   before it crashes' "$dummy" dummy.crash
 expect 1 "the case's process ended early: exit 5" "$dummy" dummy.early
 expect 1 'no verdict within the limit in seconds of a case: 1' "$dummy" --case-limit 1 dummy.hang
+expect 0 'pass  dummy.settle' "$dummy" --peer busy dummy.settle
 expect 1 'the peer died: signal 9, Killed' "$dummy" dummy.peer-dies
-expect 1 'pass 4  fail 5  skip 0  died 4  error 0  of 15' "$dummy" -x dummy.hang
+expect 1 'pass 4  fail 5  skip 0  died 4  error 0  of 16' "$dummy" -x dummy.hang
 expect 1 'FAIL  dummy.twice: the case failed' "$dummy" dummy.twice
 expect 1 'FAIL  dummy.end: the finish failed' "$dummy" dummy.end
 expect 1 'told no verdict but 77' "$dummy" dummy.nonsense
@@ -50,7 +51,7 @@ expect 1 'FAIL  dummy.both: rsp.status' "$dummy" dummy.both
 expect 0 'not ok 1 - dummy.should # TO''DO differs, SHOULD' "$dummy" --format tap dummy.should
 expect 0 'dummy.should' "$dummy" --list @SHOULD
 expect 2 'no case matches: @MAY' "$dummy" @MAY
-expect 1 'of 5,' "$dummy" @MUST -x dummy.hang -x 'dummy.[ceptn]*' -x dummy.skip -x dummy.early
+expect 1 'of 6,' "$dummy" @MUST -x dummy.hang -x 'dummy.[ceptn]*' -x dummy.skip -x dummy.early
 expect 0 'd.two: SHOULD, both (DUM-02)' "$dummy" --explain d.two
 expect 0 'dummy.both' "$dummy" --explain d.two
 expect 0 'Nobody looks.' "$dummy" --explain d.gap
