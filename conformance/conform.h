@@ -120,7 +120,8 @@ void conform_start_peer(struct conform *t);
  * behind the peer), "replug" (physical plug and unplug), "speeds" (probe devices of every speed), "hub",
  * "iso",
  * "guest" (URBs can be submitted at the frontend), "toolstack" (this run writes the controller's nodes),
- * "restart", "guests" (more than one guest), "moments" and "accesses" (what the half does can be seen while it does
+ * "restart", "guests" (more than one guest), "attach" (devices
+ * can be attached by the toolstack under test), "moments" and "accesses" (what the half does can be seen while it does
  * it: moments.h).
  */
 bool conform_has(const struct conform *t, const char *ability);

@@ -14,6 +14,8 @@
 /* The handles of the case: the toolstack's (domain 0 where there is one, else NULL) and its own half's. */
 struct xen *store_toolstack(struct conform *t);
 struct xen *store_own(struct conform *t);
+/* A guest's, for cases that are not the guest; xen_close() it. */
+struct xen *store_guest(struct conform *t, domid_t guest);
 
 /* False when the node is not there. */
 bool store_read(struct conform *t, struct xen *xen, const char *path, char value[STORE_VALUE_MAX]);

@@ -27,6 +27,7 @@ const struct conform_case *const conform_groups[] = {
     cases_hostile_frontend,
     cases_xenbus_frontend,
     cases_toolstack,
+    cases_toolstack_orders,
     cases_frontend_results,
     cases_xenbus_frontend_ends,
     cases_frontend_life,

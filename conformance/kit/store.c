@@ -24,6 +24,16 @@ struct xen *store_own(struct conform *t)
     return t->test->role == CONFORM_BACKEND ? front_handle(front_number(t, 0)) : back_handle(t);
 }
 
+struct xen *store_guest(struct conform *t, domid_t guest)
+{
+    struct xen_machine *machine = t->peer->ops->machine(t->peer);
+    struct xen *xen;
+    int rc = machine->ops->open(machine, guest, &xen);
+    if (rc)
+        conform_fail(t, "cannot be guest %u: %s", guest, strerror(-rc));
+    return xen;
+}
+
 bool store_read(struct conform *t, struct xen *xen, const char *path, char value[STORE_VALUE_MAX])
 {
     ssize_t n = xen->ops->xs_read(xen, XEN_XBT_NIL, path, value, STORE_VALUE_MAX);

@@ -24,8 +24,9 @@ static const char *inproc_abilities(const struct peer_config *config)
 {
     static char abilities[128];
     snprintf(abilities, sizeof(abilities), "%s moments%s",
-             config->role == CONFORM_BACKEND ? "inproc device replug speeds hub iso toolstack restart guests"
-                                             : "inproc guest iso speeds toolstack restart",
+             config->role == CONFORM_BACKEND     ? "inproc device replug speeds hub iso toolstack restart guests"
+             : config->role == CONFORM_TOOLSTACK ? "inproc toolstack attach"
+                                                 : "inproc guest iso speeds toolstack restart",
              inproc_moments_accesses() ? " accesses" : "");
     return abilities;
 }
@@ -35,6 +36,7 @@ static void inproc_close(struct peer *peer)
     struct inproc *p = of(peer);
     inproc_moments_watch(&(struct peer_watch){0});
     inproc_frontend_stop(p->frontend);
+    inproc_toolstack_stop(p->toolstack);
     inproc_backend_close(p);
     fakexen_local_destroy(p->local);
     free(p);
@@ -78,6 +80,12 @@ static int make_controller(struct inproc *p)
     return rc;
 }
 
+static int start_toolstack(struct inproc *p)
+{
+    int rc = make_controller(p);
+    return rc ? rc : inproc_toolstack_start(fakexen_local_machine(p->local), GUEST, &p->toolstack);
+}
+
 static int inproc_start(struct peer *peer, char error[PEER_ERROR_MAX])
 {
     struct inproc *p = of(peer);
@@ -85,7 +93,7 @@ static int inproc_start(struct peer *peer, char error[PEER_ERROR_MAX])
     if (is_backend(p))
         return inproc_backend_start(p, error);
     if (peer->config.role == CONFORM_TOOLSTACK)
-        rc = make_controller(p);
+        rc = start_toolstack(p);
     else
         rc = inproc_frontend_start(fakexen_local_machine(p->local), GUEST, &p->frontend);
     if (rc)
@@ -182,6 +190,57 @@ static void inproc_watch(struct peer *peer, const struct peer_watch *watch)
     inproc_moments_watch(watch);
 }
 
+/* ---- the administrator ---- */
+
+static int create(struct peer *peer, unsigned int usb_ver, unsigned int num_ports, unsigned int *devid)
+{
+    return inproc_toolstack_create(of(peer)->toolstack, usb_ver, num_ports, devid);
+}
+
+static int attach(struct peer *peer, const char *busid, unsigned int devid, unsigned int port)
+{
+    return inproc_toolstack_attach(of(peer)->toolstack, busid, devid, port);
+}
+
+static int attach_address(struct peer *peer, unsigned int bus, unsigned int address, unsigned int devid)
+{
+    return inproc_toolstack_attach_address(of(peer)->toolstack, bus, address, devid);
+}
+
+static int detach(struct peer *peer, unsigned int devid, unsigned int port)
+{
+    return inproc_toolstack_detach(of(peer)->toolstack, devid, port);
+}
+
+static int holder(struct peer *peer, const char *busid, unsigned int *devid, unsigned int *port)
+{
+    return inproc_toolstack_holder(of(peer)->toolstack, busid, devid, port);
+}
+
+static int close_controller(struct peer *peer, unsigned int devid)
+{
+    return inproc_toolstack_close(of(peer)->toolstack, devid);
+}
+
+static int remove_controller(struct peer *peer, unsigned int devid)
+{
+    return inproc_toolstack_remove(of(peer)->toolstack, devid);
+}
+
+static int bus_plug(struct peer *peer, const char *busid, bool hub)
+{
+    return inproc_toolstack_plug(of(peer)->toolstack, busid, hub);
+}
+
+static int bus_unplug(struct peer *peer, const char *busid)
+{
+    return inproc_toolstack_unplug(of(peer)->toolstack, busid);
+}
+
+static const struct peer_toolstack_ops toolstack_ops = {
+    create, attach, attach_address, detach, holder, close_controller, remove_controller, bus_plug, bus_unplug,
+};
+
 const struct peer_ops peer_inproc = {
     .name = "inproc",
     .abilities_for = inproc_abilities,
@@ -198,4 +257,5 @@ const struct peer_ops peer_inproc = {
     .balance = inproc_balance,
     .watch = inproc_watch,
     .guest = &inproc_guest_ops,
+    .toolstack = &toolstack_ops,
 };

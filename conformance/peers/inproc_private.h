@@ -4,6 +4,7 @@
 #define CONFORMANCE_PEERS_INPROC_PRIVATE_H
 
 #include "devices/sim_host.h"
+#include "inproc_toolstack.h"
 #include "peer.h"
 
 struct back_driver;
@@ -23,6 +24,7 @@ struct inproc {
     int rc;
     struct inproc_backend backend;    /* by the role one of them is under test, and the other not there */
     struct inproc_frontend *frontend;
+    struct inproc_toolstack *toolstack;
 };
 
 int inproc_backend_open(struct inproc *p, char error[PEER_ERROR_MAX]);

@@ -71,6 +71,8 @@ struct peer_ops {
     int (*unplug)(struct peer *peer, const char *busid);
     /* Guest side, for a frontend under test; see back.h. NULL without "guest". */
     const struct peer_guest_ops *guest;
+    /* The same of a toolstack; see toolstack.h. NULL without "attach". */
+    const struct peer_toolstack_ops *toolstack;
     /* What is open on the machine, for "inproc". */
     struct fakexen_balance (*balance)(struct peer *peer);
     /* For "moments" and "accesses". */
@@ -89,6 +91,24 @@ struct peer_guest_ops {
     int (*reconnect)(struct peer *peer);
     struct guest_packet (*packet)(struct peer *peer, int urb, unsigned int packet);
     uint32_t (*hub_changes)(struct peer *peer);
+};
+
+/*
+ * What an administrator orders for guest 1 of a toolstack under test, for "attach". Nothing is waited for. 0 or -errno: it
+ * was refused.
+ */
+struct peer_toolstack_ops {
+    int (*create)(struct peer *peer, unsigned int usb_ver, unsigned int num_ports, unsigned int *devid);
+    int (*attach)(struct peer *peer, const char *busid, unsigned int devid, unsigned int port); /* 0: the first free */
+    int (*attach_address)(struct peer *peer, unsigned int bus, unsigned int address, unsigned int devid);
+    int (*detach)(struct peer *peer, unsigned int devid, unsigned int port);
+    /* Who has that device. -ENODEV: nobody. */
+    int (*holder)(struct peer *peer, const char *busid, unsigned int *devid, unsigned int *port);
+    int (*close)(struct peer *peer, unsigned int devid);
+    int (*remove)(struct peer *peer, unsigned int devid); /* once it is closed, or the time for that is over */
+    /* The physical bus that it looks at. */
+    int (*plug)(struct peer *peer, const char *busid, bool hub);
+    int (*unplug)(struct peer *peer, const char *busid);
 };
 
 /* Implementations embed this as their first member. */
