@@ -116,6 +116,8 @@ void front_expect_none(struct conform *t, uint16_t id);
 void front_expect_plug(struct front *f, uint8_t port, uint8_t speed);
 /* After conform_settle(): no plug event that was not expected. */
 void front_expect_no_plug(struct front *f);
+/* Waits until the page's rsp_prod says so, without taking anything off the ring. */
+void front_expect_published(struct front *f, const uint8_t *page, uint32_t rsp_prod);
 /* Whatever plug events have come and still come by themselves: none of them counts. */
 void front_drain_plugs(struct front *f);
 /* Takes the next plug event as it is; waits. */

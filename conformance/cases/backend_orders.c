@@ -146,6 +146,7 @@ static void rsp_event(struct conform *t)
             }
             front_push(f);
             front_notify(f);
+            front_expect_published(f, page, old + sizes[s]);
             unsigned int after = events_of(t, page, &new);
             conform_note(t, "%u responses, rsp_event %d behind the last", sizes[s], (int)event);
             conform_equal(t, "rsp_prod", old + sizes[s], new);

@@ -19,6 +19,7 @@ const struct conform_case *const conform_groups[] = {
     backend_layout_cases,
     hostile_backend_read_cases,
     backend_order_cases,
+    hostile_random_cases,
     hostile_backend_store_cases,
     cases_frontend_requests,
     cases_frontend_answers,

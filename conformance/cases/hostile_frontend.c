@@ -156,7 +156,16 @@ static void event(struct conform *t, struct traffic *f, uint32_t value)
     X(conn_minus, "conn-rsp-prod.minus", "ring.conn.rsp-index-jump",                                         \
       "plug rsp_prod -1", conn_prod, 0xffffffff)
 
-/* The MUST, and the recommended part: the toolstack can see it. */
+static void connects_again(struct conform *t)
+{
+    back_expect_frontend_state(t, XenbusStateClosed);
+    back_set_state(t, XenbusStateInitialising);
+    guest_reconnect(t);
+    back_connect(t);
+    check_works(t);
+}
+
+/* The MUST, and the recommended parts: the toolstack can see it, and the next connection is as good as the first. */
 #define ATTACK_RUN(name, id, requirement, what, attack, value)                                               \
     static void name(struct conform *t)                                                                      \
     {                                                                                                        \
@@ -169,11 +178,20 @@ static void event(struct conform *t, struct traffic *f, uint32_t value)
         struct traffic f = start(t);                                                                         \
         attack(t, &f, value);                                                                                \
         back_expect_frontend_state(t, XenbusStateClosing);                                                   \
+    }                                                                                                        \
+    static void name##_again(struct conform *t)                                                              \
+    {                                                                                                        \
+        struct traffic f = start(t);                                                                         \
+        attack(t, &f, value);                                                                                \
+        given_up(t, &f);                                                                                     \
+        connects_again(t);                                                                                   \
     }
 #define ATTACK_ROW(name, id, requirement, what, attack, value)                                               \
     GUEST_CASE("hostile.frontend." id, requirement, what " ends the connection, every URB returns", name),   \
         GUEST_CASE("hostile.frontend." id ".shown", "ring.error.closing",                                    \
-                   "after " what " the state is Closing", name##_shown),
+                   "after " what " the state is Closing", name##_shown),                                     \
+        GUEST_CASE("hostile.frontend." id ".again", "ring.error.reconnect", "a connection after " what " works",   \
+                   name##_again),
 ATTACKS(ATTACK_RUN)
 
 /* ---- twice ---- */

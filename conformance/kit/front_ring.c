@@ -332,6 +332,25 @@ void front_expect_plug(struct front *f, uint8_t port, uint8_t speed)
     conform_equal(f->t, "event.speed", speed, event.speed);
 }
 
+struct published {
+    const uint8_t *page;
+    uint32_t rsp_prod;
+};
+
+static bool is_published(struct conform *t, void *context)
+{
+    const struct published *p = context;
+    (void)t;
+    return front_word(p->page, FRONT_RSP_PROD) == p->rsp_prod;
+}
+
+void front_expect_published(struct front *f, const uint8_t *page, uint32_t rsp_prod)
+{
+    struct published p = {page, rsp_prod};
+    if (!conform_try(f->t, is_published, &p))
+        conform_equal(f->t, "rsp_prod", rsp_prod, front_word(page, FRONT_RSP_PROD));
+}
+
 void front_drain_plugs(struct front *f)
 {
     kit_front_settle(f);
