@@ -84,6 +84,8 @@ void conform_equal(struct conform *t, const char *field, int64_t expected, int64
 /* Fails unless the bytes are the same; says at which offset they first differ. */
 void conform_bytes(struct conform *t, const char *what, const void *expected, const void *actual, size_t n);
 void conform_true(struct conform *t, bool holds, const char *what);
+/* What a case that passes has to say of the peer, one line behind its verdict. */
+void conform_say(struct conform *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A line for the event log that a failure prints. */
 void conform_note(struct conform *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

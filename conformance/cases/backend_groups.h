@@ -21,6 +21,7 @@ extern const struct conform_case backend_layout_cases[];
 extern const struct conform_case hostile_backend_read_cases[];
 extern const struct conform_case backend_order_cases[];
 extern const struct conform_case hostile_random_cases[];
+extern const struct conform_case backend_which_cases[];
 extern const struct conform_case hostile_backend_store_cases[];
 
 #endif

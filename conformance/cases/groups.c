@@ -20,6 +20,7 @@ const struct conform_case *const conform_groups[] = {
     hostile_backend_read_cases,
     backend_order_cases,
     hostile_random_cases,
+    backend_which_cases,
     hostile_backend_store_cases,
     cases_frontend_requests,
     cases_frontend_answers,

@@ -68,6 +68,16 @@ void conform_true(struct conform *t, bool holds, const char *what)
         conform_fail(t, "expected %s, it is not so", what);
 }
 
+void conform_say(struct conform *t, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(t->message, sizeof(t->message), format, args);
+    va_end(args);
+    kit_log_line(t, "case", "%s", t->message);
+}
+
 void conform_note(struct conform *t, const char *format, ...)
 {
     char text[128];
