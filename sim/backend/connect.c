@@ -307,6 +307,8 @@ int back_follow(struct back *back)
     follow_frontend(back, own);
     if (back->state == XenbusStateInitWait || back->state == XenbusStateConnected)
         back_read_ports(back);
+    else if (back->state == XenbusStateClosing || back->state == XenbusStateClosed)
+        back_drop_ports(back);
     if (back->state == XenbusStateInitWait &&
         (back->frontend_state == XenbusStateInitialised || back->frontend_state == XenbusStateConnected))
         connect(back); /* rule BUS-07 */

@@ -100,6 +100,13 @@ void back_read_ports(struct back *back)
     back_fill_ports(back);
 }
 
+/* Without a frontend, devices wait for the next one; what the toolstack takes away is free for others at once. */
+void back_drop_ports(struct back *back)
+{
+    for (unsigned int i = 1; i <= back->num_ports; i++)
+        read_port(back, i);
+}
+
 void back_close_ports(struct back *back)
 {
     for (unsigned int i = 1; i <= PVUSB_PORTS_MAX; i++) {

@@ -113,6 +113,8 @@ void back_kept_end(struct back *back);
 
 /* port.c */
 void back_read_ports(struct back *back);
+/* The same while not connected: lets go of what the port nodes no longer name, and attaches nothing. */
+void back_drop_ports(struct back *back);
 void back_attach_port(struct back *back, unsigned int port);
 /* Attaches what the port nodes name and was not to be had before. */
 void back_fill_ports(struct back *back);

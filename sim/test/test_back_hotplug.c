@@ -504,6 +504,31 @@ static void test_hotplug_bad_connector(void **state)
     lab_dispose(&lab);
 }
 
+/* A frontend is gone and its state at 6 or its backend's at 5: the toolstack gives its device to another guest. */
+static void test_hotplug_from_the_dead(void **state)
+{
+    struct lab lab;
+    (void)state;
+    for (unsigned int round = 0; round < 2; round++) {
+        start_three(&lab);
+        if (round == 0) {
+            raw_front_set_state(&lab.front[0], XenbusStateClosed);
+        } else {
+            fakexen_local_kill(lab.front[0].xen); /* as its process would */
+            xen_close(lab.front[0].xen);
+            lab.front[0].xen = NULL;
+        }
+        lab_run(&lab);
+        assert_string_equal(lab_back_state(&lab), round == 0 ? "6" : "5");
+        set_port(&lab, 0, 1, "");
+        lab_run(&lab);
+        set_port(&lab, 2, 2, "1-1");
+        lab_run(&lab);
+        expect_of(&lab, 2, 2, USBIF_SPEED_HIGH);
+        lab_dispose(&lab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_hotplug_foreign_grant),
         cmocka_unit_test(test_hotplug_between_connectors),
         cmocka_unit_test(test_hotplug_bad_connector),
+        cmocka_unit_test(test_hotplug_from_the_dead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
