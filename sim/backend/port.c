@@ -103,8 +103,10 @@ void back_read_ports(struct back *back)
 /* Without a frontend, devices wait for the next one; what the toolstack takes away is free for others at once. */
 void back_drop_ports(struct back *back)
 {
-    for (unsigned int i = 1; i <= back->num_ports; i++)
-        read_port(back, i);
+    for (unsigned int number = 1; number <= PVUSB_PORTS_MAX; number++) {
+        if (back->port[number].device)
+            read_port(back, number);
+    }
 }
 
 void back_close_ports(struct back *back)
