@@ -45,6 +45,14 @@ state() {
   "$pvusb" guest-list
 }
 
+for verb in bus guest-create guest-destroy guest-list guest-save guest-process usb-hc-create usb-hc-destroy usb-attach \
+  usb-detach usb-list usb-list-assignable-devices usb-add usb-del usbctrl-attach usbctrl-detach usbdev-attach \
+  usbdev-detach; do
+  run $verb --help >"$work/help"
+  grep -q "^Usage: pvusb $verb" "$work/help" || fail "$verb --help does not tell the usage"
+  grep -q 'Exit codes' "$work/help" || fail "$verb --help does not tell the exit codes"
+  "$pvusb" --help | grep -qE "^  $verb +[a-z]" || fail "pvusb --help does not list $verb"
+done
 cd "$work"
 before=$(state)
 rows=0 tried=''
