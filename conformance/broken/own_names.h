@@ -15,6 +15,7 @@
 #define pvusb_ring_back_final_check broken_pvusb_ring_back_final_check
 #define pvusb_ring_back_init broken_pvusb_ring_back_init
 #define pvusb_ring_back_owed broken_pvusb_ring_back_owed
+#define pvusb_ring_back_pending broken_pvusb_ring_back_pending
 #define pvusb_ring_back_push broken_pvusb_ring_back_push
 #define pvusb_ring_back_put broken_pvusb_ring_back_put
 #define pvusb_ring_back_take broken_pvusb_ring_back_take
@@ -22,6 +23,7 @@
 #define pvusb_ring_front_final_check broken_pvusb_ring_front_final_check
 #define pvusb_ring_front_free broken_pvusb_ring_front_free
 #define pvusb_ring_front_init broken_pvusb_ring_front_init
+#define pvusb_ring_front_pending broken_pvusb_ring_front_pending
 #define pvusb_ring_front_push broken_pvusb_ring_front_push
 #define pvusb_ring_front_put broken_pvusb_ring_front_put
 #define pvusb_ring_front_take broken_pvusb_ring_front_take

@@ -35,8 +35,9 @@ struct back;
 
 /* How the data of requests is reached. All serve every frontend; they differ in cost. */
 enum back_buffers {
-    BACK_BUFFERS_BEST, /* persistent grants with who keeps them, else as the next */
+    BACK_BUFFERS_BEST, /* persistent grants with who keeps them; else small data is copied, larger is mapped */
     BACK_BUFFERS_MAP,  /* mapped for each request */
+    BACK_BUFFERS_COPY, /* grant copy through memory of our own, whatever its size; isochronous transfers are mapped */
 };
 
 struct back_config {
@@ -59,6 +60,8 @@ struct back_stats {
     uint64_t lost_frontends; /* that went without closing */
     uint64_t map_calls;      /* grant_map() that succeeded, for requests */
     uint64_t mapped_pages;   /* by those */
+    uint64_t copy_calls;     /* grant_copy() that succeeded */
+    uint64_t copied_bytes;   /* by those; the device's own copy comes on top */
     uint64_t kept_hits;      /* pages of requests that were mapped already */
 };
 

@@ -161,6 +161,7 @@ static void connect(struct back *back)
     back->verdict = PVUSB_OK; /* of this connection, not of an earlier one (rule RING-10) */
     back->odd_pipes = false;
     back_kept_begin(back);
+    back_bounce_begin(back);
     back_set_state(back, XenbusStateConnected);
     back_send_events(back);
     back_take_requests(back); /* published before we bound (rule BUS-10) */
@@ -188,6 +189,7 @@ void back_disconnect(struct back *back)
     }
     back_push(back);
     back_kept_end(back);
+    back_bounce_end(back);
     unmap_ring(back, &back->urb_page);
     unmap_ring(back, &back->conn_page);
     memset(back->address, 0, sizeof(back->address)); /* rule ADR-06 */

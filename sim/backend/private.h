@@ -17,6 +17,8 @@
 /* Pages that stay mapped; each is a mapping of its own to the kernel, which bounds those of a process. */
 #define BACK_KEPT_MAX 1024u
 #define BACK_KEPT_NODE "feature-persistent"
+/* Up to here two copies cost less than a map and an unmap, where the frontend does not keep its grants. */
+#define BACK_COPY_MAX 4096u
 /* Responses that wait to be published while requests are taken. Measured: more, and both halves work in turns. */
 #define BACK_PUSH_AFTER 2u
 /* 16 requests of 16 pages, two rings (rule RING-20), and what is kept. */
@@ -33,6 +35,8 @@ struct back_request {
     struct back *back;
     void *data;              /* mapped data pages */
     void *desc;              /* mapped descriptor pages */
+    bool copied;             /* host.seg is in bounce memory */
+    struct usbif_request_segment seg[PVUSB_SEGMENTS_MAX]; /* if copied: where the data belongs */
     struct host_seg desc_seg[PVUSB_SEGMENTS_MAX];
     struct host_urb host;
     struct pvusb_iso_desc packets[PVUSB_ISO_PACKETS_MAX];
@@ -72,6 +76,8 @@ struct back {
     void *conn_page;
     struct pvusb_ring_back urb_ring;
     struct pvusb_ring_back conn_ring;
+    uint8_t *bounce;      /* bounce_size bytes for each request; NULL: data is mapped */
+    uint32_t bounce_size;
     struct back_kept *kept; /* NULL: this frontend ends its grants with each request */
     struct back_request request[BACK_REQUESTS];
     uint64_t order;
@@ -110,6 +116,16 @@ bool back_kept_segments(struct back *back, const struct usbif_request_segment *s
                         struct host_seg *out);
 /* Unmaps them. No request may be using one. */
 void back_kept_end(struct back *back);
+
+/* copy.c: data that is copied instead of mapped */
+/* After back_kept_begin(). */
+void back_bounce_begin(struct back *back);
+void back_bounce_end(struct back *back);
+bool back_bounce_fits(const struct back_request *request);
+/* Describes the data by memory of ours, filled if it goes out. False when the guest's pages do not allow it. */
+bool back_bounce_in(struct back_request *request, const struct usbif_urb_request *slot);
+/* Gives the guest what came in. True also when nothing was to be copied. */
+bool back_bounce_out(struct back_request *request);
 
 /* port.c */
 void back_read_ports(struct back *back);

@@ -121,7 +121,9 @@ static int32_t map_request(struct back_request *request, const struct usbif_urb_
 {
     struct back *back = request->back;
     const struct pvusb_urb *urb = &request->urb;
-    if (map_segments(back, slot->seg, urb->nr_segs, urb->pipe.in, &request->data, request->host.seg) ||
+    bool fits = back_bounce_fits(request);
+    if ((fits && !back_bounce_in(request, slot)) ||
+        (!fits && map_segments(back, slot->seg, urb->nr_segs, urb->pipe.in, &request->data, request->host.seg)) ||
         map_segments(back, slot->seg + urb->nr_segs, urb->nr_desc_segs, true, &request->desc, request->desc_seg)) {
         unmap_request(request);
         return USBIF_STATUS_SHUTDOWN; /* rule SEG-08 */
@@ -159,6 +161,10 @@ static void transfer_done(struct host_urb *host)
     bool iso = request->urb.pipe.type == USBIF_PIPE_TYPE_ISOC;
     if (request->urb.nr_desc_segs > 0)
         move_descriptors(request, true);
+    if (!back_bounce_out(request)) { /* the guest took its pages back */
+        host->status = -ESHUTDOWN;
+        host->actual = 0;
+    }
     unmap_request(request);
     request->used = false;
     request->at_host = false;

@@ -20,6 +20,7 @@ void lab_init(struct lab *lab, unsigned int usb_ver, unsigned int num_ports)
 {
     memset(lab, 0, sizeof(*lab));
     rig_init(&lab->rig, usb_ver, num_ports);
+    lab->rig.buffers = BACK_BUFFERS_MAP;
     lab->controller[0] = lab->rig.controller;
     lab->nr_fronts = 1;
     open_front(lab, 0);
@@ -45,7 +46,8 @@ static void keep_line(void *context, const char *line)
 
 void lab_start_driver(struct lab *lab)
 {
-    struct back_config config = {.host = &lab->rig.host.host, .log = keep_line, .log_context = &lab->rig};
+    struct back_config config = {
+        .host = &lab->rig.host.host, .log = keep_line, .log_context = &lab->rig, .buffers = lab->rig.buffers};
     assert_int_equal(back_driver_create(lab->rig.machine, 0, &config, &lab->driver), 0);
 }
 

@@ -21,7 +21,10 @@ struct lab {
     unsigned int nr_fronts;
 };
 
-/* The machine, guest 1, controller 0 with its frontend not connected. No backend yet. */
+/*
+ * The machine, guest 1, controller 0 with its frontend not connected. No backend yet; it will map the data of every
+ * request, so that a test can see it do so, unless rig.buffers says otherwise.
+ */
 void lab_init(struct lab *lab, unsigned int usb_ver, unsigned int num_ports);
 /* Another controller, with its frontend; creates the guest if there is none. Returns its number. */
 unsigned int lab_add(struct lab *lab, domid_t guest, unsigned int devid);

@@ -369,7 +369,7 @@ static int make_drivers(struct session *s)
     int rc =
         back_driver_create(s->machine, 0,
                            &(struct back_config){.host = sim_host_host(s->sim),
-                                                 .buffers = s->config->plain ? BACK_BUFFERS_MAP : BACK_BUFFERS_BEST},
+                                                 .buffers = s->config->buffers},
                            &s->driver);
     if (!rc)
         rc = s->machine->ops->open(s->machine, GUEST, &xen);
@@ -378,6 +378,8 @@ static int make_drivers(struct session *s)
     rc = front_create(xen, 0, NULL, NULL, &s->front);
     if (rc)
         xen_close(xen);
+    else
+        front_set_persistent(s->front, !s->config->plain);
     return rc;
 }
 

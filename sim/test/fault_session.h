@@ -12,9 +12,12 @@
 #include <fakexen/fakexen.h>
 #include <fakexen/faults.h>
 
+#include "backend/backend.h"
+
 struct fault_session_config {
     const char *plan; /* of fakexen/faults.h; NULL for none */
     bool plain;       /* without persistent grants */
+    enum back_buffers buffers;
     bool front_first; /* the frontend is destroyed before the backend */
     /* Called after every step; optional. */
     void (*stepped)(void *context, struct xen_machine *machine, uint64_t now_ns, bool reading);

@@ -39,7 +39,8 @@ void rig_start_back(struct rig *rig)
 {
     struct xen *xen;
     struct back_config config = {
-        .kind = "qusb", .frontend = 1, .devid = 0, .host = &rig->host.host, .log = keep_line, .log_context = rig};
+        .kind = "qusb", .frontend = 1, .devid = 0, .host = &rig->host.host, .log = keep_line, .log_context = rig,
+        .buffers = rig->buffers};
     assert_int_equal(rig->machine->ops->open(rig->machine, 0, &xen), 0);
     assert_int_equal(back_create(xen, &config, &rig->back), 0);
 }

@@ -19,6 +19,7 @@ struct rig {
     struct xen *dom0; /* the toolstack's handle */
     struct vusb_controller controller;
     struct scripted_host host;
+    enum back_buffers buffers; /* how rig_start_back() has data reached */
     struct front *front; /* NULL until rig_start_front() */
     struct back *back;   /* NULL until rig_start_back() */
     int back_rc;         /* of the last back_step() */

@@ -132,7 +132,7 @@ static void test_death_host_balance_named(void **state)
     assert_int_equal(strncmp(line, "balance: 3 handles, ", 20), 0);
     assert_non_null(strstr(line, " 2 grants, 2 maps, 2 ports, "));
     assert_non_null(strstr(line, " watches, "));
-    assert_non_null(strstr(line, " 19 fds left open"));
+    assert_non_null(strstr(line, " 20 fds left open"));
     assert_int_equal(exit_code(&lab->host), 0);
     assert_string_equal(next_line(&lab->back), "pvusb backend: the machine is gone");
     assert_string_equal(next_line(&lab->back), "");

@@ -115,7 +115,8 @@ static void test_faults_knobs_revoke_all(void **state)
     struct fault_result result;
     (void)state;
     for (int plain = 0; plain < 2; plain++) {
-        fault_run(&(struct fault_session_config){.plan = "revoke:every", .plain = plain}, "revoke:every", FAULT_UNHURT, 0,
+        fault_run(&(struct fault_session_config){.plan = "revoke:every", .buffers = plain ? BACK_BUFFERS_MAP : BACK_BUFFERS_BEST},
+                  "revoke:every", FAULT_UNHURT, 0,
                   false, &result, &tally);
         assert_true(result.faults.revoked > (plain ? 100 : 10)); /* what stays mapped is mapped once */
     }

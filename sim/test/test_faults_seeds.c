@@ -101,7 +101,7 @@ static void test_faults_seeds(void **state)
         struct fault_result result;
         char plan[PLAN_MAX];
         make_plan(plan, seed);
-        fault_run(&(struct fault_session_config){.plan = plan, .front_first = seed & 1, .plain = seed & 2}, plan, FAULT_LATE, 0,
+        fault_run(&(struct fault_session_config){.plan = plan, .front_first = seed & 1, .plain = seed & 2, .buffers = seed % 3}, plan, FAULT_LATE, 0,
                   false, &result, &tally);
         failed += result.faults.failed;
     }

@@ -145,7 +145,7 @@ struct xen_ops {
      * Copies pieces to (to_grant) or from pages of domain `with`, without mapping them (GNTTABOP_copy). Each is tried and has
      * a status: GNTST_bad_gntref an unused reference, GNTST_general_error one that does not allow it. 0 when all were
      * tried; -EINVAL for one that is not within its page, then none is copied; -ENOMEM after any number of them. NULL where
-     * an implementation has none: then pages are mapped.
+     * an implementation has none: then pages are mapped. A piece of no bytes is looked at all the same.
      */
     int (*grant_copy)(struct xen *xen, domid_t with, bool to_grant, unsigned int count, struct xen_copy seg[]);
     /* How many pages this handle may have mapped at once (xengnttab_set_max_grants). Default 1024. */
