@@ -132,6 +132,31 @@ static void test_back_copy_bad_pages(void **state)
     lab_dispose(&lab);
 }
 
+/* Data that goes out waits in a place of its own for each request. */
+static void test_back_copy_out_many(void **state)
+{
+    struct lab lab;
+    uint8_t seen;
+    (void)state;
+    ready(&lab, BACK_BUFFERS_BEST);
+    struct raw_front *f = &lab.front[0];
+    for (uint16_t i = 0; i < 16; i++) {
+        struct usbif_urb_request request = raw_request(i, BULK_OUT);
+        f->page[i * PVUSB_PAGE_SIZE] = (uint8_t)('a' + i);
+        raw_buffer(f, &request, i * PVUSB_PAGE_SIZE, 1);
+        lab_send(&lab, &request);
+    }
+    for (unsigned int i = 0; i < 16; i++) {
+        assert_int_equal(host_urb_read(lab.rig.host.held[i], 0, &seen, 1), 1);
+        assert_int_equal(seen, 'a' + i);
+    }
+    for (uint16_t i = 0; i < 16; i++) {
+        lab_complete(&lab, 0, 0, NULL, 1);
+        lab_expect(&lab, i, 0, 1);
+    }
+    lab_dispose(&lab);
+}
+
 /* Sixteen at once, completed in another order, each with its own bytes; and some cut off by an unlink or an unplug. */
 static void test_back_copy_many(void **state)
 {
@@ -169,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_back_copy_in),
         cmocka_unit_test(test_back_copy_out),
         cmocka_unit_test(test_back_copy_bad_pages),
+        cmocka_unit_test(test_back_copy_out_many),
         cmocka_unit_test(test_back_copy_many),
     };
     return cmocka_run_group_tests_name("back_copy", tests, NULL, NULL);
