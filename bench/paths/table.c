@@ -10,6 +10,7 @@ const struct bench_path *const bench_paths[] = {
     &bench_pvusb_one,
     &bench_pvusb_map,
     &bench_direct,
+    &bench_qemu_pvusb,
     &bench_usbip,
     &bench_usbredir,
     &bench_qemu_xhci,
