@@ -122,11 +122,14 @@ void conform_start_peer(struct conform *t);
  * behind the peer), "replug" (physical plug and unplug), "speeds" (probe devices of every speed), "hub",
  * "iso",
  * "guest" (URBs can be submitted at the frontend), "toolstack" (this run writes the controller's nodes),
- * "restart", "guests" (more than one guest), "attach" (devices
- * can be attached by the toolstack under test), "moments" and "accesses" (what the half does can be seen while it does
+ * "restart", "guests" (more than one guest), "attach" (devices can be attached by the toolstack under test), "lasting"
+ * (the machine was there before the case, and stays), "gntalloc" (grants as the kernel has them for a program: writable,
+ * never withdrawn, and nobody sees whether they are mapped), "moments" and "accesses" (what the half does can be seen while it does
  * it: moments.h).
  */
 bool conform_has(const struct conform *t, const char *ability);
+/* The domain of the frontend, whichever half is under test: 1 but on machines that were there before. */
+domid_t conform_guest(const struct conform *t);
 /* A random number of the run's seed: the same for the same case and seed. */
 uint64_t conform_random(struct conform *t);
 

@@ -90,6 +90,8 @@ void front_buffer(struct front *f, struct usbif_urb_request *request, uint32_t o
 /* The buffer, and the references of its pages. */
 uint8_t *front_data(struct front *f);
 grant_ref_t front_ref(struct front *f, unsigned int page, bool readonly);
+/* Skips the case where grants are less than Xen's: see "gntalloc" of conform_has(). */
+void front_need_grants(struct front *f);
 
 /* ---- the rings ---- */
 

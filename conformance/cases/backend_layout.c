@@ -232,6 +232,7 @@ static void connected_last(struct conform *t)
     char path[256];
     unsigned int port;
     bool bound = false;
+    front_need_grants(f);
     front_connect(f);
     snprintf(path, sizeof(path), "%s/event-channel", front_dir(f));
     conform_true(t, store_read(t, front_handle(f), path, value), "event-channel is there");

@@ -88,6 +88,7 @@ static void revoked_grant(struct conform *t)
     struct front *f = front_number(t, 0);
     struct xen *xen = front_handle(f);
     grant_ref_t ref;
+    front_need_grants(f);
     conform_equal(t, "grant", 0, xen->ops->grant(xen, 0, front_data(f), false, &ref));
     struct usbif_urb_request request = front_request(t, FRONT_PIPE(FRONT_BULK, CONFORM_ADDRESS, 1, 1));
     front_segment(&request, ref, 0, 8);

@@ -125,7 +125,7 @@ static void note_state(void *context, const struct moment *moment)
 static void pass_through_2(struct conform *t)
 {
     const struct store_controller controller = {
-        .frontend = 1, .usb_ver = 2, .num_ports = 4, .kind = "qusb", .omit = "state"};
+        .frontend = conform_guest(t), .usb_ver = 2, .num_ports = 4, .kind = "qusb", .omit = "state"};
     struct front *f = front_number(t, 0);
     struct states s = {.t = t};
     char path[192];

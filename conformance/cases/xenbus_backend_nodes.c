@@ -22,7 +22,7 @@ static void set_backend(struct conform *t, struct front *f, const char *node, co
 static void refused(struct conform *t, const char *node, const char *value, const char *good)
 {
     const struct store_controller controller = {
-        .frontend = 1, .devid = 0, .usb_ver = 2, .num_ports = 4, .kind = "qusb", .omit = "state"};
+        .frontend = conform_guest(t), .devid = 0, .usb_ver = 2, .num_ports = 4, .kind = "qusb", .omit = "state"};
     struct front *f = front_number(t, 0);
     char path[256];
     store_create_controller(t, &controller);

@@ -158,7 +158,7 @@ static void quiet_before(struct conform *t)
 static void late_node(struct conform *t, const char *node, const char *value)
 {
     const struct store_controller without = {
-        .frontend = 1, .usb_ver = 2, .num_ports = 4, .kind = "qusb", .omit = node};
+        .frontend = conform_guest(t), .usb_ver = 2, .num_ports = 4, .kind = "qusb", .omit = node};
     char path[256];
     store_create_controller(t, &without);
     conform_settle(t);
@@ -269,7 +269,7 @@ static void dies(struct conform *t)
 /* As a toolstack does it: the same controller, made anew when it is gone. */
 static void begin_again(struct conform *t, bool gone)
 {
-    const struct store_controller controller = {.frontend = 1, .usb_ver = 2, .num_ports = 4, .kind = "qusb"};
+    const struct store_controller controller = {.frontend = conform_guest(t), .usb_ver = 2, .num_ports = 4, .kind = "qusb"};
     if (!gone) {
         back_set_state(t, XenbusStateInitialising);
         return;

@@ -24,7 +24,7 @@ static void write_front(struct conform *t, const char *node, const char *value)
 static void controller(struct conform *t, const char *kind, const char *omit)
 {
     const struct store_controller c = {
-        .frontend = 1, .usb_ver = 2, .num_ports = 4, .kind = kind, .omit = omit};
+        .frontend = conform_guest(t), .usb_ver = 2, .num_ports = 4, .kind = kind, .omit = omit};
     store_create_controller(t, &c);
     conform_settle(t);
 }

@@ -39,7 +39,7 @@ void kit_back_start(struct conform *t)
     if (!b)
         kit_leave(t, KIT_ERROR);
     t->back = b;
-    b->frontend = 1;
+    b->frontend = conform_guest(t);
     snprintf(b->dir, sizeof(b->dir), "/local/domain/0/backend/qusb/%u/0", b->frontend);
     snprintf(b->frontend_dir, sizeof(b->frontend_dir), "/local/domain/%u/device/vusb/0", b->frontend);
     int rc = machine->ops->open(machine, 0, &b->xen);
@@ -70,8 +70,9 @@ void kit_back_finish(struct conform *t)
             if (b->hold[i].pages)
                 b->xen->ops->grant_unmap(b->xen, b->hold[i].pages, b->hold[i].count);
         back_unmap(t);
-        xen_close(b->xen);
     }
+    kit_store_finish(t);
+    xen_close(b->xen);
     xen_close(t->dom0);
     t->dom0 = NULL;
     t->back = NULL;

@@ -127,9 +127,14 @@ static bool turn_until(struct conform *t, bool (*holds)(struct conform *t, void 
     }
 }
 
+bool kit_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context, uint64_t ns)
+{
+    return turn_until(t, holds, context, t->peer->ops->now(t->peer) + ns, true);
+}
+
 bool conform_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context)
 {
-    return turn_until(t, holds, context, t->peer->ops->now(t->peer) + t->peer->config.timeout_ns, true);
+    return kit_try(t, holds, context, t->peer->config.timeout_ns);
 }
 
 void conform_wait(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context,
@@ -238,6 +243,11 @@ static bool has_ability(const struct conform *t, const char *ability, size_t len
 bool conform_has(const struct conform *t, const char *ability)
 {
     return has_ability(t, ability, strlen(ability));
+}
+
+domid_t conform_guest(const struct conform *t)
+{
+    return t->peer->config.guest;
 }
 
 uint64_t conform_random(struct conform *t)

@@ -10,6 +10,7 @@
 
 #include "../conform.h"
 #include "../peers/peer.h"
+#include "../store.h"
 
 enum kit_verdict {
     KIT_PASS,
@@ -22,6 +23,8 @@ enum kit_verdict {
 struct kit_log; /* events of rings, xenbus and notes, the newest kept: kit/log.c */
 struct front;
 struct kit_back;
+
+#define KIT_CREATED 16u
 
 struct conform {
     const struct conform_case *test;
@@ -38,6 +41,8 @@ struct conform {
     struct front *front[4];
     unsigned int nr_fronts;
     struct kit_back *back;
+    struct store_controller created[KIT_CREATED]; /* on a machine that outlives the case */
+    unsigned int nr_created;
 };
 
 /*
@@ -58,6 +63,11 @@ void kit_front_check(struct conform *t);
 void kit_back_start(struct conform *t);
 void kit_back_finish(struct conform *t);
 void kit_back_check(struct conform *t);
+
+/* store.c: has the peer close the controllers that the case made, where the machine outlives it, and removes them. */
+void kit_store_finish(struct conform *t);
+/* conform.c: conform_try() with a bound of its own. */
+bool kit_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context, uint64_t ns);
 
 /* ---- log.c ---- */
 

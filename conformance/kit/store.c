@@ -160,6 +160,8 @@ void store_create_controller(struct conform *t, const struct store_controller *c
     char backend[PATH_MAX_HERE], frontend[PATH_MAX_HERE];
     if (!store_toolstack(t))
         conform_skip(t, "nobody here may write a controller's nodes");
+    if (conform_has(t, "lasting") && t->nr_created < KIT_CREATED)
+        t->created[t->nr_created++] = *c;
     directories(c, backend, frontend);
     kit_log_line(t, "xenbus", "toolstack makes %s%s%s", backend, c->omit ? " without " : "", c->omit ? c->omit : "");
     /* The frontend's half first: a backend looks there as soon as it sees its own. */
@@ -194,4 +196,57 @@ void store_remove_controller(struct conform *t, const struct store_controller *c
     directories(c, backend, frontend);
     store_remove(t, t->dom0, backend);
     store_remove(t, t->dom0, frontend);
+}
+
+/* ---- a machine that outlives the case ---- */
+
+#define CLOSE_NS UINT64_C(2000000000)
+
+/* Written only where it is: a guest that has died has no home any more. */
+static void write_existing(struct conform *t, const char *dir, const char *node, const char *value)
+{
+    char path[PATH_MAX_HERE], old[STORE_VALUE_MAX];
+    snprintf(path, sizeof(path), "%s/%s", dir, node);
+    if (store_read(t, t->dom0, path, old))
+        store_write(t, t->dom0, path, value);
+}
+
+struct closing {
+    char path[PATH_MAX_HERE]; /* the state of the half under test */
+};
+
+static bool has_closed(struct conform *t, void *context)
+{
+    const struct closing *c = context;
+    char value[STORE_VALUE_MAX];
+    return !store_read(t, t->dom0, c->path, value) || strcmp(value, "6") == 0 || strcmp(value, "1") == 0;
+}
+
+/* What the half of that directory has said in its error node. */
+static void remove_error(struct conform *t, domid_t domid, const char *dir)
+{
+    char home[32], path[PATH_MAX_HERE + 8];
+    int n = snprintf(home, sizeof(home), "/local/domain/%u/", domid);
+    snprintf(path, sizeof(path), "%serror/%s", home, dir + n);
+    store_remove(t, t->dom0, path);
+}
+
+void kit_store_finish(struct conform *t)
+{
+    while (t->nr_created > 0 && t->dom0) {
+        const struct store_controller *c = &t->created[--t->nr_created];
+        char backend[PATH_MAX_HERE], frontend[PATH_MAX_HERE];
+        struct closing closing;
+        bool own_front = t->test->role == CONFORM_BACKEND;
+        directories(c, backend, frontend);
+        snprintf(closing.path, sizeof(closing.path), "%.240s/state", own_front ? backend : frontend);
+        write_existing(t, backend, "online", "0");
+        write_existing(t, own_front ? frontend : backend, "state", "5");
+        write_existing(t, own_front ? frontend : backend, "state", "6");
+        (void)kit_try(t, has_closed, &closing, CLOSE_NS);
+        store_remove(t, t->dom0, backend);
+        store_remove(t, t->dom0, frontend);
+        remove_error(t, c->backend, backend);
+        remove_error(t, c->frontend, frontend);
+    }
 }

@@ -5,7 +5,7 @@
  * peer never came".
  *
  * Implementations: inproc.c (our halves on a local machine, virtual time), process.c (our halves, or any command, and
- * the machine as processes), qemu.c (QEMU's backend).
+ * the machine as processes), attach.c (what runs somewhere already), qemu.c (QEMU's backend).
  */
 #ifndef CONFORMANCE_PEERS_PEER_H
 #define CONFORMANCE_PEERS_PEER_H
@@ -25,6 +25,7 @@ struct peer_config {
     enum conform_role role;
     uint64_t timeout_ns;
     const char *command; /* the half under test, as a command line; NULL: what the peer's name says */
+    const char *machine; /* of peer attach: a folder, or "real"; else NULL */
     const char *without; /* abilities that the half under test has not, with blanks between them, or NULL */
     domid_t guest;       /* usually 1 */
 };
@@ -117,6 +118,6 @@ struct peer {
     struct peer_config config;
 };
 
-extern const struct peer_ops peer_inproc, peer_process, peer_program, peer_qemu;
+extern const struct peer_ops peer_inproc, peer_process, peer_program, peer_attach, peer_qemu;
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <wordexp.h>
 
+#include "attach.h"
 #include "driven.h"
 #include "far_machine.h"
 #include "process/self.h"
@@ -25,7 +26,9 @@
 
 struct process {
     struct peer peer;
-    struct far_machine far;
+    struct far_machine far;      /* a machine of its own, or */
+    struct xen_machine *machine; /* one that was there, with a handle on it */
+    struct xen *look;
     struct program program;
     struct driven *driven; /* a frontend's */
     char pvusb[PATH_MAX];
@@ -53,7 +56,7 @@ static const char *process_abilities(const struct peer_config *config)
 /* What a program of somebody else can do is his to say: --without. */
 static const char *command_abilities(const struct peer_config *config)
 {
-    return config->command ? process_abilities(config) : NULL;
+    return !config->command ? NULL : config->machine ? attach_abilities(config) : process_abilities(config);
 }
 
 /* pvusb in the folder PVUSB_BIN, else beside this program. */
@@ -72,7 +75,10 @@ static void process_close(struct peer *peer)
 {
     peer->ops->kill(peer);
     program_close(&of(peer)->program);
-    far_machine_close(&of(peer)->far);
+    if (of(peer)->look)
+        attach_machine_close(&peer->config, of(peer)->machine, of(peer)->look);
+    else
+        far_machine_close(&of(peer)->far);
     wordfree(&of(peer)->words);
     free(peer);
 }
@@ -81,9 +87,12 @@ static void process_close(struct peer *peer)
 static int split_command(struct process *p, char error[PEER_ERROR_MAX])
 {
     const char *command = p->peer.config.command;
+    const char *machine = p->peer.config.machine;
     char guest[16];
-    snprintf(guest, sizeof(guest), "%u", GUEST);
-    int rc = setenv("PVUSB_DIR", p->far.family.dir, 1) || setenv("PVUSB_GUEST", guest, 1);
+    snprintf(guest, sizeof(guest), "%u", p->peer.config.guest);
+    int rc = setenv("PVUSB_GUEST", guest, 1);
+    if (!machine || !attach_is_real(&p->peer.config))
+        rc = rc || setenv("PVUSB_DIR", machine ? machine : p->far.family.dir, 1);
     if (rc || wordexp(command, &p->words, WRDE_NOCMD) || p->words.we_wordc == 0) {
         snprintf(error, PEER_ERROR_MAX, "--peer '%.150s' is no simple command; sh -c takes others", command);
         return -EINVAL;
@@ -94,26 +103,39 @@ static int split_command(struct process *p, char error[PEER_ERROR_MAX])
     return -ENOENT;
 }
 
+static int open_machine(struct process *p, char error[PEER_ERROR_MAX])
+{
+    const struct peer_config *config = &p->peer.config;
+    char line[FAMILY_ERROR_MAX] = "";
+    int rc;
+    if (config->machine)
+        return attach_machine_open(config, &p->machine, &p->look, error);
+    rc = far_machine_open(&p->far, line);
+    if (rc)
+        snprintf(error, PEER_ERROR_MAX, "%.*s", (int)PEER_ERROR_MAX - 1, line);
+    else
+        p->machine = p->far.machine;
+    return rc;
+}
+
 static int process_open(const struct peer_config *config, struct peer **out, char error[PEER_ERROR_MAX])
 {
-    char line[FAMILY_ERROR_MAX] = "out of memory";
     struct process *p = calloc(1, sizeof(*p));
     int rc = p ? find_program(p, error) : -ENOMEM;
     if (rc) {
         free(p);
         return rc;
     }
-    rc = far_machine_open(&p->far, line);
+    p->peer.ops = config->command ? &peer_program : &peer_process;
+    p->peer.config = *config;
+    rc = open_machine(p, error);
     if (rc) {
-        snprintf(error, PEER_ERROR_MAX, "%.*s", (int)PEER_ERROR_MAX - 1, line);
         free(p);
         return rc;
     }
-    p->peer.ops = config->command ? &peer_program : &peer_process;
-    p->peer.config = *config;
     program_init(&p->program);
     signal(SIGPIPE, SIG_IGN); /* a program that dies is found by its death */
-    if (config->role != CONFORM_BACKEND)
+    if (config->role != CONFORM_BACKEND && !config->machine)
         rc = p->far.machine->ops->domain_create(p->far.machine, GUEST);
     if (rc)
         snprintf(error, PEER_ERROR_MAX, "guest %u: %s", GUEST, strerror(-rc));
@@ -178,8 +200,9 @@ static int command_start(struct peer *peer, char error[PEER_ERROR_MAX])
     struct process *p = of(peer);
     const char *argv[WORDS_MAX + 8] = {p->pvusb, "exec", "--dir", p->far.family.dir, "--domid",
                                        peer->config.role == CONFORM_FRONTEND ? "1" : "0", "--"};
-    for (size_t i = 0; i < p->words.we_wordc && i < WORDS_MAX; i++)
-        argv[7 + i] = p->words.we_wordv[i];
+    size_t n = peer->config.machine ? 0 : 7; /* how to come there is known to who named the machine */
+    for (size_t i = 0; i < WORDS_MAX; i++)
+        argv[n++] = i < p->words.we_wordc ? p->words.we_wordv[i] : NULL;
     int rc = program_start(&p->program, argv, peer->config.role == CONFORM_FRONTEND, error);
     if (!rc && peer->config.role == CONFORM_FRONTEND)
         rc = driven_open(peer, &p->program, &p->driven, error);
@@ -198,7 +221,7 @@ static void process_kill(struct peer *peer)
 static bool process_died(struct peer *peer, char line[PEER_ERROR_MAX])
 {
     struct process *p = of(peer);
-    if (program_died(&p->program, line))
+    if (program_died(&p->program, line) || (p->look && attach_machine_gone(p->look, line)))
         return true;
     const char *wrong = p->driven ? driven_wrong(p->driven) : NULL;
     if (wrong)
@@ -244,7 +267,7 @@ static uint64_t process_now(struct peer *peer)
 
 static struct xen_machine *process_machine(struct peer *peer)
 {
-    return of(peer)->far.machine;
+    return of(peer)->machine;
 }
 
 /* ---- the guest ---- */

@@ -22,6 +22,9 @@ static const char usage[] =
     "      --role ROLE        only cases with a backend, frontend or toolstack under test\n"
     "      --peer NAME        what is under test: inproc, process, qemu\n"
     "      --peer COMMAND     a program of your own, of the --role (backend); has a blank or a slash in it\n"
+    "      --attach DIR       what runs already on the fake machine in DIR, of the --role (backend)\n"
+    "      --xen real         what runs already on the Xen that this domain is on: README.md says how\n"
+    "      --guest N          the frontend's domain (1); with --xen real and 0, both halves are in domain 0\n"
     "      --without LIST     what it cannot: device, iso, guests ... (conform.h); such cases are not applicable\n"
     "      --timeout S        bound of one wait (5); a whole case gets ten times that\n"
     "      --case-limit S     bound of a whole case\n"
@@ -56,8 +59,8 @@ static const struct {
     {"help", 0, 'h', false},      {"out", 1, 'o', false},        {"keep", 0, 'k', false},
     {"json", 1, 'j', false},      {"junit", 1, 'u', false},      {"write-known", 1, 'w', false},
     {"repeat", 1, 'r', false},    {"jobs", 1, 'J', false},       {"role", 1, 'R', true},
-    {"without", 1, 'W', true},
-    {"matrix", 1, 'M', false},    {"quiet", 0, 'q', false},
+    {"without", 1, 'W', true},    {"attach", 1, 'A', true},      {"xen", 1, 'X', true},
+    {"guest", 1, 'G', true},      {"matrix", 1, 'M', false},     {"quiet", 0, 'q', false},
 };
 
 #define OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -135,6 +138,15 @@ static int set(struct options *o, int c, const struct peer_ops *const peers[])
     case 'S': o->strict = true; break;
     case 'l': o->list = true; break;
     case 'R': rc = set_role(o, optarg); break;
+    case 'A': o->config.machine = optarg; break;
+    case 'X':
+        o->config.machine = optarg + (strncmp(optarg, "fake:", 5) ? 0 : 5);
+        rc = !strcmp(optarg, "real") || o->config.machine != optarg ? -1 : options_bad("--xen: not real or fake:DIR", optarg);
+        break;
+    case 'G':
+        rc = number(optarg, DOMID_FIRST_RESERVED - 1, &n) ? -1 : options_bad("--guest", optarg);
+        o->config.guest = (domid_t)n;
+        break;
     case 'W': o->config.without = optarg; break;
     case 'p': rc = set_peer(o, peers, optarg); break;
     case 't':
@@ -195,7 +207,13 @@ static int parse(struct options *o, int argc, char **argv, const struct peer_ops
     o->selectors = argv + optind;
     o->nr_selectors = (unsigned int)(argc - optind);
     if (!o->roles) /* a program plays one role */
-        o->roles = o->config.command ? 1u << CONFORM_BACKEND : ~0u;
+        o->roles = o->config.command || o->config.machine ? 1u << CONFORM_BACKEND : ~0u;
+    if (o->config.machine && !o->config.command && (rc = set_peer(o, peers, "attach")) >= 0)
+        return rc;
+    if (o->config.machine)
+        o->jobs = 1; /* they would meet there */
+    else if (o->peer && !strcmp(o->peer->name, "attach"))
+        return options_bad("--peer attach", "--attach DIR says where");
     if (!o->limit_s)
         o->limit_s = (unsigned int)(o->config.timeout_ns / 1000000000u * 10);
     return -1;
