@@ -136,6 +136,8 @@ static const char *add_case(struct matrix *m, const json_t *test, unsigned int c
     if (cell->state != CELL_NONE)
         return "a case that another file has for the same implementation";
     cell->state = state_of(verdict, standing);
+    if (cell->state == CELL_SKIP && json_is_false(json_object_get(test, "applicable")))
+        cell->state = CELL_NA;
     if (cell->state == CELL_KNOWN && known && *known)
         cell->note = copy_text(known);
     else
@@ -277,20 +279,27 @@ void matrix_count(const struct matrix *m, const struct matrix_part *part, unsign
         count[m->rows[i].cells[column].state]++;
 }
 
+bool matrix_is_trouble(enum cell_state state)
+{
+    return state == CELL_KNOWN || state == CELL_DIFFERS || state == CELL_FAIL || state == CELL_DIED;
+}
+
+const char *matrix_class(enum cell_state state)
+{
+    return state == CELL_NA ? "na" : matrix_word(state);
+}
+
 bool matrix_is_interesting(const struct matrix *m, unsigned int row)
 {
-    for (unsigned int c = 0; c < m->nr_columns; c++) {
-        enum cell_state state = m->rows[row].cells[c].state;
-
-        if (state != CELL_NONE && state != CELL_PASS && state != CELL_SKIP)
+    for (unsigned int c = 0; c < m->nr_columns; c++)
+        if (matrix_is_trouble(m->rows[row].cells[c].state))
             return true;
-    }
     return false;
 }
 
 const char *matrix_word(enum cell_state state)
 {
-    static const char *const words[CELL_STATES] = {"", "pass", "known", "differs", "fail", "died", "skip"};
+    static const char *const words[CELL_STATES] = {"", "pass", "known", "differs", "fail", "died", "skip", "n/a"};
 
     return words[state];
 }
@@ -304,7 +313,8 @@ const char *matrix_legend(enum cell_state state)
         [CELL_DIFFERS] = "does otherwise than a SHOULD or OBSERVED requirement says",
         [CELL_FAIL] = "breaks a requirement",
         [CELL_DIED] = "the implementation, or the case, ended or hung",
-        [CELL_SKIP] = "cannot be run with this implementation",
+        [CELL_SKIP] = "could not be run this time",
+        [CELL_NA] = "needs what this implementation, or the place where it runs, does not have",
     };
 
     return texts[state];

@@ -17,6 +17,7 @@ enum cell_state {
     CELL_FAIL,
     CELL_DIED,
     CELL_SKIP,
+    CELL_NA,
     CELL_STATES
 };
 
@@ -59,7 +60,11 @@ void matrix_count(const struct matrix *m, const struct matrix_part *part, unsign
 const char *matrix_word(enum cell_state state);
 /* What is behind the word, in a sentence. */
 const char *matrix_legend(enum cell_state state);
-/* True when a cell of the row is neither a pass nor a skip nor empty. */
+/* The same as one small word of letters. */
+const char *matrix_class(enum cell_state state);
+/* True of what somebody should look at: neither a pass nor without a verdict. */
+bool matrix_is_trouble(enum cell_state state);
+/* True when a cell of the row is trouble. */
 bool matrix_is_interesting(const struct matrix *m, unsigned int row);
 
 void matrix_write_html(const struct matrix *m, FILE *out);

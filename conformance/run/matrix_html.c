@@ -21,12 +21,12 @@ static const char style[] =
     "summary{cursor:pointer;padding:.4rem .7rem;background:#fafbfc;border-radius:6px}\n"
     "details[open]>summary{border-bottom:1px solid #dfe3e8;border-radius:6px 6px 0 0}\n"
     "summary .c{float:right;color:#4a525c;font-size:.9em}\n"
-    ".pass{color:#17692f}.known{color:#7a4b00}.differs{color:#1c4f9c}.fail,.died{color:#a31515}.skip{color:#6a727c}\n"
+    ".pass{color:#17692f}.known{color:#7a4b00}.differs{color:#1c4f9c}.fail,.died{color:#a31515}.skip,.na{color:#6a727c}\n"
     "td.known,td.differs,td.fail,td.died{font-weight:600}\n"
     "td.known{background:#fff6e0}td.differs{background:#eaf1fc}td.fail,td.died{background:#fde9e7}\n"
     ".bar{display:flex;height:.55rem;margin-top:.25rem;border-radius:3px;overflow:hidden;background:#eceff2}\n"
     ".bar i{display:block}i.pass{background:#3f9b5c}i.known{background:#e3a008}i.differs{background:#4f83d1}\n"
-    "i.fail,i.died{background:#cf3a32}i.skip{background:#c3c9d1}\n"
+    "i.fail,i.died{background:#cf3a32}i.skip{background:#c3c9d1}i.na{background:#e6e9ed}\n"
     "ul.legend{list-style:none;padding:0;margin:.8rem 0;display:flex;flex-wrap:wrap;gap:.2rem 1.6rem}\n"
     "ul.legend b{display:inline-block;min-width:3.6rem}\n"
     "@media print{body{max-width:none;padding:0;font-size:9.5pt}h2,summary{break-after:avoid}tr{break-inside:avoid}"
@@ -38,7 +38,7 @@ static void print_counts(const unsigned int count[CELL_STATES], FILE *out)
 
     for (enum cell_state s = CELL_PASS; s < CELL_STATES; s++)
         if (count[s])
-            fprintf(out, "%s<span class=\"%s\">%u&#160;%s</span>", printed++ ? ", " : "", matrix_word(s), count[s],
+            fprintf(out, "%s<span class=\"%s\">%u&#160;%s</span>", printed++ ? ", " : "", matrix_class(s), count[s],
                     matrix_word(s));
 }
 
@@ -47,7 +47,7 @@ static void print_bar(const unsigned int count[CELL_STATES], FILE *out)
     fputs("<div class=\"bar\">", out);
     for (enum cell_state s = CELL_PASS; s < CELL_STATES; s++)
         if (count[s])
-            fprintf(out, "<i class=\"%s\" style=\"flex:%u\"></i>", matrix_word(s), count[s]);
+            fprintf(out, "<i class=\"%s\" style=\"flex:%u\"></i>", matrix_class(s), count[s]);
     fputs("</div>", out);
 }
 
@@ -96,7 +96,7 @@ static void print_legend(FILE *out)
 {
     fputs("<ul class=\"legend\">\n", out);
     for (enum cell_state s = CELL_PASS; s < CELL_STATES; s++)
-        fprintf(out, "<li><b class=\"%s\">%s</b> %s</li>\n", matrix_word(s), matrix_word(s), matrix_legend(s));
+        fprintf(out, "<li><b class=\"%s\">%s</b> %s</li>\n", matrix_class(s), matrix_word(s), matrix_legend(s));
     fprintf(out, "<li><b>(empty)</b> %s</li>\n</ul>\n", matrix_legend(CELL_NONE));
 }
 
@@ -114,7 +114,7 @@ static void print_row(const struct matrix *m, const struct matrix_row *row, FILE
     for (unsigned int c = 0; c < m->nr_columns; c++) {
         const struct matrix_cell *cell = &row->cells[c];
 
-        if (cell->state == CELL_PASS || cell->state == CELL_SKIP || cell->state == CELL_NONE || !*cell->note)
+        if (!matrix_is_trouble(cell->state) || !*cell->note)
             continue;
         fputs("<span class=\"n\">", out);
         text_print_escaped(m->columns[c], out);
@@ -126,8 +126,8 @@ static void print_row(const struct matrix *m, const struct matrix_row *row, FILE
     for (unsigned int c = 0; c < m->nr_columns; c++) {
         const struct matrix_cell *cell = &row->cells[c];
 
-        fprintf(out, "<td class=\"s %s\"", matrix_word(cell->state));
-        if (cell->state == CELL_SKIP) {
+        fprintf(out, "<td class=\"s %s\"", matrix_class(cell->state));
+        if (cell->state == CELL_SKIP || cell->state == CELL_NA) {
             fputs(" title=\"", out);
             text_print_escaped(cell->note, out);
             fputc('"', out);

@@ -63,17 +63,12 @@ static void print_summary(const struct matrix *m, FILE *out)
     fputs("\n\n", out);
 }
 
-static bool has_note(const struct matrix_cell *cell)
-{
-    return cell->state != CELL_PASS && cell->state != CELL_SKIP && cell->state != CELL_NONE && *cell->note;
-}
-
 static void print_row(const struct matrix *m, const struct matrix_row *row, FILE *out)
 {
     fprintf(out, "| `%s`: ", row->id);
     print_escaped(row->title, out);
     for (unsigned int c = 0; c < m->nr_columns; c++)
-        if (has_note(&row->cells[c])) {
+        if (matrix_is_trouble(row->cells[c].state) && *row->cells[c].note) {
             fputs(" <br>*", out);
             print_escaped(m->columns[c], out);
             fputs(": ", out);
@@ -83,7 +78,7 @@ static void print_row(const struct matrix *m, const struct matrix_row *row, FILE
     fputs(" |", out);
     for (unsigned int c = 0; c < m->nr_columns; c++) {
         enum cell_state state = row->cells[c].state;
-        const char *bold = state == CELL_PASS || state == CELL_SKIP || state == CELL_NONE ? "" : "**";
+        const char *bold = matrix_is_trouble(state) ? "**" : "";
 
         fprintf(out, " %s%s%s |", bold, matrix_word(state), bold);
     }
