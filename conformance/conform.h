@@ -73,8 +73,9 @@ extern const struct conform_case *const conform_groups[];
 /* ---- verdicts ---- */
 
 /*
- * The case failed: one line that says what was expected and what came. Does not return. Of "FIELD: expected A, it is B" the
- * reports tell the three parts apart; the name of the field is that of usbif.h, ring.h or xenstore.
+ * The case failed: one line that says what was expected and what came. Does not return. Of "FIELD: expected
+ * A, it is B" the reports tell the three parts apart; the name of the field is that of usbif.h, ring.h or
+ * xenstore.
  */
 _Noreturn void conform_fail(struct conform *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The case cannot be run with this peer, and why. Does not return. */

@@ -155,8 +155,8 @@ static void round_trip(struct conform *t)
 }
 
 /*
- * Looks until there was nothing to see for QUIET_NS. Of a look that took long no more than SLICE_NS counts: the machine is busy, and the
- * peer waits for it as this process does.
+ * Looks until there was nothing to see for QUIET_NS. Of a look that took long no more than SLICE_NS counts:
+ * the machine is busy, and the peer waits for it as this process does.
  */
 static void be_quiet(struct conform *t)
 {

@@ -36,7 +36,8 @@ uint8_t *front_slot(struct front *f, uint32_t index)
 /* ---- for the log ---- */
 
 /* Where a segment lies in the case's buffer, clipped to its page; NULL when it lies elsewhere. */
-static const uint8_t *segment_bytes(const struct front *f, const struct usbif_request_segment *segment, uint32_t *length)
+static const uint8_t *segment_bytes(const struct front *f, const struct usbif_request_segment *segment,
+                                    uint32_t *length)
 {
     *length = segment->offset < FRONT_PAGE ? FRONT_PAGE - segment->offset : 0;
     if (*length > segment->length)
@@ -48,8 +49,8 @@ static const uint8_t *segment_bytes(const struct front *f, const struct usbif_re
 }
 
 /* Copies what segments first to last - 1 point to, as far as it lies in the case's buffer. Returns the bytes. */
-static uint32_t gather(const struct front *f, const struct usbif_urb_request *request, unsigned int first, unsigned int last,
-                       uint8_t *out, uint32_t size)
+static uint32_t gather(const struct front *f, const struct usbif_urb_request *request, unsigned int first,
+                       unsigned int last, uint8_t *out, uint32_t size)
 {
     uint32_t done = 0;
 
@@ -79,7 +80,8 @@ static void log_packets(struct front *f, const struct usbif_urb_request *request
 {
     uint32_t words[KIT_URB_PACKETS][4];
     unsigned int first = request->nr_buffer_segs, count = request->u.isoc.number_of_packets;
-    uint32_t size = gather(f, request, first, first + request->u.isoc.nr_frame_desc_segs, (uint8_t *)words, sizeof(words));
+    uint32_t size = gather(f, request, first, first + request->u.isoc.nr_frame_desc_segs, (uint8_t *)words,
+                           sizeof(words));
 
     if (count > size / sizeof(words[0]))
         count = size / sizeof(words[0]);
@@ -171,7 +173,8 @@ static void take_responses(struct front *f)
     uint32_t prod;
     while ((prod = front_word(f->urb_page, FRONT_RSP_PROD)) != f->urb_rsp) {
         if (prod - f->urb_rsp > f->urb_published - f->urb_rsp)
-            conform_fail(f->t, "rsp_prod: expected at most %u, as many as requests, it is %u", f->urb_published, prod);
+            conform_fail(f->t, "rsp_prod: expected at most %u, as many as requests, it is %u",
+                         f->urb_published, prod);
         for (; f->urb_rsp != prod; f->urb_rsp++) {
             if (f->nr_rsp == FRONT_RESPONSES)
                 conform_fail(f->t, "rsp: %u responses came that nobody expects", f->nr_rsp);
@@ -187,11 +190,12 @@ static void take_events(struct front *f)
     uint32_t prod;
     while ((prod = front_word(f->conn_page, FRONT_RSP_PROD)) != f->conn_rsp) {
         if (prod - f->conn_rsp > f->conn_published - f->conn_rsp)
-            conform_fail(f->t, "conn rsp_prod: expected at most %u, as many as requests, it is %u", f->conn_published,
-                         prod);
+            conform_fail(f->t, "conn rsp_prod: expected at most %u, as many as requests, it is %u",
+                         f->conn_published, prod);
         for (; f->conn_rsp != prod; f->conn_rsp++) {
             struct usbif_conn_response event;
-            memcpy(&event, f->conn_page + FRONT_SLOTS + 4 * (size_t)(f->conn_rsp % FRONT_CONN_SLOTS), sizeof(event));
+            memcpy(&event, f->conn_page + FRONT_SLOTS + 4 * (size_t)(f->conn_rsp % FRONT_CONN_SLOTS),
+                   sizeof(event));
             if (f->nr_events == FRONT_EVENTS)
                 conform_fail(f->t, "plug event: %u came that nobody expects", f->nr_events);
             f->event[f->nr_events++] = event;

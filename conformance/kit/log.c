@@ -42,11 +42,12 @@ static void describe(struct conform *t, uint32_t index, const struct usbif_urb_r
         return;
     }
     if (usbif_pipectrl(r->pipe))
-        snprintf(setup, sizeof(setup), " %02x %02x %02x%02x %02x%02x %02x%02x,", r->u.ctrl[0], r->u.ctrl[1], r->u.ctrl[3],
-                 r->u.ctrl[2], r->u.ctrl[5], r->u.ctrl[4], r->u.ctrl[7], r->u.ctrl[6]);
-    kit_log_line(t, "ring", "request %u: id 0x%04x, %s %s, device %u endpoint %u,%s %u bytes in %u segments", index,
-                 r->id, types[usbif_pipetype(r->pipe)], usbif_pipein(r->pipe) ? "in" : "out",
-                 usbif_pipedevice(r->pipe), usbif_pipeendpoint(r->pipe), setup, r->buffer_length, r->nr_buffer_segs);
+        snprintf(setup, sizeof(setup), " %02x %02x %02x%02x %02x%02x %02x%02x,", r->u.ctrl[0], r->u.ctrl[1],
+                 r->u.ctrl[3], r->u.ctrl[2], r->u.ctrl[5], r->u.ctrl[4], r->u.ctrl[7], r->u.ctrl[6]);
+    kit_log_line(t, "ring", "request %u: id 0x%04x, %s %s, device %u endpoint %u,%s %u bytes in %u segments",
+                 index, r->id, types[usbif_pipetype(r->pipe)], usbif_pipein(r->pipe) ? "in" : "out",
+                 usbif_pipedevice(r->pipe), usbif_pipeendpoint(r->pipe), setup, r->buffer_length,
+                 r->nr_buffer_segs);
 }
 
 static struct kit_urb *add_urb(struct conform *t, char what)
@@ -139,7 +140,8 @@ void kit_log_plug(struct conform *t, uint32_t index, const struct usbif_conn_res
     slot = &t->log->plug[t->log->plugs++ % KIT_SLOTS];
     slot->index = index;
     slot->u.plug = *event;
-    kit_log_line(t, "ring", "plug event %u: id %u port %u speed %u", index, event->id, event->portnum, event->speed);
+    kit_log_line(t, "ring", "plug event %u: id %u port %u speed %u", index, event->id, event->portnum,
+                 event->speed);
 }
 
 const struct usbif_urb_request *kit_log_find(struct conform *t, uint16_t bus, uint16_t id)

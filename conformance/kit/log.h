@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a case has seen, kept for the report of its failure. The memory may be shared with the process that
- * reports, which reads it after the case has ended in whatever way: all of it is plain data, bounded, and a cut text ends with 0.
+ * reports, which reads it after the case has ended in whatever way: all of it is plain data, bounded, and a
+ * cut text ends with 0.
  */
 #ifndef CONFORMANCE_KIT_LOG_H
 #define CONFORMANCE_KIT_LOG_H

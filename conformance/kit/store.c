@@ -149,9 +149,11 @@ static void make_directory(struct conform *t, const char *dir, domid_t owner, do
         conform_fail(t, "xenstore mkdir %s: %s", dir, strerror(-rc));
 }
 
-static void directories(const struct store_controller *c, char backend[PATH_MAX_HERE], char frontend[PATH_MAX_HERE])
+static void directories(const struct store_controller *c, char backend[PATH_MAX_HERE],
+                        char frontend[PATH_MAX_HERE])
 {
-    snprintf(backend, PATH_MAX_HERE, "/local/domain/%u/backend/%s/%u/%u", c->backend, c->kind, c->frontend, c->devid);
+    snprintf(backend, PATH_MAX_HERE, "/local/domain/%u/backend/%s/%u/%u", c->backend, c->kind, c->frontend,
+             c->devid);
     snprintf(frontend, PATH_MAX_HERE, "/local/domain/%u/device/vusb/%u", c->frontend, c->devid);
 }
 
@@ -163,7 +165,8 @@ void store_create_controller(struct conform *t, const struct store_controller *c
     if (conform_has(t, "lasting") && t->nr_created < KIT_CREATED)
         t->created[t->nr_created++] = *c;
     directories(c, backend, frontend);
-    kit_log_line(t, "xenbus", "toolstack makes %s%s%s", backend, c->omit ? " without " : "", c->omit ? c->omit : "");
+    kit_log_line(t, "xenbus", "toolstack makes %s%s%s", backend, c->omit ? " without " : "",
+                 c->omit ? c->omit : "");
     /* The frontend's half first: a backend looks there as soon as it sees its own. */
     make_directory(t, frontend, c->frontend, c->backend);
     put(t, c, frontend, "backend", backend);

@@ -53,7 +53,8 @@ void block_find_slots(const struct outcome *outcome, struct block_slots *out)
 {
     const struct kit_log *log = &outcome->log;
 
-    *out = (struct block_slots){.request = newest(log->request, log->requests), .plug = newest(log->plug, log->plugs)};
+    *out = (struct block_slots){.request = newest(log->request, log->requests),
+                                .plug = newest(log->plug, log->plugs)};
     out->response = newest(log->response, log->checked ? log->checked : log->responses);
     if (!out->response || !out->request || out->request->u.request.id == out->response->u.response.id)
         return;
@@ -112,8 +113,8 @@ void block_print(const struct outcome *outcome, FILE *out)
     if (block_split(outcome->message, &parts)) {
         const char *dot = *parts.field ? " " : "";
 
-        fprintf(out, "  expected: %s%s%s\n  actual:   %s%s%s\n", parts.field, dot, parts.expected, parts.field, dot,
-                parts.actual);
+        fprintf(out, "  expected: %s%s%s\n  actual:   %s%s%s\n", parts.field, dot, parts.expected,
+                parts.field, dot, parts.actual);
     }
     print_slots(outcome, outcome->message, out);
     if (*log->store) {

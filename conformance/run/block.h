@@ -12,7 +12,8 @@ struct block_parts {
     char field[128], expected[256], actual[256];
 };
 
-/* "FIELD: expected E, it is A" (or "actual A", "got A"), "waited for E"; false when the message has no such form. */
+/* "FIELD: expected E, it is A" (or "actual A", "got A"), "waited for E"; false when the message has no such
+ * form. */
 bool block_split(const char *message, struct block_parts *out);
 /* Expected and actual, the slots, xenstore, and the last events. */
 void block_print(const struct outcome *outcome, FILE *out);

@@ -30,7 +30,8 @@ size_t explain_sentence(const char *text)
     for (size_t n = 0; text[n]; n++)
         if (!strncmp(text + n, "\n\n", 2) || !strcmp(text + n, "\n"))
             return n;
-        else if (text[n] == '.' && (text[n + 1] == '\n' || !text[n + 1] || (text[n + 1] == ' ' && text[n + 2] < 'a')))
+        else if (text[n] == '.' &&
+                 (text[n + 1] == '\n' || !text[n + 1] || (text[n + 1] == ' ' && text[n + 2] < 'a')))
             return n + 1;
     return strlen(text);
 }

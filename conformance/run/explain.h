@@ -19,8 +19,8 @@ size_t explain_sentence(const char *text);
 /* Prints a case or a requirement in full. False when there is none of that id. */
 bool explain(const struct requirements *requirements, const struct conform_case *const groups[], const char *id);
 /*
- * Prints each requirement with its cases. False when a requirement that can be observed has none, or a case names one that
- * does not exist.
+ * Prints each requirement with its cases. False when a requirement that can be observed has none, or a case
+ * names one that does not exist.
  */
 bool coverage(const struct requirements *requirements, const struct conform_case *const groups[]);
 

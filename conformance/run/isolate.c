@@ -84,7 +84,8 @@ void isolate_start(struct isolated *i, const struct conform_case *test, const st
     int fds[2];
 
     *i = (struct isolated){.fd = -1, .start_ms = now_ms()};
-    i->out = mmap(NULL, sizeof(*i->out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    i->out = mmap(NULL, sizeof(*i->out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+                  -1, 0);
     if (i->out == MAP_FAILED) {
         i->out = NULL;
         return;

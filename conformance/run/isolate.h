@@ -7,7 +7,8 @@
 
 #include "../kit/log.h"
 
-/* What a case came to. Its process writes it into shared memory, so that of one that dies all is there up to then. */
+/* What a case came to. Its process writes it into shared memory, so that of one that dies all is there up to
+ * then. */
 struct outcome {
     enum kit_verdict verdict;
     bool applicable; /* false: the peer lacks what the case needs, and the verdict is a skip */
@@ -30,12 +31,13 @@ struct isolate_config {
     unsigned int limit_s; /* then it is killed */
 };
 
-/* Starts it; a case that cannot be is over at once, with KIT_ERROR. Only without memory it fails, and `out` is NULL then. */
+/* Starts it; a case that cannot be is over at once, with KIT_ERROR. Only without memory it fails, and `out`
+ * is NULL then. */
 void isolate_start(struct isolated *i, const struct conform_case *test, const struct isolate_config *config);
 /*
- * Waits at most wait_ms for one of n to be over, the entries without `out` left aside, and returns its index or -1.
- * Then its outcome holds a verdict and one line, whatever became of the process, and nothing that it started in its
- * group is left.
+ * Waits at most wait_ms for one of n to be over, the entries without `out` left aside, and returns its index
+ * or -1. Then its outcome holds a verdict and one line, whatever became of the process, and nothing that it
+ * started in its group is left.
  */
 int isolate_wait(struct isolated *list, unsigned int n, int wait_ms);
 /* Milliseconds that it took, once it is over. */

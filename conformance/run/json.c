@@ -47,8 +47,9 @@ static json_t *events(const struct kit_log *log)
     for (uint32_t i = log->events - kept; i != log->events; i++) {
         const struct kit_event *event = &log->event[i % KIT_EVENTS];
 
-        json_array_append_new(list, json_pack("{s:I, s:o, s:o}", "ns", (json_int_t)(event->ns - log->start_ns), "what",
-                                              string(event->what), "text", string(event->text)));
+        json_array_append_new(list,
+                              json_pack("{s:I, s:o, s:o}", "ns", (json_int_t)(event->ns - log->start_ns),
+                                        "what", string(event->what), "text", string(event->text)));
     }
     return list;
 }
@@ -144,22 +145,39 @@ static bool dump(json_t *json, FILE *out)
     return good;
 }
 
+static json_t *summary(const struct run *run)
+{
+    const struct {
+        const char *name;
+        unsigned int n;
+    } sums[] = {{"selected", run->selected},
+                {"pass", run->count[KIT_PASS]},
+                {"fail", run->count[KIT_FAIL]},
+                {"skip", run->count[KIT_SKIP]},
+                {"not-applicable", run->inapplicable},
+                {"died", run->count[KIT_DIED]},
+                {"error", run->count[KIT_ERROR]},
+                {"differs", run->standing[DIFFERS]},
+                {"known", run->standing[KNOWN]},
+                {"xpass", run->standing[XPASS]}};
+    json_t *json = json_object();
+
+    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+        json_object_set_new(json, sums[i].name, json_integer(sums[i].n));
+    return json;
+}
+
 bool json_write(const struct run *run, FILE *out)
 {
-    const unsigned int *count = run->count, *standing = run->standing;
     char seed[24];
     json_t *cases = json_array();
 
     snprintf(seed, sizeof(seed), "0x%" PRIx64, run->options.seed);
     for (unsigned int i = 0; i < run->reported; i++)
         json_array_append_new(cases, one_case(run, &run->results[i]));
-    return dump(json_pack("{s:s, s:s, s:s, s:b, s:i, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
-                          "schema", "pvusb-conform/1", "peer", run->options.peer->name, "seed", seed,
-                          "strict", run->options.strict, "exit", run->rc, "summary",
-                          "selected", (int)run->selected, "pass", (int)count[KIT_PASS], "fail", (int)count[KIT_FAIL],
-                          "skip", (int)count[KIT_SKIP], "not-applicable", (int)run->inapplicable, "died", (int)count[KIT_DIED], "error", (int)count[KIT_ERROR],
-                          "differs", (int)standing[DIFFERS], "known", (int)standing[KNOWN],
-                          "xpass", (int)standing[XPASS], "cases", cases),
+    return dump(json_pack("{s:s, s:s, s:s, s:b, s:i, s:o, s:o}", "schema", "pvusb-conform/1",
+                          "peer", run->options.peer->name, "seed", seed, "strict", run->options.strict,
+                          "exit", run->rc, "summary", summary(run), "cases", cases),
                 out);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Results for programs, {"schema": "pvusb-conform/1", ...}; README.md names the members. New ones may come, none goes
- * or changes its meaning without another schema.
+ * Results for programs, {"schema": "pvusb-conform/1", ...}; README.md names the members. New ones may come,
+ * none goes or changes its meaning without another schema.
  */
 #ifndef CONFORMANCE_RUN_JSON_H
 #define CONFORMANCE_RUN_JSON_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cases by implementations, from results that --json wrote: a page for people, as HTML that needs nothing else and as Markdown.
- * The same files give the same pages, to the byte.
+ * Cases by implementations, from results that --json wrote: a page for people, as HTML that needs nothing
+ * else and as Markdown. The same files give the same pages, to the byte.
  */
 #ifndef CONFORMANCE_RUN_MATRIX_H
 #define CONFORMANCE_RUN_MATRIX_H
@@ -35,7 +35,8 @@ struct matrix_row {
 struct matrix {
     char **columns; /* their titles */
     unsigned int nr_columns, nr_rows, room;
-    struct matrix_row *rows; /* grouped by the first two words of the id, groups in the order of their first case */
+    struct matrix_row
+        *rows; /* grouped by the first two words of the id, groups in the order of their first case */
 };
 
 /* Cases of one group: the same first word of their id, or the same first two. */
@@ -46,8 +47,8 @@ struct matrix_part {
 };
 
 /*
- * Reads "FILE" or "TITLE=FILE"; files of the same title make one column, without one the name of the peer is it. False with one line in
- * error, matrix_free() is needed all the same. out is zeroed by the caller.
+ * Reads "FILE" or "TITLE=FILE"; files of the same title make one column, without one the name of the peer is
+ * it. False with one line in error, matrix_free() is needed all the same. out is zeroed by the caller.
  */
 bool matrix_read(struct matrix *m, char *const files[], unsigned int nr_files, char error[256]);
 void matrix_free(struct matrix *m);
@@ -69,7 +70,8 @@ bool matrix_is_interesting(const struct matrix *m, unsigned int row);
 
 void matrix_write_html(const struct matrix *m, FILE *out);
 void matrix_write_markdown(const struct matrix *m, FILE *out);
-/* --matrix DIR FILE...: writes DIR/index.html and DIR/MATRIX.md. Returns the exit code, having said what is wrong. */
+/* --matrix DIR FILE...: writes DIR/index.html and DIR/MATRIX.md. Returns the exit code, having said what is
+ * wrong. */
 int matrix_main(const char *dir, char *const files[], unsigned int nr_files);
 
 #endif

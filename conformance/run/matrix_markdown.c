@@ -91,8 +91,9 @@ static void print_part(const struct matrix *m, const struct matrix_part *part, F
 
     for (unsigned int i = part->first; i < part->end; i++)
         open |= matrix_is_interesting(m, i);
-    fprintf(out, "<details%s><summary><b>%.*s</b>, %u case%s%s</summary>\n\n", open ? " open" : "", part->length, part->name,
-            part->end - part->first, part->end - part->first == 1 ? "" : "s", open ? "" : ": nothing fails");
+    fprintf(out, "<details%s><summary><b>%.*s</b>, %u case%s%s</summary>\n\n", open ? " open" : "",
+            part->length, part->name, part->end - part->first, part->end - part->first == 1 ? "" : "s",
+            open ? "" : ": nothing fails");
     print_head(m, "Case", out);
     for (unsigned int i = part->first; i < part->end; i++)
         print_row(m, &m->rows[i], out);
@@ -104,7 +105,8 @@ void matrix_write_markdown(const struct matrix *m, FILE *out)
     struct matrix_part group = {.end = 0};
 
     fputs("# PVUSB: cases by implementations\n\n"
-          "Made by `pvusb-conform --matrix` of results; what a case asks, `pvusb-conform --explain CASE` says in full.\n\n",
+          "Made by `pvusb-conform --matrix` of results; what a case asks, `pvusb-conform --explain CASE` "
+          "says in full.\n\n",
           out);
     print_summary(m, out);
     for (enum cell_state s = CELL_PASS; s < CELL_STATES; s++)

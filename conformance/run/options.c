@@ -11,40 +11,53 @@
 static const char usage[] =
     "usage: pvusb-conform [OPTION...] [SELECTOR...]\n"
     "\n"
-    "A selector is a case, what its id begins with (backend.unlink), a shell glob, or a level: @MUST @SHOULD @OBSERVED.\n"
-    "None: all cases.\n"
+    "A selector is a case, what its id begins with (backend.unlink), a shell glob, or a level:\n"
+    "@MUST @SHOULD @OBSERVED. None: all cases.\n"
     "  -x, --exclude SEL      leave these out; may be given several times\n"
-    "      --explain ID       print a case or a requirement in full and end\n"
-    "      --known FILE       of cases that are known to fail, one on a line; one that passes is a failure then\n"
-    "      --coverage         print which cases check which requirement and end; 1 when there are gaps\n"
-    "      --strict           a case of a SHOULD or OBSERVED that fails is a failure too, not just \"differs\"\n"
-    "      --list             print the selected cases and end; with --format json as JSON\n"
     "      --role ROLE        only cases with a backend, frontend or toolstack under test\n"
-    "      --peer NAME        what is under test: inproc, process, qemu\n"
+    "\n"
+    "What is under test:\n"
+    "      --peer NAME        inproc, process, qemu\n"
     "      --peer COMMAND     a program of your own, of the --role (backend); has a blank or a slash in it\n"
     "      --attach DIR       what runs already on the fake machine in DIR, of the --role (backend)\n"
     "      --xen real         what runs already on the Xen that this domain is on: README.md says how\n"
     "      --guest N          the frontend's domain (1); with --xen real and 0, both halves are in domain 0\n"
-    "      --without LIST     what it cannot: device, iso, guests ... (conform.h); such cases are not applicable\n"
+    "      --without LIST     what it cannot: device, iso, guests ... (conform.h); such cases do not apply\n"
+    "\n"
+    "What is asked:\n"
+    "      --list             print the selected cases and end; with --format json as JSON\n"
+    "      --explain ID       print a case or a requirement in full and end\n"
+    "      --coverage         print which cases check which requirement and end; 1 when there are gaps\n"
+    "\n"
+    "How it is judged:\n"
+    "      --strict           a SHOULD or OBSERVED that is not met is a failure too, not just \"differs\"\n"
+    "      --known FILE       of cases that are known to fail; one that passes is a failure then\n"
+    "      --write-known FILE write such a file: what failed, with its reason\n"
+    "\n"
+    "How it is run:\n"
     "      --timeout S        bound of one wait (5); a whole case gets ten times that\n"
     "      --case-limit S     bound of a whole case\n"
     "      --seed N           of random numbers (1); printed\n"
-    "      --repeat N         of each case as many rounds, each with the next seed, up to the first that does not pass\n"
+    "      --repeat N         N rounds of each case, each with the next seed, up to the first failure\n"
     "      --jobs N           so many cases at a time (1); results keep their order\n"
-    "      --format text|tap|json  of the results on stdout\n"
+    "      --fail-fast        end at the first case that fails\n"
+    "\n"
+    "What is reported:\n"
+    "      --format text|tap|json\n"
+    "                         of the results on stdout\n"
     "  -q, --quiet            as text only what is not as it should be, and the sums\n"
     "      --json FILE        write the results as JSON, too\n"
     "      --junit FILE       and for CI, as JUnit\n"
-    "      --write-known FILE write a file for --known: what failed, with its reason\n"
-    "      --out DIR          write DIR/CASE/ for each case that fails: its transfers as case.pcap, all its events, xenstore\n"
+    "      --out DIR          write DIR/CASE/ for each case that fails: its transfers as case.pcap, all\n"
+    "                         its events, xenstore\n"
     "      --keep             and for those that pass, too\n"
-    "      --matrix DIR       write pages of cases by implementations, DIR/index.html and MATRIX.md, and end. Instead of\n"
-    "                         selectors: files that --json wrote, or TITLE=FILE; of the same title they are one column\n"
-    "      --fail-fast        end at the first case that fails\n"
+    "      --matrix DIR       write pages of cases by implementations, DIR/index.html and MATRIX.md, and\n"
+    "                         end; instead of selectors: files that --json wrote, or TITLE=FILE, those\n"
+    "                         of one title in one column\n"
     "      --help             print this\n"
     "\n"
-    "Exit codes: 0 as expected, 1 a case failed or died, 2 usage or nothing selected, 3 the peer never came,\n"
-    "77 everything skipped.\n";
+    "Exit codes: 0 as expected, 1 a case failed or died, 2 usage or nothing selected, 3 the peer never\n"
+    "came, 77 everything skipped.\n";
 
 /* again: what a case comes to depends on it. The seed is told apart. */
 static const struct {
@@ -224,7 +237,11 @@ int options_parse(struct options *o, int argc, char **argv, const struct peer_op
     const char *slash = strrchr(argv[0], '/');
     int rc;
 
-    *o = (struct options){.program = slash ? slash + 1 : argv[0], .peer = peers[0], .seed = 1, .repeat = 1, .jobs = 1,
+    *o = (struct options){.program = slash ? slash + 1 : argv[0],
+                          .peer = peers[0],
+                          .seed = 1,
+                          .repeat = 1,
+                          .jobs = 1,
                           .config = {.guest = 1, .timeout_ns = TIMEOUT_S * UINT64_C(1000000000)}};
     o->excludes = calloc((size_t)argc + 1, sizeof(*o->excludes));
     o->again = calloc((size_t)argc + 1, sizeof(*o->again));

@@ -33,8 +33,8 @@ struct options {
 };
 
 /*
- * -1: go on, and options_free() ends it; else the exit code, nothing to free: --help was printed, or one line that says what is
- * wrong. peers ends with NULL; the first is the default.
+ * -1: go on, and options_free() ends it; else the exit code, nothing to free: --help was printed, or one line
+ * that says what is wrong. peers ends with NULL; the first is the default.
  */
 int options_parse(struct options *o, int argc, char **argv, const struct peer_ops *const peers[]);
 void options_free(struct options *o);

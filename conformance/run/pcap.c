@@ -6,7 +6,8 @@
 
 #include "trace/trace.h"
 
-static void convert(const struct kit_urb *urb, struct trace_urb *out, struct pvusb_iso_desc packets[KIT_URB_PACKETS])
+static void convert(const struct kit_urb *urb, struct trace_urb *out,
+                    struct pvusb_iso_desc packets[KIT_URB_PACKETS])
 {
     const struct usbif_urb_request *r = &urb->request;
 

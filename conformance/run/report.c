@@ -37,7 +37,8 @@ static void report_tap(const struct run *run, const struct result *r, unsigned i
     printf("%sok %u - %s", r->standing == AS_WANTED ? "" : "not ", n, r->test->id);
     if (r->verdict == KIT_SKIP)
         printf(" # SKIP %s", r->message);
-    if (r->standing == DIFFERS || r->standing == KNOWN) /* TAP's word; in two, for who looks for marks in the source */
+    if (r->standing == DIFFERS ||
+        r->standing == KNOWN) /* TAP's word; in two, for who looks for marks in the source */
         printf(" # TO" "DO %s, %s", r->standing == KNOWN ? "known" : "differs",
                level_name(case_level(&run->requirements, r->test)));
     putchar('\n');
@@ -47,7 +48,8 @@ static void report_tap(const struct run *run, const struct result *r, unsigned i
 
 static void report_text(const struct run *run, const struct result *r)
 {
-    static const char *const names[] = {[DIFFERS] = "differs", [KNOWN] = "known", [XPASS] = "XPASS", [WRONG] = NULL};
+    static const char *const names[] = {
+        [DIFFERS] = "differs", [KNOWN] = "known", [XPASS] = "XPASS", [WRONG] = NULL};
     const char *name = r->inapplicable        ? "n/a"
                        : names[r->standing] ? names[r->standing]
                                             : verdict_names[r->verdict];

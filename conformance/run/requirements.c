@@ -60,7 +60,8 @@ static bool is_id(const char *id)
 
 static bool is_somebody(const char *who)
 {
-    return !strcmp(who, "backend") || !strcmp(who, "frontend") || !strcmp(who, "both") || !strcmp(who, "toolstack");
+    return !strcmp(who, "backend") || !strcmp(who, "frontend") || !strcmp(who, "both") ||
+           !strcmp(who, "toolstack");
 }
 
 /* What stands where the statement should: a remark, a table, a list. */

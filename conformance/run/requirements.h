@@ -24,7 +24,8 @@ struct requirements {
 #define REQUIREMENTS_ERROR_MAX 128u
 
 /*
- * 0, and the caller gives it to requirements_free(); or -1, nothing to free and one line in error. Each requirement is
+ * 0, and the caller gives it to requirements_free(); or -1, nothing to free and one line in error. Each
+ * requirement is
  *
  *     ### topic.detail
  *     *MUST* (middle dot) backend (middle dot) sources
@@ -34,7 +35,8 @@ struct requirements {
 int requirements_parse(const char *text, struct requirements *out, char error[REQUIREMENTS_ERROR_MAX]);
 void requirements_free(struct requirements *requirements);
 /* NULL when there is none of that id, which needs no end. */
-const struct requirement *requirements_find(const struct requirements *requirements, const char *id, size_t length);
+const struct requirement *requirements_find(const struct requirements *requirements, const char *id,
+                                            size_t length);
 /* "Not observable: why" of a requirement, NULL when a case can see it. */
 const char *requirement_hidden(const struct requirement *requirement);
 const char *level_name(enum level level);

@@ -51,7 +51,8 @@ static inline bool result_bad(const struct result *r)
     return r->standing == WRONG || r->standing == XPASS;
 }
 
-/* Writes a file of known failures: those of this run with their reasons, and those listed of cases that were not run. */
+/* Writes a file of known failures: those of this run with their reasons, and those listed of cases that were
+ * not run. */
 bool known_write(const struct run *run, FILE *out);
 
 /* ---- report.c: text and TAP on stdout ---- */

@@ -77,7 +77,8 @@ static void list_cases(const struct run *run)
         printf("%-40s %s\n", run->results[i].test->id, run->results[i].test->title);
 }
 
-static void write_file(struct run *run, const char *option, const char *path, bool (*write)(const struct run *, FILE *))
+static void write_file(struct run *run, const char *option, const char *path,
+                       bool (*write)(const struct run *, FILE *))
 {
     FILE *out = path ? fopen(path, "we") : NULL;
     bool good = out && write(run, out) && !ferror(out);

@@ -5,8 +5,8 @@
 #include "result.h"
 
 /*
- * Runs the selected cases, several at a time if so wished, and reports each on stdout, in their order whatever the order in which they
- * end. False without memory.
+ * Runs the selected cases, several at a time if so wished, and reports each on stdout, in their order
+ * whatever the order in which they end. False without memory.
  */
 bool schedule(struct run *run);
 

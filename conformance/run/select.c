@@ -17,7 +17,8 @@ bool select_matches(const char *selector, const struct requirements *requirement
     return n > 0 && !strncmp(selector, test->id, n) && (test->id[n] == '.' || !test->id[n]);
 }
 
-bool select_chosen(const struct options *o, const struct requirements *requirements, const struct conform_case *test)
+bool select_chosen(const struct options *o, const struct requirements *requirements,
+                   const struct conform_case *test)
 {
     bool is = o->nr_selectors == 0;
 

@@ -61,13 +61,16 @@ static void print_union(const struct usbif_urb_request *r, FILE *out)
         field(out, r, REQUEST(u.unlink.unlink_id), "u.unlink.unlink_id 0x%04x", r->u.unlink.unlink_id);
         field(out, r, REQUEST(u.unlink.pad), "u.unlink.pad");
     } else if (usbif_pipectrl(r->pipe)) {
-        field(out, r, REQUEST(u.ctrl), "u.ctrl: bmRequestType 0x%02x, bRequest %u, wValue 0x%04x, wIndex 0x%04x, wLength %u",
-              setup[0], setup[1], setup[2] | setup[3] << 8, setup[4] | setup[5] << 8, setup[6] | setup[7] << 8);
+        field(out, r, REQUEST(u.ctrl),
+              "u.ctrl: bmRequestType 0x%02x, bRequest %u, wValue 0x%04x, wIndex 0x%04x, wLength %u", setup[0],
+              setup[1], setup[2] | setup[3] << 8, setup[4] | setup[5] << 8, setup[6] | setup[7] << 8);
     } else if (usbif_pipeisoc(r->pipe)) {
         field(out, r, REQUEST(u.isoc.interval), "u.isoc.interval %u", r->u.isoc.interval);
         field(out, r, REQUEST(u.isoc.start_frame), "u.isoc.start_frame %u", r->u.isoc.start_frame);
-        field(out, r, REQUEST(u.isoc.number_of_packets), "u.isoc.number_of_packets %u", r->u.isoc.number_of_packets);
-        field(out, r, REQUEST(u.isoc.nr_frame_desc_segs), "u.isoc.nr_frame_desc_segs %u", r->u.isoc.nr_frame_desc_segs);
+        field(out, r, REQUEST(u.isoc.number_of_packets), "u.isoc.number_of_packets %u",
+              r->u.isoc.number_of_packets);
+        field(out, r, REQUEST(u.isoc.nr_frame_desc_segs), "u.isoc.nr_frame_desc_segs %u",
+              r->u.isoc.nr_frame_desc_segs);
     } else if (usbif_pipeint(r->pipe)) {
         field(out, r, REQUEST(u.intr.interval), "u.intr.interval %u", r->u.intr.interval);
         field(out, r, REQUEST(u.intr.pad), "u.intr.pad");
@@ -88,8 +91,8 @@ static void print_segments(const struct usbif_urb_request *r, FILE *out)
         unsigned int alike = i + 1;
 
         if (i < used) {
-            field(out, r, first + i * size, size, "seg[%u] gref %u, offset %u, length %u", i, seg->gref, seg->offset,
-                  seg->length);
+            field(out, r, first + i * size, size, "seg[%u] gref %u, offset %u, length %u", i, seg->gref,
+                  seg->offset, seg->length);
             continue;
         }
         while (alike < USBIF_MAX_SEGMENTS_PER_REQUEST && !memcmp(seg, &r->seg[alike], size))

@@ -19,7 +19,8 @@ static size_t character(const uint8_t *p)
             return 0;
         value = value << 6 | (p[i] & 0x3f);
     }
-    if ((n == 2 && value < 0xa0) || (n == 3 && (value < 0x800 || (value >= 0xd800 && value < 0xe000) || value >= 0xfffe)) ||
+    if ((n == 2 && value < 0xa0) ||
+        (n == 3 && (value < 0x800 || (value >= 0xd800 && value < 0xe000) || value >= 0xfffe)) ||
         (n == 4 && (value < 0x10000 || value > 0x10ffff)))
         return 0;
     return n;

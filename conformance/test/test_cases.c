@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the cases say of themselves holds: ids are unique and begin with their group, and every requirement that a
- * case names exists, can be observed, and is owed by the half that the case judges. What is observed (OBSERVED) of one
- * half is a matter of the other. Which requirements have no case, `pvusb-conform --coverage` says.
+ * What the cases say of themselves holds: ids are unique and begin with their group, and every requirement
+ * that a case names exists, can be observed, and is owed by the half that the case judges. What is observed
+ * (OBSERVED) of one half is a matter of the other. Which requirements have no case, `pvusb-conform
+ * --coverage` says.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ static void check_name(const struct conform_case *test, const char *id)
         complain(test, "no such requirement: ", id);
     else if (requirement_hidden(r))
         complain(test, "not observable: ", id);
-    else if (r->level != LEVEL_OBSERVED && strcmp(r->who, "both") != 0 && strcmp(r->who, role_name(test->role)) != 0)
+    else if (r->level != LEVEL_OBSERVED && strcmp(r->who, "both") != 0 &&
+             strcmp(r->who, role_name(test->role)) != 0)
         complain(test, "owed by another half: ", id);
 }
 

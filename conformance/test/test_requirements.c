@@ -15,8 +15,9 @@ extern const char conform_requirements[];
 
 static void two(void **state)
 {
-    static const char text[] = "# Title\n\n## 1. One\n\n### a.b\n*MUST* · backend · XS-01\n\nDoes it.\n\nDiffers: x.\n\n"
-                               "## 2. Two\n\ntext\n\n### c.d\n*OBSERVED* · both · usbif.h \"x\", B-02\n\nDoes not.\n";
+    static const char text[] =
+        "# Title\n\n## 1. One\n\n### a.b\n*MUST* · backend · XS-01\n\nDoes it.\n\nDiffers: x.\n\n"
+        "## 2. Two\n\ntext\n\n### c.d\n*OBSERVED* · both · usbif.h \"x\", B-02\n\nDoes not.\n";
     struct requirements r;
     char error[REQUIREMENTS_ERROR_MAX];
 
