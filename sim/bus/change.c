@@ -36,6 +36,10 @@ static int __attribute__((format(printf, 3, 4))) refuse(char *error, int rc, con
     va_start(args, format);
     vsnprintf(error, HOSTBUS_ERROR_MAX, format, args);
     va_end(args);
+    for (char *p = error; *p; p++) {
+        if (*p < ' ' || *p > '~')
+            *p = '?'; /* of what somebody wrote: a refusal is one line */
+    }
     return rc;
 }
 

@@ -22,6 +22,10 @@ int tool_refuse(char *error, int rc, const char *format, ...)
     va_start(args, format);
     vsnprintf(error, TOOL_ERROR_MAX, format, args);
     va_end(args);
+    for (char *p = error; *p; p++) {
+        if (*p < ' ' || *p > '~')
+            *p = '?'; /* of what somebody wrote: a refusal is one line, and no terminal's command */
+    }
     return rc;
 }
 
