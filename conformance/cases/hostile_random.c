@@ -51,6 +51,7 @@ static void revoked_in_use(struct conform *t)
     struct front *f = front_number(t, 0);
     struct xen *xen = front_handle(f);
     grant_ref_t ref;
+    front_need_grants(f);
     conform_equal(t, "grant", 0, xen->ops->grant(xen, 0, front_data(f), false, &ref));
     struct usbif_urb_request request = front_request(t, FRONT_PIPE(FRONT_INT, CONFORM_ADDRESS, 2, 1));
     request.u.intr.interval = 8;
