@@ -27,16 +27,16 @@ static void on_interrupt(struct qtest_wire *wire, const char *line)
     }
 }
 
-/* Takes the lines that are there: interrupts, up to an answer. Whether there was one. */
+/* Takes all lines that are there: interrupts, also behind an answer, and an answer. Whether there was one. */
 static bool take_lines(struct qtest_wire *wire, uint64_t *value)
 {
     bool answered = false;
     char *at = wire->in, *end;
-    while (!answered && (end = memchr(at, '\n', wire->n - (size_t)(at - wire->in)))) {
+    while ((end = memchr(at, '\n', wire->n - (size_t)(at - wire->in)))) {
         *end = 0;
         if (strncmp(at, "IRQ ", 4) == 0) {
             on_interrupt(wire, at);
-        } else if (value && strncmp(at, "OK", 2) == 0) {
+        } else if (value && !answered && strncmp(at, "OK", 2) == 0) {
             *value = at[2] == ' ' ? strtoull(at + 3, NULL, 0) : 0;
             answered = true;
         } else {
