@@ -12,9 +12,11 @@
 #include "devices/disk.h"
 #include "devices/sim_host.h"
 #include "devices/ticker.h"
+#include "hosts/wire.h"
 
 struct bench_devices {
     struct sim_host *sim;
+    struct wire *wire; /* NULL: none */
 };
 
 uint64_t bench_disk_word(uint64_t offset)
@@ -52,7 +54,8 @@ static int make_disk(uint8_t speed, struct usb_device **out)
 
 static int make(const struct bench_setup *setup, struct usb_device **out)
 {
-    uint8_t speed = setup->full_speed ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH;
+    bool full = setup->full_speed || setup->wire == BENCH_WIRE_FULL;
+    uint8_t speed = full ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH;
     switch (setup->device) {
     case BENCH_TICKER:
         return ticker_create(&(struct ticker_config){.period_us = BENCH_TICK_US, .speed = speed}, out);
@@ -75,6 +78,9 @@ int bench_devices_create(const struct bench_setup *setup, struct bench_devices *
     if (!devices)
         return -ENOMEM;
     int rc = sim_host_create(&devices->sim);
+    if (!rc && setup->wire != BENCH_WIRE_NONE)
+        rc = wire_create(sim_host_host(devices->sim), setup->wire == BENCH_WIRE_FULL ? WIRE_FULL : WIRE_HIGH,
+                         &devices->wire);
     for (unsigned int i = 0; !rc && i < setup->guests * setup->devices; i++) {
         struct usb_device *device;
         char busid[SIM_HOST_BUSID_SIZE];
@@ -95,6 +101,7 @@ void bench_devices_destroy(struct bench_devices *devices)
 {
     if (!devices)
         return;
+    wire_destroy(devices->wire);
     if (devices->sim)
         sim_host_destroy(devices->sim);
     free(devices);
@@ -102,7 +109,7 @@ void bench_devices_destroy(struct bench_devices *devices)
 
 struct usb_host *bench_devices_host(struct bench_devices *devices)
 {
-    return sim_host_host(devices->sim);
+    return devices->wire ? wire_host(devices->wire) : sim_host_host(devices->sim);
 }
 
 void bench_busid(unsigned int guest, unsigned int device, char *out, size_t size)

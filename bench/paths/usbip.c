@@ -210,5 +210,6 @@ static int tcp_open(const struct bench_setup *setup, struct bench_session **out,
 const struct bench_path bench_usbip = {
     .name = "usbip-tcp",
     .what = "USB/IP over TCP on the loopback, its server in a process of its own",
+    .scales = true,
     .open = tcp_open,
 };
