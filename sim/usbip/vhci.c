@@ -39,12 +39,10 @@ static int op_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, s
 {
     struct usbip_vhci *vhci = vhci_of(hcd);
     if (setup[0] == 0xa0 && setup[1] == 6) {
-        const uint8_t hub[] = {15,   0x29, (uint8_t)vhci->nr, 0x0a, 0, 10, 0, 0, 0, 0, 0, 0xff, 0xff,
-                               0xff, 0xff};
-        size_t bytes = 7 + 2 * (1 + (size_t)vhci->nr / 8), n = size < bytes ? size : bytes;
+        size_t bitmap = 1 + (size_t)vhci->nr / 8, bytes = 7 + 2 * bitmap, n = size < bytes ? size : bytes;
+        uint8_t hub[15] = {(uint8_t)bytes, 0x29, (uint8_t)vhci->nr, 0x0a, 0, 10, 0};
+        memset(hub + 7 + bitmap, 0xff, bitmap);
         memcpy(data, hub, n);
-        if (n)
-            ((uint8_t *)data)[0] = (uint8_t)bytes;
         return (int)n;
     }
     struct hcd *client = setup[5] == 0 ? port_of(hcd, setup[4]) : NULL;
