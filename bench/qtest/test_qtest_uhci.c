@@ -208,74 +208,6 @@ static void test_qtest_uhci_agreement(void **state)
     assert_in_range(qemu.control, REQUESTS, REQUESTS + 1);
 }
 
-/* ---- isochronous ---- */
-
-enum { STREAMS = 4, PACKETS = 8, ROUNDS = 25, PACKET = 192 };
-
-struct stream {
-    struct guest_xfer xfers[STREAMS];
-    struct pvusb_iso_desc packets[STREAMS][PACKETS];
-    void *buffer;
-    struct qtest_rig *rig;
-    unsigned int done, submitted;
-    uint16_t next; /* frame */
-};
-
-static void send_packets(struct stream *stream, unsigned int i)
-{
-    struct guest_xfer *xfer = &stream->xfers[i];
-    for (unsigned int p = 0; p < PACKETS; p++)
-        stream->packets[i][p] =
-            (struct pvusb_iso_desc){.offset = p * PACKET, .length = PACKET, .status = -EXDEV};
-    stream->submitted++;
-    assert_int_equal(guest_isochronous(xfer, stream->rig->device, 0x01, (uint8_t *)stream->buffer + i * 4096,
-                                       PACKETS * PACKET, stream->packets[i], PACKETS),
-                     0);
-}
-
-static void on_sent(struct guest_xfer *xfer)
-{
-    struct stream *stream = xfer->context;
-    unsigned int i = (unsigned int)(xfer - stream->xfers);
-    assert_int_equal(xfer->status, 0);
-    assert_int_equal(xfer->urb.error_count, 0);
-    for (unsigned int p = 0; p < PACKETS; p++) {
-        assert_int_equal(stream->packets[i][p].status, 0);
-        assert_int_equal(stream->packets[i][p].actual_length, PACKET);
-    }
-    if (stream->done++ > 0)
-        assert_int_equal(xfer->urb.start_frame, stream->next);
-    stream->next = (uint16_t)(xfer->urb.start_frame + PACKETS);
-    if (stream->submitted < STREAMS * ROUNDS)
-        send_packets(stream, i);
-}
-
-/* QEMU's sound card takes a packet in each frame, and none is missed. */
-static void test_qtest_uhci_isochronous(void **state)
-{
-    (void)state;
-    struct qtest_rig rig;
-    struct stream stream = {.rig = &rig};
-    const char *arguments[] = {"-audiodev", "none,id=a", "-device", "usb-audio,bus=hc.0,audiodev=a", NULL};
-    struct qtest_config config = {.controller = QTEST_UHCI, .clock = QTEST_VIRTUAL, .arguments = arguments};
-    uint8_t setup[8];
-    qtest_rig_open(&rig, &config);
-    qtest_rig_until(&rig, &rig.ready, 1);
-    assert_int_equal(guest_buffer_alloc(rig.guest, STREAMS * 4096, &stream.buffer), 0);
-    guest_setup(setup, 0x01, 11, 1, 1, 0);
-    assert_int_equal(qtest_rig_control(&rig, setup, NULL), 0);
-    for (unsigned int i = 0; i < STREAMS; i++) {
-        stream.xfers[i] = (struct guest_xfer){.done = on_sent, .context = &stream};
-        send_packets(&stream, i);
-    }
-    uint16_t from = qtest_frame(rig.qtest);
-    qtest_rig_until(&rig, &stream.done, STREAMS * ROUNDS);
-    unsigned int frames = (qtest_frame(rig.qtest) - from) & 2047u;
-    assert_in_range(frames, STREAMS * ROUNDS * PACKETS, STREAMS * ROUNDS * PACKETS + 16);
-    guest_buffer_free(rig.guest, stream.buffer, STREAMS * 4096);
-    qtest_rig_close(&rig);
-}
-
 static void test_qtest_refusals(void **state)
 {
     (void)state;
@@ -320,7 +252,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_qtest_uhci_disk),
         cmocka_unit_test(test_qtest_uhci_agreement),
-        cmocka_unit_test(test_qtest_uhci_isochronous),
         cmocka_unit_test(test_qtest_refusals),
         cmocka_unit_test(test_qtest_death),
     };

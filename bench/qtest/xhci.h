@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest's driver for an xHCI controller (eXtensible Host Controller Interface 1.1) of which only what the
- * benchmark needs, and what QEMU's controller asks for: control, bulk and interrupt transfers of devices on
+ * benchmark needs, and what QEMU's controller asks for: transfers of all types of devices on
  * root ports. Believes nothing that the controller writes, as uhci/driver.h.
  *
  * By interrupt, it acknowledges as Linux's xhci-hcd does without MSI: status, interrupter, event ring.
@@ -10,7 +10,7 @@
  * Commands to the controller (addressing, endpoints, recovery from a stall, unlinks) are waited for, with a
  * limit: QEMU runs them at once. Transfers are not.
  *
- * Not modelled: isochronous transfers, streams, SuperSpeed, hubs, MSI, scratchpads; endpoint toggles after
+ * Not modelled: streams, SuperSpeed, hubs, MSI, scratchpads; endpoint toggles after
  * SET_INTERFACE or a CLEAR_FEATURE without a stall. A transfer that is under way while another one of its
  * endpoint is unlinked begins anew.
  *
@@ -22,7 +22,8 @@
 #include "guest/hcd.h"
 #include "uhci/bus.h"
 
-#define XHCI_LENGTH_MAX (1024u * 1024)
+#define XHCI_LENGTH_MAX  (1024u * 1024)
+#define XHCI_PACKETS_MAX 64u /* of an isochronous URB */
 
 struct xhci;
 

@@ -39,6 +39,7 @@ enum {
     TRB_SETUP = 2,
     TRB_DATA = 3,
     TRB_STATUS = 4,
+    TRB_ISOCHRONOUS = 5,
     TRB_LINK = 6,
     TRB_ENABLE_SLOT = 9,
     TRB_DISABLE_SLOT = 10,
@@ -59,6 +60,7 @@ enum {
 #define TRB_IMMEDIATE    (1u << 6)
 #define TRB_BLOCK        (1u << 9) /* of the address, or: deconfigure */
 #define TRB_IN           (1u << 16)
+#define TRB_SOON         (1u << 31) /* isochronous: in the next frame that is free */
 
 enum {
     CODE_SUCCESS = 1,
@@ -66,6 +68,7 @@ enum {
     CODE_TRANSACTION = 4,
     CODE_STALL = 6,
     CODE_SHORT = 13,
+    CODE_MISSED = 23,
     CODE_STOPPED = 26
 };
 
@@ -101,7 +104,9 @@ struct endpoint {
     uint8_t dci;
     bool halted, stopped;
     struct ring ring;
+    uint16_t frame;             /* isochronous: of the next packet */
     uint32_t length[RING_TRBS]; /* of the data of each TRB */
+    uint16_t packet[RING_TRBS]; /* isochronous: that it belongs to */
     struct transfer *owner[RING_TRBS];
     struct transfer *head, *end;
 };

@@ -6,7 +6,7 @@
 #include "qtest/xhci_private.h"
 
 enum { SPEED_FULL = 1, SPEED_LOW = 2, SPEED_HIGH = 3 };
-enum { EP_BULK_OUT = 2, EP_INTERRUPT_OUT = 3, EP_CONTROL = 4 }; /* IN: 4 more */
+enum { EP_ISOCHRONOUS_OUT = 1, EP_BULK_OUT = 2, EP_INTERRUPT_OUT = 3, EP_CONTROL = 4 }; /* IN: 4 more */
 
 static uint32_t *input_context(struct xhci *xhci, unsigned int dci)
 {
@@ -31,9 +31,15 @@ static void fill_slot(struct xhci *xhci, const struct slot *slot)
 }
 
 /* 6.2.3.6: the period as a power of two of microframes. */
-static uint32_t period(const struct xhci *xhci, const struct slot *slot, uint16_t interval)
+static uint32_t period(const struct xhci *xhci, const struct slot *slot, const struct hcd_urb *urb)
 {
+    uint16_t interval = urb->interval;
     uint32_t k = 3;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC) { /* a power of two of frames or microframes (hcd.h) */
+        for (k = xhci->speed[slot->port] == SPEED_HIGH ? 0 : 3; k < 15 && interval >> 1; interval >>= 1)
+            k++;
+        return k;
+    }
     if (xhci->speed[slot->port] == SPEED_HIGH)
         return interval == 0 ? 0 : interval > 16 ? 15 : interval - 1u;
     while (k < 10 && interval >> (k - 2))
@@ -44,15 +50,16 @@ static uint32_t period(const struct xhci *xhci, const struct slot *slot, uint16_
 static void fill_endpoint(struct xhci *xhci, const struct endpoint *ep, const struct hcd_urb *urb)
 {
     uint32_t *context = input_context(xhci, ep->dci);
-    bool interrupt = urb->type == USBIF_PIPE_TYPE_INT;
-    uint32_t type = interrupt ? EP_INTERRUPT_OUT : EP_BULK_OUT;
+    bool interrupt = urb->type == USBIF_PIPE_TYPE_INT, iso = urb->type == USBIF_PIPE_TYPE_ISOC;
+    uint32_t type = interrupt ? EP_INTERRUPT_OUT : iso ? EP_ISOCHRONOUS_OUT : EP_BULK_OUT;
     type += urb->in ? 4 : 0;
     if (urb->type == USBIF_PIPE_TYPE_CTRL)
         type = EP_CONTROL;
-    context[0] = interrupt ? period(xhci, ep->slot, urb->interval) << 16 : 0;
-    context[1] = 3u << 1 | type << 3 | (uint32_t)urb->packet << 16;
+    context[0] = interrupt || iso ? period(xhci, ep->slot, urb) << 16 : 0;
+    context[1] = (iso ? 0 : 3u << 1) | type << 3 | (uint32_t)urb->packet << 16;
     context[2] = xhci_ring_position(xhci, &ep->ring);
-    context[4] = urb->packet; /* an average, for bandwidth */
+    /* For bandwidth: an average, and what a period needs. */
+    context[4] = urb->packet | (interrupt || iso ? (uint32_t)urb->packet << 16 : 0);
 }
 
 static void close_endpoint(struct xhci *xhci, struct slot *slot, unsigned int dci)

@@ -12,6 +12,8 @@ static unsigned int count(const struct xhci *xhci, const struct hcd_urb *urb)
 {
     uint32_t start = urb->length ? hc_address(xhci->bus, urb->buffer) % BOUNDARY : 0;
     unsigned int data = (start + urb->length + BOUNDARY - 1) / BOUNDARY;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC)
+        return urb->nr_packets * 2u; /* if each should cross a boundary */
     if (urb->type == USBIF_PIPE_TYPE_CTRL)
         return data + 2;
     return data ? data : 1;
@@ -29,23 +31,43 @@ static void put(struct transfer *t, const struct trb *trb, uint32_t length)
     t->nr_trbs++;
 }
 
-static void put_data(const struct xhci *xhci, struct transfer *t, uint32_t type, uint32_t last_flags)
+/* A stage or packet of the transfer: `length` bytes of its buffer, from `from` on. */
+static void put_data(const struct xhci *xhci, struct transfer *t, uint32_t type, uint32_t from,
+                     uint32_t length, uint32_t last_flags)
 {
     const struct hcd_urb *urb = t->urb;
-    uint32_t at = 0, buffer = urb->length ? hc_address(xhci->bus, urb->buffer) : 0;
+    uint32_t at = 0, buffer = urb->length ? hc_address(xhci->bus, urb->buffer) + from : 0;
     do {
         uint32_t room = BOUNDARY - (buffer + at) % BOUNDARY;
-        uint32_t n = urb->length - at < room ? urb->length - at : room;
-        bool last = at + n == urb->length;
+        uint32_t n = length - at < room ? length - at : room;
+        bool last = at + n == length;
         struct trb trb = {.low = buffer + at, .status = n, .control = type << 10};
         trb.control |= last ? last_flags : TRB_CHAIN;
         trb.control |= urb->in ? TRB_SHORT : 0;
-        if (type == TRB_DATA)
-            trb.control |= urb->in ? TRB_IN : 0;
+        trb.control |= type == TRB_DATA && urb->in ? TRB_IN : 0;
+        trb.control |= type == TRB_ISOCHRONOUS ? TRB_SOON : 0;
         put(t, &trb, n);
         type = TRB_NORMAL;
         at += n;
-    } while (at < urb->length);
+    } while (at < length);
+}
+
+static void put_packets(const struct xhci *xhci, struct transfer *t)
+{
+    struct hcd_urb *urb = t->urb;
+    struct endpoint *ep = t->endpoint;
+    for (uint16_t i = 0; i < urb->nr_packets; i++) {
+        struct pvusb_iso_desc *packet = &urb->packets[i];
+        unsigned int first = ep->ring.at;
+        packet->actual_length = packet->length;
+        packet->status = 0;
+        put_data(xhci, t, TRB_ISOCHRONOUS, packet->offset, packet->length,
+                 i + 1 == urb->nr_packets ? TRB_IOC : 0);
+        for (unsigned int at = first; at != ep->ring.at; at = (at + 1) % (RING_TRBS - 1))
+            ep->packet[at] = i;
+    }
+    urb->start_frame = ep->frame;
+    ep->frame = (uint16_t)(ep->frame + urb->nr_packets * (urb->interval ? urb->interval : 1u));
 }
 
 static void load(struct xhci *xhci, struct transfer *t)
@@ -64,10 +86,12 @@ static void load(struct xhci *xhci, struct transfer *t)
         struct trb status = {.control = TRB_STATUS << 10 | TRB_IOC | (urb->in ? 0 : TRB_IN)};
         put(t, &setup, 0);
         if (urb->length)
-            put_data(xhci, t, TRB_DATA, 0);
+            put_data(xhci, t, TRB_DATA, 0, urb->length, 0);
         put(t, &status, 0);
+    } else if (urb->type == USBIF_PIPE_TYPE_ISOC) {
+        put_packets(xhci, t);
     } else {
-        put_data(xhci, t, TRB_NORMAL, TRB_IOC);
+        put_data(xhci, t, TRB_NORMAL, 0, urb->length, TRB_IOC);
     }
     t->loaded = true;
     xhci_ring_release(&ep->ring, t->first);
@@ -159,6 +183,25 @@ static uint32_t moved(const struct endpoint *ep, const struct transfer *t, unsig
     return sum - residue;
 }
 
+static void on_packet(struct xhci *xhci, struct transfer *t, unsigned int trb, uint32_t code,
+                      uint32_t residue)
+{
+    struct hcd_urb *urb = t->urb;
+    const struct endpoint *ep = t->endpoint;
+    struct pvusb_iso_desc *packet = &urb->packets[ep->packet[trb]];
+    packet->status = code == CODE_MISSED ? -EXDEV : status_of(code);
+    residue = residue < packet->length ? residue : packet->length;
+    packet->actual_length = packet->status ? 0 : packet->length - residue;
+    if (trb != (t->first + t->nr_trbs - 1) % (RING_TRBS - 1))
+        return;
+    t->actual = urb->error_count = 0;
+    for (unsigned int i = 0; i < urb->nr_packets; i++) {
+        t->actual += urb->packets[i].actual_length;
+        urb->error_count += urb->packets[i].status != 0;
+    }
+    finish(xhci, t, 0);
+}
+
 void xhci_transfer_event(struct xhci *xhci, struct endpoint *ep, unsigned int trb, uint32_t code,
                          uint32_t residue)
 {
@@ -166,6 +209,10 @@ void xhci_transfer_event(struct xhci *xhci, struct endpoint *ep, unsigned int tr
     if (!t || t->done || code >= CODE_STOPPED)
         return; /* stopped ones are seen to by who has stopped them */
     const struct hcd_urb *urb = t->urb;
+    if (urb->type == USBIF_PIPE_TYPE_ISOC) {
+        on_packet(xhci, t, trb, code, residue);
+        return;
+    }
     bool last = trb == (t->first + t->nr_trbs - 1) % (RING_TRBS - 1);
     int status = status_of(code);
     if (urb->type == USBIF_PIPE_TYPE_CTRL && status == 0 && !last) {
@@ -240,16 +287,30 @@ void xhci_give_back(struct xhci *xhci)
 
 /* ---- for others ---- */
 
+static bool good(const struct xhci *xhci, const struct hcd_urb *urb)
+{
+    if (urb->port == 0 || urb->port > xhci->hub.nr_ports || urb->device > PVUSB_ADDRESS_MAX ||
+        urb->endpoint > 15 || urb->type > 3 || urb->packet == 0 || urb->packet > 1024 ||
+        (urb->length && !urb->buffer))
+        return false;
+    if (urb->type != USBIF_PIPE_TYPE_ISOC)
+        return true;
+    for (unsigned int i = 0; i < urb->nr_packets; i++) {
+        const struct pvusb_iso_desc *packet = &urb->packets[i];
+        if (packet->offset > urb->length || packet->length > urb->length - packet->offset)
+            return false;
+    }
+    return urb->nr_packets > 0 && urb->packets;
+}
+
 int xhci_submit(struct xhci *xhci, struct hcd_urb *urb)
 {
     struct endpoint *ep = NULL;
     if (xhci->dead)
         return -ESHUTDOWN;
-    if (urb->port == 0 || urb->port > xhci->hub.nr_ports || urb->device > PVUSB_ADDRESS_MAX ||
-        urb->endpoint > 15 || urb->type == USBIF_PIPE_TYPE_ISOC || urb->type > 3 || urb->packet == 0 ||
-        urb->packet > 1024 || (urb->length && !urb->buffer))
+    if (!good(xhci, urb))
         return -EINVAL;
-    if (urb->length > XHCI_LENGTH_MAX)
+    if (urb->length > XHCI_LENGTH_MAX || urb->nr_packets > XHCI_PACKETS_MAX)
         return -EMSGSIZE;
     if (!hc_pages_hold(&xhci->pages, urb->buffer, urb->length))
         return -EFAULT;
