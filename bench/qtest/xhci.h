@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest's driver for an xHCI controller (eXtensible Host Controller Interface 1.1) of which only what the
- * benchmark needs, and what QEMU's controller asks for: transfers of all types of devices on
- * root ports. Believes nothing that the controller writes, as uhci/driver.h.
+ * benchmark needs, and what QEMU's controller asks for: transfers of all types of devices on root ports.
+ * Believes nothing that the controller writes, as uhci/driver.h.
  *
  * By interrupt, it acknowledges as Linux's xhci-hcd does without MSI: status, interrupter, event ring.
  * Polled, it looks at the event ring at every step(), and a doorbell for each transfer is all that it writes.
@@ -10,9 +10,9 @@
  * Commands to the controller (addressing, endpoints, recovery from a stall, unlinks) are waited for, with a
  * limit: QEMU runs them at once. Transfers are not.
  *
- * Not modelled: streams, SuperSpeed, hubs, MSI, scratchpads; endpoint toggles after
- * SET_INTERFACE or a CLEAR_FEATURE without a stall. A transfer that is under way while another one of its
- * endpoint is unlinked begins anew.
+ * Not modelled: streams, SuperSpeed, hubs, MSI, scratchpads; endpoint toggles after SET_INTERFACE or a
+ * CLEAR_FEATURE without a stall. A transfer that is under way while another one of its endpoint is unlinked
+ * begins anew.
  *
  * Threads: one.
  */
@@ -27,8 +27,10 @@
 
 struct xhci;
 
-/* -ENODEV nothing that behaves like an xHCI, or one that needs what is not modelled; -ENOMEM. The bus must
- * outlive it. */
+/*
+ * -ENODEV nothing that behaves like an xHCI, or one that needs what is not modelled; -ENOMEM. The bus must
+ * outlive it.
+ */
 int xhci_create(struct hc_bus *bus, bool polled, struct xhci **out);
 /* No URB may be held and no buffer allocated. */
 void xhci_destroy(struct xhci *xhci);
