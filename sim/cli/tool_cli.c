@@ -41,7 +41,11 @@ static void help(const struct tool_verb *verb)
             fputs(option_helps[i].help, stdout);
     }
     fputs(common_help, stdout);
-    fputs(exit_codes_help, stdout);
+    fputs("Exit codes:\n"
+          "  0  done\n"
+          "  1  refused, as the machine is; nothing has changed\n"
+          "  2  usage: the arguments are wrong, or there is no machine\n",
+          stdout);
 }
 
 static int take_timeout(struct tool *tool, const char *text)

@@ -59,6 +59,13 @@ run guest-create --name guest_C >"$work/out"
 run usb-hc-create guest_C 2 4
 run usb-attach guest_C 0 1 1-1
 
+# A device that the guest cannot use goes back; so does one that takes itself off, without a phantom.
+run bus plug 1-3 'keyboard!descriptor device times 0: stall'
+refused 1 "guest 'guest_C' cannot use 1-3: it says 'failed" usb-attach guest_C 0 2 1-3
+run bus plug 1-4 'keyboard!ep 0 after 3: disconnect'
+refused 1 "guest 'guest_C' has not found 1-4 on port 2 of controller 0 within 1 s" usb-attach guest_C 0 2 1-4 --timeout 1
+same '' "$("$pvusb" usb-list guest_C | grep '1-[34]' || true)" 'what is left on the ports'
+
 # A backend in a driver domain, told by --backend and by backend=.
 run guest-create --name drivers --no-process >"$work/out"
 run usb-hc-create guest_C 2 2 --backend drivers
