@@ -2,8 +2,8 @@
 /*
  * What the cases say of themselves holds: ids are unique and begin with their group, and every requirement
  * that a case names exists, can be observed, and is owed by the half that the case judges. What is observed
- * (OBSERVED) of one half is a matter of the other. Which requirements have no case, `pvusb-conform
- * --coverage` says.
+ * (OBSERVED) of one half is a matter of the other. Cases that the contract names exist. Which
+ * requirements have no case, `pvusb-conform --coverage` says.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -57,6 +57,30 @@ static void check_case(const struct conform_case *test)
                 complain(test, "is there twice", "");
 }
 
+static bool is_case(const char *id, size_t length)
+{
+    for (const struct conform_case *const *group = conform_groups; *group; group++)
+        for (const struct conform_case *test = *group; test->id; test++)
+            if (strlen(test->id) == length && !memcmp(test->id, id, length))
+                return true;
+    return false;
+}
+
+/* `backend.which.iso` and the like, where the contract says who shows a difference. */
+static void check_citations(const char *text)
+{
+    static const char *const groups[] = {"`backend.", "`frontend.", "`xenbus.", "`hostile.", "`toolstack."};
+    for (unsigned int i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        for (const char *at = text; (at = strstr(at, groups[i])); at++) {
+            size_t n = strcspn(at + 1, "`");
+            if (memchr(at + 1, '*', n) || is_case(at + 1, n))
+                continue;
+            printf("REQUIREMENTS.md: %.*s: no such case\n", (int)n, at + 1);
+            wrong++;
+        }
+    }
+}
+
 int main(void)
 {
     char error[REQUIREMENTS_ERROR_MAX];
@@ -68,6 +92,7 @@ int main(void)
     for (const struct conform_case *const *group = conform_groups; *group; group++)
         for (const struct conform_case *test = *group; test->id; test++, cases++)
             check_case(test);
+    check_citations(conform_requirements);
     printf("%u cases, %zu requirements, %u mistakes\n", cases, requirements.count, wrong);
     requirements_free(&requirements);
     return wrong > 0;
