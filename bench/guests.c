@@ -140,7 +140,7 @@ int bench_guests_open(struct bench_session *session, const struct bench_setup *s
     if (rc) {
         snprintf(why, BENCH_WHY_MAX, "%u of %u devices were enumerated, then: %s", out->nr_targets,
                  out->wanted, strerror(-rc));
-        (void)bench_guests_close(out);
+        out->stuck = bench_guests_close(out) != 0;
     }
     return rc;
 }

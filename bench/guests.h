@@ -27,6 +27,7 @@ struct bench_guests {
     struct bench_target target[BENCH_DEVICES_MAX];
     unsigned int nr_targets; /* in the order in which they were found */
     bool closing;
+    bool stuck;       /* transfers of a guest did not come back: the session cannot be closed */
     bool hurry;       /* skips waits for ports */
     uint64_t skew_ns; /* by which the guests' clock is ahead for that */
     int error;

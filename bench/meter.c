@@ -77,6 +77,18 @@ void bench_meter_urb(struct bench_meter *meter, uint32_t bytes)
     meter->sample->bytes += bytes;
 }
 
+void bench_meter_drain(struct bench_meter *meter, const unsigned int *held)
+{
+    struct bench_session *session = meter->guests->session;
+    const bool always = true;
+    uint64_t now = loop_now_ns(), limit = now + BENCH_TAKE_BACK_NS;
+    for (; *held && now < limit; now = loop_now_ns()) {
+        if (bench_turn(session, now, limit, &always) || session->ops->wait(session, now + 1000000))
+            break;
+    }
+    meter->sample->stuck = *held > 0;
+}
+
 int bench_fail(struct bench_sample *sample, int rc, const char *format, ...)
 {
     va_list args;

@@ -2,6 +2,7 @@
 #include "bench/run.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,8 @@ const struct bench_profile_name bench_profiles[] = {
 
 /* ---- what is measured ---- */
 
+struct thing;
+
 struct run {
     const struct bench_plan *plan;
     struct bench_results *results;
@@ -33,6 +36,8 @@ struct run {
     struct bench_sample sample;
     unsigned int round;
     uint64_t ns;
+    const struct thing *next; /* that was not measured in this session */
+    bool broken;              /* the session */
 };
 
 struct thing {
@@ -192,33 +197,53 @@ static int measure_session(struct run *run, const struct station *station, struc
 {
     struct bench_guests guests;
     int rc = bench_guests_open(session, &run->setup, &guests, why);
-    if (rc)
+    if (rc) {
+        run->broken = guests.stuck;
         return rc;
-    for (const struct thing *thing = station->things; !rc && thing->prefix; thing++) {
-        if (run->plan->profiles & thing->profile)
-            rc = measure_thing(run, &guests, thing);
+    }
+    for (; run->next->prefix; run->next++) {
+        if (run->plan->profiles & run->next->profile)
+            rc = measure_thing(run, &guests, run->next);
+        if (rc)
+            break;
     }
     if (!rc && station->fewer)
         rc = bench_results_add(run->results, run->path->name, "idle-cpu.devices", run->round,
                                run->setup.devices);
+    run->broken = run->sample.stuck;
     int closed = bench_guests_close(&guests);
+    run->broken = run->broken || closed;
     return rc ? rc : closed;
+}
+
+/* A session that still has what is ours cannot be closed. Its processes go, and the rest stays until we end.
+ */
+static void abandon(const struct bench_session *session)
+{
+    for (unsigned int i = 0; i < session->nr_processes; i++)
+        (void)kill(session->process[i], SIGKILL);
 }
 
 static void visit(struct run *run, const struct station *station)
 {
     struct bench_session *session;
     char why[BENCH_WHY_MAX] = "", prefix[BENCH_NAME_MAX];
+    run->next = station->things;
     int rc = open_session(run, station, &session, why);
     if (!rc) {
+        run->broken = false;
+        run->sample.stuck = false;
         rc = measure_session(run, station, session, why);
-        session->ops->close(session);
+        if (run->broken)
+            abandon(session);
+        else
+            session->ops->close(session);
     }
     if (!rc)
         return;
     if (!why[0])
         snprintf(why, sizeof(why), "%s", strerror(-rc));
-    for (const struct thing *thing = station->things; thing->prefix; thing++) {
+    for (const struct thing *thing = run->next; thing->prefix; thing++) {
         if (!(run->plan->profiles & thing->profile))
             continue;
         name_prefix(run, thing, prefix);

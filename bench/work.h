@@ -6,6 +6,7 @@
 #include "bench/guests.h"
 
 #define BENCH_LATENCIES_MAX (1u << 19)
+#define BENCH_TAKE_BACK_NS  UINT64_C(2000000000)
 
 /* What was measured. Operations are what a latency is of: a command, a request, a report. */
 struct bench_sample {
@@ -19,6 +20,7 @@ struct bench_sample {
     uint64_t *latency_ns;           /* BENCH_LATENCIES_MAX of them; the first ones, should there be more */
     unsigned int nr_latencies;
     uint64_t lost, expected; /* isochronous: samples */
+    bool stuck; /* URBs did not come back even when they were asked for: the session cannot be closed */
     char error[BENCH_WHY_MAX];
 };
 
@@ -71,6 +73,9 @@ void bench_meter_end(struct bench_meter *meter);
 void bench_meter_latency(struct bench_meter *meter, uint64_t ns);
 /* One URB that came back with payload. */
 void bench_meter_urb(struct bench_meter *meter, uint32_t bytes);
+/* Turns the session until *held is 0, for BENCH_TAKE_BACK_NS at most; then says in the sample that it is
+ * stuck. */
+void bench_meter_drain(struct bench_meter *meter, const unsigned int *held);
 /* Puts a line into sample->error unless there is one. Returns rc. */
 int bench_fail(struct bench_sample *sample, int rc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

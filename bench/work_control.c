@@ -14,7 +14,8 @@ struct control {
     struct hcd_urb urb;
     uint8_t *buffer;
     uint64_t submitted_ns;
-    bool progress, busy, stop;
+    unsigned int held; /* 0 or 1 */
+    bool progress, stop;
     int error;
 };
 
@@ -22,7 +23,7 @@ static void submit(struct control *control, uint64_t now_ns)
 {
     control->submitted_ns = now_ns;
     control->error = control->target->hcd->ops->submit(control->target->hcd, &control->urb);
-    control->busy = control->error == 0;
+    control->held = control->error == 0;
 }
 
 static void on_complete(struct hcd_urb *urb)
@@ -32,7 +33,7 @@ static void on_complete(struct hcd_urb *urb)
     bench_meter_latency(&control->meter, now - control->submitted_ns);
     bench_meter_urb(&control->meter, urb->actual);
     control->progress = true;
-    control->busy = false;
+    control->held = 0;
     if (urb->status || urb->actual != DESCRIPTOR_BYTES || control->buffer[0] != DESCRIPTOR_BYTES) {
         control->error = bench_fail(control->meter.sample, -EBADMSG, "GET_DESCRIPTOR: %u bytes, status %d",
                                     urb->actual, urb->status);
@@ -49,11 +50,11 @@ static int run_until(struct control *control, uint64_t until_ns)
     uint64_t limit = until_ns + BENCH_PATIENCE_NS;
     int rc = 0;
     control->stop = false;
-    if (!control->busy && !control->error)
+    if (!control->held && !control->error)
         submit(control, loop_now_ns());
     while (!rc && !control->error) {
         uint64_t now = loop_now_ns();
-        if (control->stop && !control->busy)
+        if (control->stop && !control->held)
             return 0;
         control->stop = now >= until_ns;
         if (now >= limit)
@@ -99,7 +100,12 @@ int bench_work_control(struct bench_guests *guests, uint64_t ns, struct bench_sa
                                     .context = control};
     guest_setup(control->urb.setup, 0x80, 6, 0x0100, 0, DESCRIPTOR_BYTES);
     rc = run(control, ns);
-    if (!control->busy) { /* else it comes back when the session is closed */
+    if (control->held) {
+        control->stop = true;
+        (void)hcd->ops->unlink(hcd, &control->urb, -ECONNRESET);
+        bench_meter_drain(&control->meter, &control->held);
+    }
+    if (!control->held) {
         hcd->ops->buffer_free(hcd, control->buffer, DESCRIPTOR_BYTES);
         free(control);
     }

@@ -11,8 +11,9 @@ struct listen {
     struct bench_meter meter;
     struct hcd *hcd;
     struct hcd_urb urb;
-    uint64_t number; /* of the next report */
-    bool progress, busy, stop;
+    uint64_t number;   /* of the next report */
+    unsigned int held; /* 0 or 1 */
+    bool progress, stop;
     int error;
 };
 
@@ -27,7 +28,7 @@ static uint64_t get64(const uint8_t *at)
 static void submit(struct listen *listen)
 {
     listen->error = listen->hcd->ops->submit(listen->hcd, &listen->urb);
-    listen->busy = listen->error == 0;
+    listen->held = listen->error == 0;
 }
 
 static void on_complete(struct hcd_urb *urb)
@@ -36,7 +37,7 @@ static void on_complete(struct hcd_urb *urb)
     const uint8_t *report = urb->buffer;
     uint64_t now = loop_now_ns();
     listen->progress = true;
-    listen->busy = false;
+    listen->held = 0;
     if (urb->status || urb->actual != TICKER_REPORT_BYTES || get64(report + 8) != listen->number) {
         listen->error = bench_fail(listen->meter.sample, -EBADMSG, "report %llu: %u bytes, status %d",
                                    (unsigned long long)listen->number, urb->actual, urb->status);
@@ -55,7 +56,7 @@ static int run(struct listen *listen, uint64_t ns)
     int rc = 0;
     bench_meter_begin(&listen->meter);
     submit(listen);
-    while (!rc && !listen->error && listen->busy) {
+    while (!rc && !listen->error && listen->held) {
         uint64_t now = loop_now_ns();
         listen->stop = now >= until;
         if (now >= limit)
@@ -96,7 +97,12 @@ int bench_work_interrupt(struct bench_guests *guests, uint64_t ns, struct bench_
         return bench_fail(out, rc, "no memory for a report");
     }
     rc = run(listen, ns);
-    if (!listen->busy) { /* else it comes back when the session is closed */
+    if (listen->held) {
+        listen->stop = true;
+        (void)hcd->ops->unlink(hcd, &listen->urb, -ECONNRESET);
+        bench_meter_drain(&listen->meter, &listen->held);
+    }
+    if (!listen->held) {
         hcd->ops->buffer_free(hcd, listen->urb.buffer, TICKER_REPORT_BYTES);
         free(listen);
     }

@@ -250,7 +250,21 @@ static int prepare(struct work *work, struct lane *lane, const struct bench_targ
     return 0;
 }
 
-/* What a controller still holds comes back when the session is closed, so it stays. */
+/* After a failure: completions start nothing any more. */
+static void take_back(struct work *work)
+{
+    for (unsigned int i = 0; i < work->read.targets && work->held; i++) {
+        struct lane *lane = &work->lanes[i];
+        struct hcd *hcd = lane->target->hcd;
+        (void)hcd->ops->unlink(hcd, &lane->cbw, -ECONNRESET); /* -EINVAL: it is not under way */
+        (void)hcd->ops->unlink(hcd, &lane->csw, -ECONNRESET);
+        for (unsigned int k = 0; k < work->read.queue; k++)
+            (void)hcd->ops->unlink(hcd, &lane->data[k].urb, -ECONNRESET);
+    }
+    bench_meter_drain(&work->meter, &work->held);
+}
+
+/* What a controller still holds may come back, so it stays. */
 static void release(struct work *work)
 {
     size_t urb_room = (work->read.urb_bytes + 4095u) & ~(size_t)4095u;
@@ -298,6 +312,10 @@ int bench_work_read(struct bench_guests *guests, const struct bench_read *read, 
     for (unsigned int i = 0; i < read->targets && !rc; i++)
         rc = prepare(work, &work->lanes[i], &guests->target[i]);
     rc = rc ? bench_fail(out, rc, "no memory for transfers") : run(work, ns);
+    if (work->held) {
+        work->error = rc; /* a timeout is no completion's */
+        take_back(work);
+    }
     release(work);
     return rc;
 }
