@@ -11,7 +11,7 @@
 #include "guest/guest.h"
 
 #define BENCH_DEVICES_MAX (31u + BENCH_GUESTS_MAX)
-#define BENCH_PATIENCE_NS (UINT64_C(10) * 1000000000) /* for anything that a path is asked to do */
+#define BENCH_PATIENCE_NS (UINT64_C(5) * 1000000000) /* for anything that a path is asked to do */
 
 struct bench_target {
     struct hcd *hcd;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/run.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,9 @@
 #include "bench/record.h"
 #include "bench/work.h"
 
+#define STATIONS_MAX 16u
+#define FAILURES_MAX                                                                                         \
+    2u /* of a path at a station; then it is left out, as each may take as long as patience does */
 #define URB_BYTES 61440u /* 15 pages, the most that is page aligned and fits into one request */
 
 const struct bench_profile_name bench_profiles[] = {
@@ -38,6 +42,7 @@ struct run {
     uint64_t ns;
     const struct thing *next; /* that was not measured in this session */
     bool broken;              /* the session */
+    unsigned int failures[STATIONS_MAX][BENCH_PATHS_MAX];
 };
 
 struct thing {
@@ -150,6 +155,7 @@ static const struct station {
 };
 
 #define NR_STATIONS (sizeof(stations) / sizeof(stations[0]))
+static_assert(NR_STATIONS <= STATIONS_MAX, "each station has its failures");
 
 /* ---- one path at one station ---- */
 
@@ -211,6 +217,8 @@ static int measure_session(struct run *run, const struct station *station, struc
         rc = bench_results_add(run->results, run->path->name, "idle-cpu.devices", run->round,
                                run->setup.devices);
     run->broken = run->sample.stuck;
+    if (run->broken)
+        return rc;
     int closed = bench_guests_close(&guests);
     run->broken = run->broken || closed;
     return rc ? rc : closed;
@@ -224,7 +232,7 @@ static void abandon(const struct bench_session *session)
         (void)kill(session->process[i], SIGKILL);
 }
 
-static void visit(struct run *run, const struct station *station)
+static void visit(struct run *run, const struct station *station, unsigned int *failures)
 {
     struct bench_session *session;
     char why[BENCH_WHY_MAX] = "", prefix[BENCH_NAME_MAX];
@@ -243,12 +251,13 @@ static void visit(struct run *run, const struct station *station)
         return;
     if (!why[0])
         snprintf(why, sizeof(why), "%s", strerror(-rc));
+    bool failed = rc != -ENOTSUP && rc != -ENOPKG;
+    *failures += failed;
     for (const struct thing *thing = run->next; thing->prefix; thing++) {
         if (!(run->plan->profiles & thing->profile))
             continue;
         name_prefix(run, thing, prefix);
-        (void)bench_results_absent(run->results, run->path->name, prefix, why,
-                                   rc != -ENOTSUP && rc != -ENOPKG);
+        (void)bench_results_absent(run->results, run->path->name, prefix, why, failed);
     }
 }
 
@@ -291,11 +300,13 @@ static void visit_raw(struct run *run)
 static void visit_all_paths(struct run *run, const struct station *station)
 {
     for (unsigned int p = 0; run->plan->paths[p]; p++) {
+        unsigned int *failures = &run->failures[station - stations][p];
         run->path = run->plan->paths[p];
         if (run->path->measure && station == &stations[0])
             visit_raw(run);
-        else if (run->path->open && (station->things[0].profile != BENCH_SCALE || run->path->scales))
-            visit(run, station);
+        else if (run->path->open && *failures < FAILURES_MAX &&
+                 (station->things[0].profile != BENCH_SCALE || run->path->scales))
+            visit(run, station, failures);
     }
 }
 
