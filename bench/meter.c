@@ -54,8 +54,10 @@ void bench_meter_end(struct bench_meter *meter)
         .maps = difference(after.maps, meter->before.maps),
         .registers = difference(after.registers, meter->before.registers),
     };
-    if (session->copies)
-        sample->counters.copied = session->copies * sample->bytes;
+    if (session->copies) {
+        uint64_t counted = sample->counters.copied == BENCH_UNKNOWN ? 0 : sample->counters.copied;
+        sample->counters.copied = session->copies * sample->bytes + counted;
+    }
     meter->on = false;
 }
 

@@ -89,8 +89,10 @@ struct bench_session {
      * out the waits of USB 2.0 section 7.1.7, and is done in no time.
      */
     bool patient_hubs;
-    /* How often each byte of a disk's data is copied on its way, where that is so by construction; 0: see
-     * counters(). */
+    /*
+     * How often each byte of payload is copied where that is so by construction, as by the device's own copy;
+     * what counters() says comes on top. 0: that is all.
+     */
     unsigned int copies;
     bool foreign_disk; /* the disk is not of bench/devices.h: what is on it is not checked */
 };

@@ -5,7 +5,8 @@
 
 #include "bench/path.h"
 
-extern const struct bench_path bench_pvusb_block, bench_pvusb_spin, bench_pvusb_one, bench_pvusb_map;
+extern const struct bench_path bench_pvusb_block, bench_pvusb_spin, bench_pvusb_one, bench_pvusb_map,
+    bench_pvusb_copy;
 extern const struct bench_path bench_direct;
 extern const struct bench_path bench_memcpy, bench_eventfd, bench_cacheline;
 extern const struct bench_path bench_usbip, bench_usbredir;

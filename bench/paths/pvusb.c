@@ -64,6 +64,7 @@ void pvusb_bench_count_back(struct back_driver *driver, struct bench_counters *o
         struct back_stats stats = back_stats(back);
         out->notifications += stats.notifications;
         out->maps += 2 * stats.map_calls; /* each with its unmap */
+        out->copied += stats.copied_bytes;
     }
 }
 

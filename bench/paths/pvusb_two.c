@@ -314,6 +314,11 @@ static int open_map(const struct bench_setup *setup, struct bench_session **out,
     return pvusb_two_open(&(struct pvusb_way){.buffers = BACK_BUFFERS_MAP}, setup, out, why);
 }
 
+static int open_copy(const struct bench_setup *setup, struct bench_session **out, char *why)
+{
+    return pvusb_two_open(&(struct pvusb_way){.buffers = BACK_BUFFERS_COPY}, setup, out, why);
+}
+
 static int open_spin(const struct bench_setup *setup, struct bench_session **out, char *why)
 {
     return pvusb_two_open(&(struct pvusb_way){.spin_ns = SPIN_NS}, setup, out, why);
@@ -337,4 +342,10 @@ const struct bench_path bench_pvusb_map = {
     .name = "pvusb-map",
     .what = "as pvusb-block, but without persistent grants: each URB is granted and mapped for itself",
     .open = open_map,
+};
+
+const struct bench_path bench_pvusb_copy = {
+    .name = "pvusb-copy",
+    .what = "as pvusb-block, but without persistent grants: the data of each URB goes by grant copy",
+    .open = open_copy,
 };

@@ -9,6 +9,7 @@ const struct bench_path *const bench_paths[] = {
     &bench_pvusb_spin,
     &bench_pvusb_one,
     &bench_pvusb_map,
+    &bench_pvusb_copy,
     &bench_direct,
     &bench_qemu_pvusb,
     &bench_usbip,

@@ -22,7 +22,7 @@ holds() {
 }
 
 # ---- a run ----
-paths=${PVUSB_BENCH_PATHS:-pvusb-block,pvusb-spin,pvusb-one,pvusb-map,direct,memcpy,eventfd,cacheline}
+paths=${PVUSB_BENCH_PATHS:-pvusb-block,pvusb-spin,pvusb-one,pvusb-map,pvusb-copy,direct,memcpy,eventfd,cacheline}
 "$bench" run bulk-bw small-urb ctrl-lat int-lat iso-loss --paths "$paths" --rounds 3 --millis 4 --json "$dir/a.json" --report "$dir/report" >"$dir/out" 2>"$dir/err" ||
   fail "run: exit code $?: $(cat "$dir/err") $(sed -n "/^Not measured/,/^$/p" "$dir/out")"
 [ ! -s "$dir/err" ] || fail "run: says on stderr: $(head -n 1 "$dir/err")"
@@ -60,6 +60,8 @@ case $paths in
     holds "no map and one copy with persistent grants" '.paths."pvusb-one" |
       ."full-queue-bulk.copies_per_byte" == [1, 1, 1]'
     holds "a map and an unmap for each URB without" '.paths."pvusb-map"."seq-read.maps_per_urb" == [2, 2, 2]'
+    holds "two copies and no map by grant copy" '.paths."pvusb-copy" | (."seq-read.copies_per_byte" | all(. >= 2 and . < 2.01)) and
+      ."seq-read.maps_per_urb" == [0, 0, 0]'
     ;;
 esac
 
