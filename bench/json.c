@@ -75,7 +75,7 @@ int bench_json_write(const char *path, const struct bench_results *results, char
                              (int)results->rounds, "environment", environment(results), "paths",
                              paths(results), "ratios", ratios(results), "not_measured", absences(results));
     errno = 0;
-    int rc = root ? json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : -1;
+    int rc = root ? json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : -1;
     if (rc) {
         rc = errno ? -errno : -ENOMEM;
         snprintf(error, BENCH_ERROR_MAX, "%s: %s", path, strerror(-rc));
