@@ -48,12 +48,17 @@ static uint8_t *slot(uint8_t *page, const struct pvusb_ring_kind *kind, uint32_t
 
 /*
  * A compiler may elide a plain copy out of shared memory and read it again later;
- * it may not do so with these. Slots are 4-byte aligned; sizes are even.
+ * it may not do so with these. Slots are 4-byte aligned; sizes are multiples of 4, or 2.
  */
 static void copy_from_shared(void *dst, const uint8_t *src, uint16_t size)
 {
     uint8_t *to = dst;
-    for (uint16_t i = 0; i < size; i = (uint16_t)(i + 2)) {
+    uint16_t i = 0;
+    for (; i + 4u <= size; i = (uint16_t)(i + 4)) {
+        uint32_t word = *(const volatile uint32_t *)(const volatile void *)(src + i);
+        memcpy(to + i, &word, sizeof(word));
+    }
+    for (; i < size; i = (uint16_t)(i + 2)) {
         uint16_t half = *(const volatile uint16_t *)(const volatile void *)(src + i);
         memcpy(to + i, &half, sizeof(half));
     }
@@ -62,7 +67,13 @@ static void copy_from_shared(void *dst, const uint8_t *src, uint16_t size)
 static void copy_to_shared(uint8_t *dst, const void *src, uint16_t size)
 {
     const uint8_t *from = src;
-    for (uint16_t i = 0; i < size; i = (uint16_t)(i + 2)) {
+    uint16_t i = 0;
+    for (; i + 4u <= size; i = (uint16_t)(i + 4)) {
+        uint32_t word;
+        memcpy(&word, from + i, sizeof(word));
+        *(volatile uint32_t *)(volatile void *)(dst + i) = word;
+    }
+    for (; i < size; i = (uint16_t)(i + 2)) {
         uint16_t half;
         memcpy(&half, from + i, sizeof(half));
         *(volatile uint16_t *)(volatile void *)(dst + i) = half;

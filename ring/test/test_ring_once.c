@@ -43,6 +43,7 @@ enum { POISON = 0xdd, TRAP_FLAG = 0x100, FAULT_WAS_WRITE = 2, SLOTS = 64 };
 static uint8_t *guarded; /* every access faults */
 static uint8_t *alias;   /* the same page, open */
 static uint16_t reads[PVUSB_PAGE_SIZE], writes[PVUSB_PAGE_SIZE];
+static size_t cell = 4; /* bytes that the ring moves at once */
 static uint8_t truth[PVUSB_PAGE_SIZE]; /* what the page holds, without the poison */
 
 /* Runs before access number act_at, and is cleared then. */
@@ -67,7 +68,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
         reads[offset]++;
         if (offset >= SLOTS) {
             memset(alias + SLOTS, POISON, PVUSB_PAGE_SIZE - SLOTS);
-            memcpy(alias + offset, truth + offset, 2);
+            memcpy(alias + offset, truth + offset, cell);
         }
     }
     mprotect(guarded, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE);
@@ -119,8 +120,8 @@ static void unwatch(bool keep)
 static bool counted_once(const uint16_t counts[], int word, size_t at, size_t size)
 {
     for (size_t i = 0; i < PVUSB_PAGE_SIZE; i++) {
-        bool cell = i >= at && i < at + size && (i - at) % 2 == 0;
-        unsigned int expected = cell || (word >= 0 && i == (size_t)word) ? 1 : 0;
+        bool begins = i >= at && i < at + size && (i - at) % cell == 0;
+        unsigned int expected = begins || (word >= 0 && i == (size_t)word) ? 1 : 0;
         if (counts[i] != expected) {
             printf("offset %zu accessed %d times, expected %u\n", i, counts[i], expected);
             return false;
@@ -138,6 +139,7 @@ static bool watch_message(const struct pvusb_ring_kind *kind, struct pvusb_ring_
     for (size_t i = 0; i < sizeof(sent); i++)
         sent[i] = (uint8_t)(i * 5 + n * 3 + 1);
 
+    cell = kind->request_size % 4 ? 2 : 4;
     watch();
     bool ok = pvusb_ring_front_put(front, sent);
     unwatch(true);
@@ -152,6 +154,7 @@ static bool watch_message(const struct pvusb_ring_kind *kind, struct pvusb_ring_
         !counted_once(reads, 0, at, kind->request_size) || !counted_once(writes, -1, 0, 0))
         return false;
 
+    cell = kind->response_size % 4 ? 2 : 4;
     watch();
     ok = pvusb_ring_back_put(back, sent);
     unwatch(true);
@@ -171,6 +174,7 @@ static bool watch_notices_double_fetches(void)
 {
     uint8_t *slot = guarded + SLOTS;
     memset(alias + SLOTS, 7, 8);
+    cell = 2;
     watch();
     uint16_t first = *(volatile uint16_t *)(void *)slot;
     uint16_t second = *(volatile uint16_t *)(void *)slot;
@@ -180,6 +184,7 @@ static bool watch_notices_double_fetches(void)
     watch();
     uint32_t wide = *(volatile uint32_t *)(void *)slot;
     unwatch(false);
+    cell = 4;
     return reads[SLOTS] == 1 && wide == 0xdddd0707u;
 }
 
