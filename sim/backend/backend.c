@@ -143,6 +143,7 @@ static void take_events(struct back *back)
         if (port != back->evtchn)
             continue; /* a channel of before a reconnect */
         back_take_requests(back);
+        back_push(back); /* before anything that only we need */
         back_send_events(back); /* both rings on every event (rule RING-15) */
         back_check_frontend(back);
         if (port == back->evtchn)

@@ -277,9 +277,11 @@ static void test_urbs_rest_of_slot(void **state)
 
 static uint32_t published;
 
+static enum lab_call look_when;
+
 static void look_at_ring(struct lab *lab, enum lab_call call)
 {
-    if (call == LAB_MAP)
+    if (call == look_when)
         published = raw_front_rsp_prod(&lab->front[0]);
 }
 
@@ -297,6 +299,7 @@ static void test_urbs_published_early(void **state)
             raw_buffer(f, &request, 0, 64);
         raw_front_put(f, &request);
     }
+    look_when = LAB_MAP;
     lab_hook(&lab, look_at_ring);
     raw_front_push(f);
     unsigned int events = f->notified;
@@ -305,6 +308,13 @@ static void test_urbs_published_early(void **state)
     assert_int_equal(published - before, 4);
     assert_int_equal(f->notified, events + 1); /* RING-05: still one event for them all */
     lab_complete(&lab, 0, 0, NULL, 0);
+    look_when = LAB_UNMASK; /* and before the backend looks after itself */
+    lab_hook(&lab, look_at_ring);
+    before = raw_front_rsp_prod(f);
+    struct usbif_urb_request request = raw_request(9, RAW_PIPE(RAW_BULK, 99, 1, 1));
+    lab_send(&lab, &request);
+    lab_unhook(&lab);
+    assert_int_equal(published - before, 1);
     lab_dispose(&lab);
 }
 
