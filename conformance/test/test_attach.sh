@@ -22,7 +22,7 @@ judge() {
   local rc=$1 code=0
   shift
   "$@" >"$work/out" 2>&1 || code=$?
-  [ $code -eq "$rc" ] || fail "$*: exit code $code: $(tail -60 "$work/out")"
+  [ $code -eq "$rc" ] || fail "$*: exit code $code: $(grep -vE "^(pass|known|n/a|skip)? " "$work/out")"
 }
 
 inside() { # DOMID COMMAND...
