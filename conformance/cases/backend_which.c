@@ -171,7 +171,7 @@ static void says_state(struct conform *t, const char *when, unsigned int allowed
 static void bad_ports(struct conform *t)
 {
     const struct store_controller controller = {
-        .frontend = 1, .usb_ver = 2, .num_ports = 4, .kind = "qusb", .num_ports_text = "32"};
+        .frontend = conform_guest(t), .usb_ver = 2, .num_ports = 4, .kind = "qusb", .num_ports_text = "32"};
     store_create_controller(t, &controller);
     says_state(t, "with 32 ports", S(1) | S(5) | S(6));
 }
