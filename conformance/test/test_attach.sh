@@ -49,7 +49,8 @@ ended "$started" 0
 # shellcheck disable=SC2016 # the suite makes the words of a command
 drive='fake:$PVUSB_DIR --domid $PVUSB_GUEST --drive'
 judge 0 "$bin/pvusb-conform" --attach "$m" --role frontend --peer "$pvusb frontend --xen $drive" "${frontend_cases[@]}"
-judge 0 inside 0 "$bin/pvusb-conform" --xen real --role frontend --timeout 2 \
+# One case depends on who is faster: a frontend that sees no map is Closed as soon as it is Closing.
+judge 0 inside 0 "$bin/pvusb-conform" --xen real --role frontend -x xenbus.frontend.end.state-alone --timeout 2 \
   --known "$here/../known/frontend-real.txt" --strict \
   --peer "$pvusb exec --dir $m --domid 1 -- $pvusb frontend --xen real --domid 1 --drive" "${frontend_cases[@]}"
 
