@@ -16,9 +16,9 @@ backend=$bin/'pvusb backend --xen fake:$PVUSB_DIR '$probes
 # shellcheck disable=SC2016
 frontend=$bin/'pvusb frontend --xen fake:$PVUSB_DIR --domid $PVUSB_GUEST --drive'
 
-expect 0 'fail 0  skip 0  died 0  error 0' "$conform" --jobs 4 --strict --peer "$backend"
+expect 0 'fail 0  skip 0  died 0  error 0' "$conform" --jobs 8 --strict --peer "$backend"
 expect 0 'not applicable' "$conform" --peer "$backend" backend.hotplug.speed.low backend.unlink.order
-expect 0 'fail 0  skip 0  died 0  error 0' "$conform" --jobs 4 --strict --role frontend --peer "$frontend" \
+expect 0 'fail 0  skip 0  died 0  error 0' "$conform" --jobs 8 --strict --role frontend --peer "$frontend" \
   frontend.pipe frontend.status frontend.unlink frontend.iso frontend.hub.reset hostile.frontend.response-id
 expect 77 'n/a   backend.unlink.order: peer command has no "device"' "$conform" --without 'iso device' \
   --peer "$backend" backend.unlink.order
