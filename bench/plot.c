@@ -14,6 +14,7 @@
 #define ROW       24.0
 #define TOP       14.0
 #define AXIS_ROOM 34.0
+#define LINE      13.0 /* from one line of text to the next */
 
 void bench_plot_text(FILE *out, const char *text)
 {
@@ -255,8 +256,14 @@ static double height_of(const struct axis *axis, double value, double bottom)
     return bottom - (place(axis, value) - LEFT) / (RIGHT - LEFT) * (bottom - TOP);
 }
 
-static void draw_curve(FILE *out, const struct bench_results *results, const struct axis *axis,
-                       const char *path, bool guests, double bottom)
+struct label {
+    const char *text;
+    double x, y;
+};
+
+/* Returns where its name would stand. */
+static struct label draw_curve(FILE *out, const struct bench_results *results, const struct axis *axis,
+                               const char *path, bool guests, double bottom)
 {
     const unsigned int *steps = guests ? guest_steps : device_steps;
     unsigned int n = guests ? 3 : 4;
@@ -270,9 +277,25 @@ static void draw_curve(FILE *out, const struct bench_results *results, const str
         y = height_of(axis, value, bottom);
         fprintf(out, "%.1f,%.1f ", x, y);
     }
-    fprintf(out, "\"/><text class=\"value\" x=\"%.1f\" y=\"%.1f\">", x + 8, y + 4);
-    bench_plot_text(out, path);
-    fputs("</text>\n", out);
+    fputs("\"/>", out);
+    return (struct label){path, x + 8, y + 4};
+}
+
+/* From the top down, each below the one before it. */
+static void draw_names(FILE *out, struct label *labels, unsigned int n)
+{
+    double above = -LINE;
+    for (unsigned int i = 0; i < n; i++) {
+        unsigned int top = i;
+        for (unsigned int k = i + 1; k < n; k++)
+            top = labels[k].y < labels[top].y ? k : top;
+        struct label label = labels[top];
+        labels[top] = labels[i];
+        above = label.y < above + LINE ? above + LINE : label.y;
+        fprintf(out, "<text class=\"value\" x=\"%.1f\" y=\"%.1f\">", label.x, above);
+        bench_plot_text(out, label.text);
+        fputs("</text>\n", out);
+    }
 }
 
 static void draw_scale_axes(FILE *out, const struct axis *axis, bool guests, double bottom)
@@ -296,6 +319,7 @@ static void draw_scale_axes(FILE *out, const struct axis *axis, bool guests, dou
 void bench_plot_scale(FILE *out, const struct bench_results *results, bool guests)
 {
     const char *paths[BENCH_SHEET_PATHS_MAX];
+    struct label labels[BENCH_SHEET_PATHS_MAX];
     struct axis axis = {NAN, NAN};
     unsigned int n = paths_with(results, "scale-1x1.mib_per_s", paths);
     double bottom = TOP + 200;
@@ -308,6 +332,7 @@ void bench_plot_scale(FILE *out, const struct bench_results *results, bool guest
     begin(out, bottom + AXIS_ROOM + 4);
     draw_scale_axes(out, &axis, guests, bottom);
     for (unsigned int i = 0; i < n; i++)
-        draw_curve(out, results, &axis, paths[i], guests, bottom);
+        labels[i] = draw_curve(out, results, &axis, paths[i], guests, bottom);
+    draw_names(out, labels, n);
     fputs("</svg>\n", out);
 }
