@@ -41,31 +41,16 @@ struct server {
     struct usb_host *host;
 };
 
-/* Looks without looking at the clock, which costs as much as some looks. */
-static bool server_look(const struct server *server)
+static bool server_pending(void *context)
 {
-    for (unsigned int i = 0; i < LOOKS; i++) {
-        if (back_driver_pending(server->driver))
-            return true;
-        bench_relax();
-    }
-    return false;
+    return back_driver_pending(((const struct server *)context)->driver);
 }
 
-/* Serves what comes, until nothing has come for that long. */
-static void server_spin(const struct server *server, uint64_t ns)
+static void server_poll(void *context, uint64_t now_ns)
 {
-    uint64_t now = loop_now_ns(), due = server->host->ops->deadline(server->host);
-    uint64_t end = now + ns;
-    while (now < end && now < due) {
-        if (server_look(server)) {
-            back_driver_poll(server->driver);
-            server->host->ops->step(server->host, now);
-            due = server->host->ops->deadline(server->host);
-            end = now + ns;
-        }
-        now = loop_now_ns();
-    }
+    const struct server *server = context;
+    back_driver_poll(server->driver);
+    server->host->ops->step(server->host, now_ns);
 }
 
 /* The first descriptor is the lifeline. */
@@ -78,7 +63,7 @@ static int server_step(const struct server *server, const struct loop *loop)
     return rc;
 }
 
-static int server_sleep(const struct server *server, struct loop *loop, int lifeline)
+static int server_sleep(const struct server *server, struct loop *loop, int lifeline, bool more)
 {
     int fds[LOOP_FDS_MAX];
     loop_clear(loop);
@@ -86,24 +71,27 @@ static int server_sleep(const struct server *server, struct loop *loop, int life
     unsigned int n = back_driver_fds(server->driver, fds, LOOP_FDS_MAX);
     for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
         loop_add(loop, fds[i]);
-    return loop_wait(loop, back_driver_busy(server->driver) ? 0 : server->host->ops->deadline(server->host));
+    return loop_wait(loop, more || back_driver_busy(server->driver) ? 0 : server->host->ops->deadline(server->host));
 }
 
 static int back_loop(struct two *two, struct family *family, struct server *server)
 {
+    const struct loop_spin spin = {
+        .ns = two->way.spin_ns, .pending = server_pending, .poll = server_poll, .context = server};
     struct loop loop = {.nr = 0};
     int rc = 0;
     while (!rc && !loop_ready(&loop, family->lifeline[0])) {
+        bool more = false;
         rc = server_step(server, &loop);
-        if (!rc && two->way.spin_ns) {
-            server_spin(server, two->way.spin_ns);
+        if (!rc && spin.ns > 0) {
+            more = loop_spin(&spin, server->host->ops->deadline(server->host));
             rc = server_step(server, &loop);
         }
         struct bench_counters counters = {0};
         pvusb_bench_count_back(server->driver, &counters);
         *two->back = counters;
         if (!rc)
-            rc = server_sleep(server, &loop, family->lifeline[0]);
+            rc = server_sleep(server, &loop, family->lifeline[0], more);
     }
     return rc;
 }

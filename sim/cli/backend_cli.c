@@ -229,8 +229,9 @@ static int serve(struct server *server, int signals, uint64_t spin_ns)
         if (rc)
             return rc;
         usb->ops->step(usb, now);
+        bool more = false;
         if (spin_ns > 0) {
-            loop_spin(&spin, usb->ops->deadline(usb));
+            more = loop_spin(&spin, usb->ops->deadline(usb));
             rc = step_ready(driver, now, &loop);
             if (rc)
                 return rc;
@@ -241,7 +242,7 @@ static int serve(struct server *server, int signals, uint64_t spin_ns)
         unsigned int n = back_driver_fds(driver, fds, LOOP_FDS_MAX);
         for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
             loop_add(&loop, fds[i]);
-        rc = loop_wait(&loop, back_driver_busy(driver) ? 0 : usb->ops->deadline(usb));
+        rc = loop_wait(&loop, more || back_driver_busy(driver) ? 0 : usb->ops->deadline(usb));
         if (rc || loop_ready(&loop, signals))
             return rc;
     }

@@ -317,13 +317,13 @@ static void poll_ring(void *context, uint64_t now_ns)
 }
 
 /* After this the frontend owes a step, which asks for the next event. */
-static void spin(struct frontend *frontend)
+static bool spin(struct frontend *frontend)
 {
     const struct loop_spin spin = {
         .ns = frontend->options->spin_us * 1000, .pending = pending, .poll = poll_ring, .context = frontend};
     uint64_t due = front_deadline(frontend->front);
     uint64_t guest = frontend->guest ? guest_deadline(frontend->guest) : UINT64_MAX;
-    loop_spin(&spin, guest < due ? guest : due);
+    return loop_spin(&spin, guest < due ? guest : due);
 }
 
 static int play(struct frontend *frontend, int signals)
@@ -331,16 +331,17 @@ static int play(struct frontend *frontend, int signals)
     frontend->limit_ns = limit_from(frontend, loop_now_ns());
     for (;;) {
         struct loop loop;
+        bool more = false;
         int rc = step(frontend, loop_now_ns());
         if (!rc && !frontend->ended && frontend->options->spin_us) {
-            spin(frontend);
+            more = spin(frontend);
             rc = step(frontend, loop_now_ns());
         }
         if (rc || frontend->ended)
             return rc;
         if (!frontend->storage && loop_now_ns() >= frontend->limit_ns)
             return -ETIMEDOUT;
-        rc = wait_for_more(frontend, &loop, signals, frontend->storage ? UINT64_MAX : frontend->limit_ns);
+        rc = wait_for_more(frontend, &loop, signals, more ? 0 : frontend->storage ? UINT64_MAX : frontend->limit_ns);
         if (rc || loop_ready(&loop, signals))
             return rc;
     }

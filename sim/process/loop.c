@@ -63,13 +63,13 @@ static void relax(void)
 
 #define LOOKS_PER_TIME 16u /* the clock costs as much as some looks */
 
-void loop_spin(const struct loop_spin *spin, uint64_t until_ns)
+bool loop_spin(const struct loop_spin *spin, uint64_t until_ns)
 {
     if (spin->ns == 0)
-        return;
+        return false;
     uint64_t now = loop_now_ns();
     uint64_t end = now + LOOP_SPIN_TURN_NS < until_ns ? now + LOOP_SPIN_TURN_NS : until_ns;
-    uint64_t active = now;
+    uint64_t start = now, active = now;
     while (now < end && now - active < spin->ns) {
         unsigned int looks = 0;
         while (looks < LOOKS_PER_TIME && !spin->pending(spin->context)) {
@@ -82,6 +82,7 @@ void loop_spin(const struct loop_spin *spin, uint64_t until_ns)
         if (looks < LOOKS_PER_TIME)
             active = now;
     }
+    return now - active < spin->ns && active > start;
 }
 
 uint64_t loop_now_ns(void)

@@ -30,7 +30,8 @@ bool loop_ready(const struct loop *loop, int fd);
 /*
  * Looking again instead of waiting. poll() is called while pending() says that there is work; after `ns` without, at
  * until_ns, or after LOOP_SPIN_TURN_NS in any case, as descriptors want their turn too, it ends. No system call but the
- * clock's. The caller then takes its step and waits.
+ * clock's. The caller then takes its step and waits; while it is told that there was work until the end of its turn, it
+ * only looks at the descriptors, and spins on.
  */
 struct loop_spin {
     uint64_t ns; /* 0: not at all */
@@ -39,7 +40,7 @@ struct loop_spin {
     void *context;
 };
 #define LOOP_SPIN_TURN_NS UINT64_C(1000000)
-void loop_spin(const struct loop_spin *spin, uint64_t until_ns);
+bool loop_spin(const struct loop_spin *spin, uint64_t until_ns);
 
 /* CLOCK_MONOTONIC. */
 uint64_t loop_now_ns(void);
