@@ -304,6 +304,17 @@ int tstore_remove(struct xen *xen, xen_transaction t, const char *path, unsigned
     return rc == -ENOENT ? 0 : rc;
 }
 
+/* What both drivers said that went wrong (rule XS-19): it is about nothing that is there. */
+static int remove_errors(struct xen *xen, xen_transaction t, const struct vusb_controller *c)
+{
+    char path[XENBUS_PATH_MAX];
+    snprintf(path, sizeof(path), "/local/domain/%u/error/backend/%s/%u/%u", c->backend, c->kind, c->frontend,
+             c->devid);
+    int rc = tstore_remove(xen, t, path, 4); /* up to and with "error" */
+    snprintf(path, sizeof(path), "/local/domain/%u/error/device/vusb/%u", c->frontend, c->devid);
+    return rc ? rc : tstore_remove(xen, t, path, 3);
+}
+
 static int remove_body(struct xen *xen, xen_transaction t, void *context)
 {
     const struct vusb_controller *c = context;
@@ -313,7 +324,9 @@ static int remove_body(struct xen *xen, xen_transaction t, void *context)
     int rc = tstore_remove(xen, t, path[0], 3); /* up to and with "backend" */
     if (!rc)
         rc = tstore_remove(xen, t, path[1], 1);
-    return rc ? rc : tstore_remove(xen, t, path[2], 2);
+    if (!rc)
+        rc = tstore_remove(xen, t, path[2], 2);
+    return rc ? rc : remove_errors(xen, t, c);
 }
 
 int tstore_remove_controller(struct xen *xen, const struct vusb_controller *controller)

@@ -113,6 +113,10 @@ static int forget_backends(struct xen *xen, xen_transaction t, domid_t domid)
         snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u", all.list[i].c.backend,
                  all.list[i].c.kind, domid);
         rc = tstore_remove(xen, t, path, 2);
+        snprintf(path, sizeof(path), "/local/domain/%u/error/backend/%s/%u", all.list[i].c.backend,
+                 all.list[i].c.kind, domid);
+        if (!rc)
+            rc = tstore_remove(xen, t, path, 3); /* what its backends said that went wrong */
     }
     tstore_controllers_free(&all);
     return rc;
