@@ -30,7 +30,7 @@ static void say(const struct hostbus_follow *follow, const struct hostbus_device
 
 static bool wanted(const struct hostbus_follow *follow, const struct hostbus_device *device)
 {
-    return !follow->config.mine || follow->config.mine(follow->config.context, device->bus);
+    return !follow->config.mine || follow->config.mine(follow->config.context, device);
 }
 
 static const struct hostbus_device *same_plug(const struct hostbus_device *list, unsigned int count,

@@ -66,7 +66,8 @@ struct hostbus_follow;
 struct hostbus_follow_config {
     const char *dir;
     struct sim_host *host;                         /* gets the devices; outlives the follower */
-    bool (*mine)(void *context, unsigned int bus); /* NULL: all buses; else asked at each look */
+    /* Which of them; NULL: all. Asked at each look. */
+    bool (*mine)(void *context, const struct hostbus_device *device);
     void (*log)(void *context, const char *line);
     void *context;
 };

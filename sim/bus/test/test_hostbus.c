@@ -259,10 +259,10 @@ static void unplugged(void *context, const char *busid)
 
 static unsigned int mine_from;
 
-static bool mine(void *context, unsigned int bus)
+static bool mine(void *context, const struct hostbus_device *device)
 {
     (void)context;
-    return bus >= mine_from;
+    return device->bus >= mine_from;
 }
 
 /* Steps until the host has followed, which a change makes it do by itself. */
