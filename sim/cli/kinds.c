@@ -15,6 +15,7 @@
 #include "devices/keyboard.h"
 #include "devices/probe.h"
 #include "devices/serial.h"
+#include "devices/tablet.h"
 #include "devices/ticker.h"
 #include "devices/zero.h"
 
@@ -24,6 +25,7 @@ const char kinds_help[] =
     "  disk:FILE        a disk in a file; its name contains a '/'\n"
     "  super-disk:SIZE  one of super speed\n"
     "  keyboard         a boot keyboard (low speed)\n"
+    "  tablet           an absolute pointer (full speed)\n"
     "  serial           a serial port (CDC ACM) with a loopback plug\n"
     "  audio            a sound card (UAC 1)\n"
     "  zero             Linux's gadget zero: source and sink; zero:loopback starts as loopback\n"
@@ -67,6 +69,11 @@ static int make_super_disk(const char *what, struct usb_device **out, char *erro
 static int make_keyboard(const char *what, struct usb_device **out, char *error)
 {
     return *what ? fail(error, -EINVAL, "'%s': a keyboard has no parameter", what) : keyboard_create(0, out);
+}
+
+static int make_tablet(const char *what, struct usb_device **out, char *error)
+{
+    return *what ? fail(error, -EINVAL, "'%s': a tablet has no parameter", what) : tablet_create(out);
 }
 
 static int make_serial(const char *what, struct usb_device **out, char *error)
@@ -130,6 +137,7 @@ static const struct {
     {"disk", make_plain_disk},     {"super-disk", make_super_disk}, {"keyboard", make_keyboard},
     {"serial", make_serial},       {"audio", make_audio},           {"zero", make_zero},
     {"composite", make_composite}, {"ticker", make_ticker},
+    {"tablet", make_tablet},
 };
 
 /* kind is the caller's to write into: "NAME" or "NAME:WHAT". */
