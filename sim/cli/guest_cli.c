@@ -8,6 +8,7 @@
 #include "cli/guest_files.h"
 #include "cli/tool_cli.h"
 #include "toolstack/attach.h"
+#include "toolstack/emulated.h"
 #include "toolstack/guest_config.h"
 
 #define PROCESS_END_MS 5000u
@@ -205,6 +206,13 @@ static int record_emulated(struct creation *creation)
         char node[32];
         snprintf(node, sizeof(node), "usbdevice/%u", i);
         rc = xenbus_write(xen, XEN_XBT_NIL, dir, node, "%s", creation->config.usbdevice_text[i]);
+    }
+    for (unsigned int i = 0; !rc && i < creation->config.nr_usbdevices; i++) {
+        unsigned int port;
+        rc = emulated_add(xen, creation->tool->dir, creation->domain.domid, creation->config.usbdevice_text[i],
+                          &port, creation->error);
+        if (rc)
+            return rc;
     }
     return rc ? tool_refuse(creation->error, rc, "xenstore: %s", strerror(-rc)) : 0;
 }

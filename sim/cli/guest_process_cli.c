@@ -134,6 +134,7 @@ static int run(const struct options *options)
     }
     const struct vm_config config = {.machine = machine,
                                      .domid = (domid_t)options->domid,
+                                     .dir = options->dir,
                                      .read = options->read,
                                      .traffic = options->traffic,
                                      .log = print_line};

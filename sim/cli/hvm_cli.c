@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/domain_command.h"
+#include "toolstack/emulated.h"
 #include "toolstack/guest_config.h"
 
 #define ARGUMENTS "<Domain> <host:bus.addr|host:vendor:product>"
@@ -47,21 +48,6 @@ static int check(struct tool *tool, struct attach *attach, char *error)
     return rc;
 }
 
-struct model {
-    struct xen *xen;
-    char dir[64];
-    const char *answer;
-    char state[XENBUS_VALUE_MAX];
-};
-
-static int has_answered(void *context)
-{
-    struct model *model = context;
-    if (xenbus_read(model->xen, XEN_XBT_NIL, model->dir, "state", model->state))
-        model->state[0] = '\0';
-    return strcmp(model->state, model->answer) == 0;
-}
-
 static int refuse_domain(struct tool *tool, const struct tstore_domain *domain, char *error)
 {
     char dir[64];
@@ -79,31 +65,12 @@ static int refuse_domain(struct tool *tool, const struct tstore_domain *domain, 
     return 0;
 }
 
-static int tell_model(struct tool *tool, struct model *model, char *error)
-{
-    char before[XENBUS_VALUE_MAX];
-    const char *const paths[] = {model->dir};
-    if (xenbus_read(model->xen, XEN_XBT_NIL, model->dir, "state", before) || strcmp(before, "running") != 0)
-        return tool_refuse(error, -EAGAIN, "Device model isn't ready for commands");
-    int rc = xenbus_write(model->xen, XEN_XBT_NIL, model->dir, "parameter", "%s", tool->argument[1]);
-    if (!rc)
-        rc = xenbus_write(model->xen, XEN_XBT_NIL, model->dir, "command", "%s", tool->verb->name);
-    if (!rc)
-        rc = tstore_wait(model->xen, paths, 1, has_answered, model, tool->timeout_ms);
-    (void)xenbus_write(model->xen, XEN_XBT_NIL, model->dir, "state", "%s", before);
-    if (rc == -ETIMEDOUT)
-        return tool_refuse(error, rc, "Timed out waiting for device model action%s%.64s",
-                           strcmp(model->state, before) != 0 ? "; it says " : "",
-                           strcmp(model->state, before) != 0 ? model->state : "");
-    return rc ? tool_refuse(error, rc, "%s", strerror(-rc)) : 0;
-}
-
 static int run(struct tool *tool, struct attach *attach, const struct tstore_domain *domain, char *error)
 {
-    struct model model = {.xen = attach->xen, .answer = adding(tool) ? "usb-added" : "usb-deleted"};
-    snprintf(model.dir, sizeof(model.dir), "/local/domain/0/device-model/%u", domain->domid);
     int rc = refuse_domain(tool, domain, error);
-    return rc ? rc : tell_model(tool, &model, error);
+    return rc ? rc
+              : emulated_command(attach->xen, domain->domid, tool->verb->name, tool->argument[1],
+                                 adding(tool) ? EMULATED_ADDED : EMULATED_DELETED, tool->timeout_ms, error);
 }
 
 int usb_add_cli(int argc, char **argv)

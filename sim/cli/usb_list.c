@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "toolstack/owner.h"
+
 static enum xenbus_state frontend_state(const struct tool *tool, const struct vusb_controller *c)
 {
     char backend[XENBUS_PATH_MAX];
@@ -75,18 +77,27 @@ int usb_list_controllers(const struct tool *tool, const struct tstore_domain *do
     return EXIT_AS_EXPECTED;
 }
 
+static bool is_assignable(const struct tool *tool, const struct tstore_controllers *all,
+                          const struct hostbus_device *device)
+{
+    char error[TOOL_ERROR_MAX];
+    unsigned int port;
+    return device->device_class != DEVICE_HUB_CLASS && !tstore_holder_of(all, device->path, &port) &&
+           tstore_not_owned(tool->xen0, XEN_XBT_NIL, device->path, error) == 0;
+}
+
 int usb_list_assignable(const struct tool *tool)
 {
     struct tstore_controllers all;
     struct hostbus_device *devices;
-    unsigned int count, port;
+    unsigned int count;
     int rc = hostbus_list(tool->dir, &devices, &count);
     if (rc)
         return tool_failed(tool, rc, strerror(-rc));
     rc = tstore_controllers(tool->xen0, XEN_XBT_NIL, STORE_ANY, &all);
     for (unsigned int i = 0; !rc && i < count; i++) {
         const struct hostbus_device *d = &devices[i];
-        if (d->device_class != DEVICE_HUB_CLASS && !tstore_holder_of(&all, d->path, &port))
+        if (is_assignable(tool, &all, d))
             printf("%-13s: ID %04x:%04x %s\n", d->path, d->vendor, d->product, d->name);
     }
     free(devices);

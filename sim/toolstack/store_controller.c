@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "toolstack/owner.h"
 #include "toolstack/store_private.h"
 
 static const char *const kinds[] = {"qusb", "vusb"};
@@ -184,7 +185,8 @@ static int write_copy(struct xen *xen, xen_transaction t, const struct vusb_cont
     return rc;
 }
 
-static int check_ports(const struct add *add, const struct tstore_controllers *all)
+static int check_ports(struct xen *xen, xen_transaction t, const struct add *add,
+                       const struct tstore_controllers *all)
 {
     unsigned int port;
     for (unsigned int i = 1; add->ports && i <= add->controller->num_ports; i++) {
@@ -193,6 +195,9 @@ static int check_ports(const struct add *add, const struct tstore_controllers *a
         if (tstore_holder_of(all, add->ports[i], &port))
             return tool_refuse(add->error, -EBUSY, "Cannot assign already attached bus '%s', detach first.",
                                add->ports[i]);
+        int rc = tstore_not_owned(xen, t, add->ports[i], add->error);
+        if (rc)
+            return rc;
         for (unsigned int j = 1; j < i; j++) {
             if (strcmp(add->ports[i], add->ports[j]) == 0)
                 return tool_refuse(add->error, -EINVAL, "port_%u and port_%u: both are '%s'", j, i,
@@ -241,7 +246,7 @@ static int add_body(struct xen *xen, xen_transaction t, void *context)
         if (all.list[i].c.frontend == c->frontend)
             c->devid = all.list[i].c.devid + 1; /* they are sorted */
     }
-    rc = check_ports(add, &all);
+    rc = check_ports(xen, t, add, &all);
     tstore_controllers_free(&all);
     if (rc)
         return rc;

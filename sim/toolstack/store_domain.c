@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "toolstack/owner.h"
 #include "toolstack/store_private.h"
 
 static void read_name(struct xen *xen, xen_transaction t, struct tstore_domain *domain)
@@ -129,6 +130,8 @@ static int forget_body(struct xen *xen, xen_transaction t, void *context)
     char path[XENBUS_PATH_MAX];
     char name[XENBUS_VALUE_MAX];
     int rc = forget_backends(xen, t, domid);
+    if (!rc)
+        rc = tstore_forget_owner(xen, t, domid);
     if (rc)
         return rc;
     snprintf(path, sizeof(path), "/libxl/%u", domid);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "toolstack/owner.h"
 #include "toolstack/store_private.h"
 
 struct change {
@@ -116,6 +117,8 @@ static int attach_body(struct xen *xen, xen_transaction t, void *context)
         rc = no_controller(&p, change->error);
     if (!rc)
         rc = nobody_has(&p, &all, change->error);
+    if (!rc)
+        rc = tstore_not_owned(xen, t, p.busid, change->error);
     if (!rc)
         rc = p.c.devid == STORE_ANY ? choose_any(&p, &all, change->error) : choose_on(&p, c, change->error);
     tstore_controllers_free(&all);

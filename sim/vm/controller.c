@@ -14,7 +14,7 @@ static void ready(void *context, struct guest_device *device)
     struct vm_controller *controller = context;
     char text[64 + GUEST_STRING_MAX];
     controller->devices++;
-    vm_log(controller->vm, "controller %u port %u: address %u, %04x:%04x \"%s\"", controller->devid,
+    vm_log(controller->vm, "%s port %u: address %u, %04x:%04x \"%s\"", controller->name,
            device->port, device->address, device->descriptor.vendor, device->descriptor.product,
            device->strings[1]);
     if (storage_matches(device))
@@ -30,7 +30,7 @@ static void gone(void *context, struct guest_device *device)
     controller->devices--;
     vm_disk_destroy(device->driver);
     device->driver = NULL;
-    vm_log(controller->vm, "controller %u port %u: gone", controller->devid, device->port);
+    vm_log(controller->vm, "%s port %u: gone", controller->name, device->port);
     vm_tell_port(controller, device->port, NULL);
 }
 
@@ -38,10 +38,17 @@ static void failed(void *context, unsigned int port, int error)
 {
     struct vm_controller *controller = context;
     char text[64];
-    vm_log(controller->vm, "controller %u port %u: a device that cannot be enumerated: %s", controller->devid,
+    vm_log(controller->vm, "%s port %u: a device that cannot be enumerated: %s", controller->name,
            port, strerror(-error));
     snprintf(text, sizeof(text), "failed %s", strerror(-error));
     vm_tell_port(controller, port, text);
+}
+
+int vm_controller_guest(struct vm_controller *controller, struct hcd *hcd)
+{
+    const struct guest_listener listener = {
+        .ready = ready, .gone = gone, .failed = failed, .context = controller};
+    return guest_create(hcd, &listener, &controller->guest);
 }
 
 /* ---- connections ---- */
@@ -49,17 +56,15 @@ static void failed(void *context, unsigned int port, int error)
 static void log_front(void *context, const char *line)
 {
     struct vm_controller *controller = context;
-    vm_log(controller->vm, "controller %u: %s", controller->devid, line);
+    vm_log(controller->vm, "%s: %s", controller->name, line);
 }
 
 static int connected(struct vm_controller *controller)
 {
-    const struct guest_listener listener = {
-        .ready = ready, .gone = gone, .failed = failed, .context = controller};
     struct hcd *hcd = front_hcd(controller->front);
     controller->connection = front_stats(controller->front).connections;
-    vm_log(controller->vm, "controller %u: connected, %u ports", controller->devid, hcd->ops->num_ports(hcd));
-    return guest_create(hcd, &listener, &controller->guest);
+    vm_log(controller->vm, "%s: connected, %u ports", controller->name, hcd->ops->num_ports(hcd));
+    return vm_controller_guest(controller, hcd);
 }
 
 /* A new connection may have come in the same step that ended the old one. */
@@ -75,7 +80,7 @@ static void disconnected(struct vm_controller *controller)
 {
     const uint64_t lost = front_stats(controller->front).lost_backends;
     if (!controller->unwanted)
-        vm_log(controller->vm, "controller %u: disconnected, the backend %s", controller->devid,
+        vm_log(controller->vm, "%s: disconnected, the backend %s", controller->name,
                lost != controller->lost ? "is gone without closing" : "closed");
     controller->lost = lost;
     controller->leaving = true;
@@ -132,6 +137,7 @@ int vm_controller_create(struct vm *vm, unsigned int devid, const char *backend)
         return -ENOMEM;
     controller->vm = vm;
     controller->devid = devid;
+    snprintf(controller->name, sizeof(controller->name), "controller %u", devid);
     snprintf(controller->backend, sizeof(controller->backend), "%s", backend);
     int rc = vm->config.machine->ops->open(vm->config.machine, vm->config.domid, &xen);
     if (rc) {

@@ -19,7 +19,7 @@ static void read_done(struct storage_request *request)
     const uint64_t bytes = (uint64_t)request->blocks * storage_info(disk->storage)->block_size;
     if (request->status) {
         if (request->status != -ENODEV)
-            vm_log(vm, "controller %u port %u: read: %s", disk->controller->devid, disk->port,
+            vm_log(vm, "%s port %u: read: %s", disk->controller->name, disk->port,
                    strerror(-request->status));
         return;
     }
@@ -34,8 +34,8 @@ static void read_done(struct storage_request *request)
 static void finished(struct vm_disk *disk)
 {
     if (!disk->said)
-        vm_log(disk->controller->vm, "controller %u port %u: read %" PRIu64 " bytes, checksum %016" PRIx64,
-               disk->controller->devid, disk->port, disk->done, disk->sum);
+        vm_log(disk->controller->vm, "%s port %u: read %" PRIu64 " bytes, checksum %016" PRIx64,
+               disk->controller->name, disk->port, disk->done, disk->sum);
     disk->said = true;
     disk->done = 0;
     disk->sum = FNV_1A_BEGIN;
@@ -59,7 +59,7 @@ static void read_next(struct vm_disk *disk)
                                              .context = disk};
     int rc = storage_submit(disk->storage, &disk->request);
     if (rc && rc != -ENODEV)
-        vm_log(disk->controller->vm, "controller %u port %u: read: %s", disk->controller->devid, disk->port,
+        vm_log(disk->controller->vm, "%s port %u: read: %s", disk->controller->name, disk->port,
                strerror(-rc));
 }
 
@@ -68,12 +68,12 @@ static void started(void *context, struct storage *storage, int status)
     struct vm_disk *disk = context;
     struct vm *vm = disk->controller->vm;
     if (status) {
-        vm_log(vm, "controller %u port %u: the disk does not start: %s", disk->controller->devid, disk->port,
+        vm_log(vm, "%s port %u: the disk does not start: %s", disk->controller->name, disk->port,
                strerror(-status));
         return;
     }
     const struct storage_info *info = storage_info(storage);
-    vm_log(vm, "controller %u port %u: disk %s %s, %" PRIu64 " blocks of %u bytes", disk->controller->devid,
+    vm_log(vm, "%s port %u: disk %s %s, %" PRIu64 " blocks of %u bytes", disk->controller->name,
            disk->port, info->vendor, info->product, info->blocks, info->block_size);
     disk->end = info->blocks * info->block_size;
     if (vm->config.read < disk->end)
@@ -87,7 +87,7 @@ void vm_disk_create(struct vm_controller *controller, struct guest_device *devic
     struct vm_disk *disk = calloc(1, sizeof(*disk));
     void *buffer;
     if (!disk || guest_buffer_alloc(controller->guest, VM_CHUNK_BYTES, &buffer)) {
-        vm_log(controller->vm, "controller %u port %u: no memory for a disk", controller->devid,
+        vm_log(controller->vm, "%s port %u: no memory for a disk", controller->name,
                device->port);
         free(disk);
         return;

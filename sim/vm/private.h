@@ -10,6 +10,7 @@
 #define VM_CHUNK_BYTES 65536u
 
 struct vm_controller;
+struct vm_local;
 
 struct vm_disk {
     struct vm_controller *controller;
@@ -26,8 +27,9 @@ struct vm_disk {
 struct vm_controller {
     struct vm *vm;
     unsigned int devid;
+    char name[48]; /* in the log */
     char backend[256]; /* its directory, as the frontend found it */
-    struct front *front;
+    struct front *front; /* NULL for those of local.h */
     struct guest *guest;
     uint64_t connection; /* whose guest this is, as front_stats counts them */
     uint64_t lost;       /* backends that died, as far as told */
@@ -42,6 +44,9 @@ struct vm {
     struct vm_config config;
     struct xen *xen;
     struct vm_controller *controllers;
+    struct xen *xen0; /* domain 0's, for what is there without PVUSB; NULL without */
+    struct vm_local *locals;
+    bool look_local;
     bool look; /* at the directory of controllers */
     bool closing;
     uint64_t sequence;
@@ -55,6 +60,8 @@ void vm_tell_port(struct vm_controller *controller, unsigned int port, const cha
 void vm_tell_controller(const struct vm_controller *controller, bool there);
 
 /* controller.c */
+/* A USB core on the hcd, which finds devices, tells of them and reads disks. */
+int vm_controller_guest(struct vm_controller *controller, struct hcd *hcd);
 int vm_controller_create(struct vm *vm, unsigned int devid, const char *backend);
 /* Returns -EPIPE, or 1 when it is done with and can be destroyed. */
 int vm_controller_step(struct vm_controller *controller, uint64_t now_ns);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vm/local.h"
 #include "vm/private.h"
 #include "xenbus/xenbus.h"
 
@@ -33,7 +34,7 @@ void vm_tell_port(struct vm_controller *controller, unsigned int port, const cha
     char dir[64];
     char node[16];
     char value[XENBUS_VALUE_MAX];
-    if (controller->unwanted)
+    if (controller->unwanted || !controller->front)
         return;
     snprintf(dir, sizeof(dir), "data/usb/%u", controller->devid);
     snprintf(node, sizeof(node), "%u", port);
@@ -143,6 +144,8 @@ int vm_create(const struct vm_config *config, struct vm **out)
         rc = vm->xen->ops->xs_write(vm->xen, XEN_XBT_NIL, "data/usb", "0", 1);
     if (!rc)
         rc = vm->xen->ops->xs_watch(vm->xen, "device/vusb", "controllers");
+    if (!rc)
+        rc = vm_locals_begin(vm);
     if (rc) {
         vm_destroy(vm);
         return rc;
@@ -166,6 +169,8 @@ int vm_step(struct vm *vm, uint64_t now_ns)
         vm_controller_destroy(controller);
         vm->look = true; /* for one of the same number */
     }
+    if (rc >= 0)
+        rc = vm_locals_step(vm, now_ns);
     return rc < 0 ? rc : 0;
 }
 
@@ -176,7 +181,8 @@ uint64_t vm_deadline(const struct vm *vm)
         const uint64_t due = vm_controller_deadline(c);
         first = due < first ? due : first;
     }
-    return first;
+    const uint64_t local = vm_locals_deadline(vm);
+    return local < first ? local : first;
 }
 
 unsigned int vm_fds(struct vm *vm, int *fds, unsigned int size)
@@ -189,7 +195,7 @@ unsigned int vm_fds(struct vm *vm, int *fds, unsigned int size)
         if (n < size)
             fds[n] = front_xen(c->front)->ops->fd(front_xen(c->front));
     }
-    return n;
+    return vm_locals_fds(vm, fds, size, n);
 }
 
 void vm_close(struct vm *vm)
@@ -197,11 +203,12 @@ void vm_close(struct vm *vm)
     vm->closing = true;
     for (struct vm_controller *c = vm->controllers; c; c = c->next)
         vm_controller_leave(c);
+    vm_locals_close(vm);
 }
 
 bool vm_closed(const struct vm *vm)
 {
-    return !vm->controllers;
+    return !vm->controllers && !vm->locals;
 }
 
 struct vm_stats vm_stats(const struct vm *vm)
@@ -211,6 +218,7 @@ struct vm_stats vm_stats(const struct vm *vm)
         stats.controllers++;
         stats.devices += c->devices;
     }
+    vm_locals_count(vm, &stats);
     return stats;
 }
 
@@ -223,6 +231,7 @@ void vm_destroy(struct vm *vm)
         vm->controllers = controller->next;
         vm_controller_destroy(controller);
     }
+    vm_locals_destroy(vm);
     xen_close(vm->xen);
     free(vm);
 }

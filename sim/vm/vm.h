@@ -10,6 +10,12 @@
  *   data/usb/<devid>/<port>    "SEQUENCE ok VVVV:PPPP PRODUCT" or "SEQUENCE failed REASON",
  *                              each time with a higher number. Not there: nothing is on the port.
  *
+ * With the folder of a machine it has also what comes without PVUSB: the emulated UHCI controller of an HVM guest,
+ * for which it is the device model, too (emulated.h), and controllers that are passed through as a whole. Of the
+ * latter it says
+ *
+ *   data/pci/<bus>             "1": it has the controller of this bus
+ *
  * A backend that ends or is started again is followed; a controller that the toolstack takes away is let go.
  *
  * Threads: one. Time is an argument of vm_step().
@@ -24,6 +30,7 @@ struct vm;
 struct vm_config {
     struct xen_machine *machine; /* outlives the vm */
     domid_t domid;
+    const char *dir; /* of the machine, with its bus; NULL: only PVUSB. Outlives the vm. */
     uint64_t read; /* bytes of each disk; 0 for none */
     bool traffic;  /* reads them again and again */
     void (*log)(void *context, const char *line);
