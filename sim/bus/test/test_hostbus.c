@@ -179,8 +179,8 @@ static void test_hostbus_strange_files(void **state)
         "kind keyboard\nserial -9\naddress 7\nspeed 1\nclass 0\nvendor 1209\nproduct 0101\nname x\n",
         "kind keyboard\nserial 9\naddress 7\nspeed 5\nclass 0\nvendor 1209\nproduct 0101\nname x\n",
         "kind keyboard\nserial 9\naddress 7\nspeed 1\nclass 0\nvendor 12345\nproduct 0101\nname x\n",
-        "kind keyboard\nserial 9\naddress 7\nspeed 1\nclass 0\nvendor 1209\nproduct 0101\nname x\nfile "
-        "../../x\n",
+        ("kind keyboard\nserial 9\naddress 7\nspeed 1\nclass 0\nvendor 1209\nproduct 0101\nname x\n"
+         "file ../../x\n"),
     };
     char name[512];
     char all[64];
