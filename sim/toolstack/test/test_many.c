@@ -133,7 +133,7 @@ static void renew_bad_guest(void)
 static int setup(void **state)
 {
     (void)state;
-    world = world_create(4096);
+    world = world_create(1024);
     start_backend();
     for (unsigned int g = 0; g < WORLD_GUESTS; g++)
         start_guest(g);
