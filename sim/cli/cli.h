@@ -26,6 +26,7 @@ int frontend_cli(int argc, char **argv);
 int usbip_cli(int argc, char **argv);
 int exec_cli(int argc, char **argv);
 int bus_cli(int argc, char **argv);
+int top_cli(int argc, char **argv);
 int usb_hc_create_cli(int argc, char **argv);
 int usb_hc_destroy_cli(int argc, char **argv);
 int usb_attach_cli(int argc, char **argv);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 
 int guest_file_name(const char *dir, const char *name, enum guest_file which, char out[PATH_MAX])
 {
-    int n = snprintf(out, PATH_MAX, "%s/guest/%s%s", dir, name, which == GUEST_PID ? ".pid" : ".log");
+    static const char *const ends[] = {[GUEST_PID] = ".pid", [GUEST_LOG] = ".log", [GUEST_USAGE] = ".usb"};
+    int n = snprintf(out, PATH_MAX, "%s/guest/%s%s", dir, name, ends[which]);
     return n < 0 || n >= PATH_MAX || strchr(name, '/') ? -ENAMETOOLONG : 0;
 }
 
@@ -120,6 +122,56 @@ void guest_process_end(const char *dir, const char *name, uint64_t timeout_ms)
         if (fd >= 0)
             close(fd);
     }
+    if (!guest_file_name(dir, name, GUEST_USAGE, path))
+        unlink(path);
     if (!guest_file_name(dir, name, GUEST_PID, path))
         unlink(path);
+}
+
+/* ---- what went through its ports ---- */
+
+int guest_usage_write(const char *dir, const char *name, const struct guest_usage *usage)
+{
+    char path[PATH_MAX];
+    char new[PATH_MAX + 8];
+    int rc = guest_file_name(dir, name, GUEST_USAGE, path);
+    if (rc)
+        return rc;
+    snprintf(new, sizeof(new), "%s.new", path);
+    FILE *file = fopen(new, "we");
+    if (!file)
+        return -errno;
+    fprintf(file, "%" PRIu64 "\n", usage->time_ns);
+    for (unsigned int i = 0; i < usage->count; i++) {
+        const struct vm_usage *port = &usage->port[i];
+        fprintf(file, "%u %u %" PRIu64 " %" PRIu64 "\n", port->devid, port->port, port->urbs, port->bytes);
+    }
+    const bool written = !ferror(file);
+    rc = fclose(file) || !written || rename(new, path) ? -EIO : 0;
+    if (rc)
+        unlink(new);
+    return rc;
+}
+
+int guest_usage_read(const char *dir, const char *name, struct guest_usage *out)
+{
+    char path[PATH_MAX];
+    int rc = guest_file_name(dir, name, GUEST_USAGE, path);
+    *out = (struct guest_usage){.count = 0};
+    if (rc)
+        return rc;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -errno;
+    if (fscanf(file, "%" SCNu64, &out->time_ns) != 1)
+        out->time_ns = 0;
+    while (out->time_ns && out->count < GUEST_USAGES_MAX) {
+        struct vm_usage *port = &out->port[out->count];
+        if (fscanf(file, "%u %u %" SCNu64 " %" SCNu64, &port->devid, &port->port, &port->urbs,
+                   &port->bytes) != 4)
+            break;
+        out->count++;
+    }
+    fclose(file);
+    return 0;
 }

@@ -15,6 +15,7 @@
 
 #define READY_FD   3
 #define CLOSING_NS UINT64_C(5000000000)
+#define PUBLISH_NS UINT64_C(200000000)
 
 static const char help_text[] =
     "Usage: pvusb guest-process --dir DIR --domid N --name NAME [--read BYTES] [--traffic]\n"
@@ -81,8 +82,32 @@ static int parse(int argc, char **argv, struct options *options)
     return 0;
 }
 
-static int serve(struct vm *vm, int signals)
+/* At most so often, and never without an URB: an idle guest does not wake up for it. */
+struct publishing {
+    const struct options *options;
+    uint64_t urbs; /* as published */
+    uint64_t last_ns;
+};
+
+/* Returns when the next is due. A file that cannot be written is missed by 'pvusb top' alone. */
+static uint64_t publish(struct publishing *publishing, const struct vm *vm)
 {
+    struct guest_usage usage = {.time_ns = loop_now_ns()};
+    const uint64_t urbs = vm_stats(vm).urbs;
+    if (urbs == publishing->urbs)
+        return UINT64_MAX;
+    if (usage.time_ns < publishing->last_ns + PUBLISH_NS)
+        return publishing->last_ns + PUBLISH_NS;
+    usage.count = vm_usages(vm, usage.port, GUEST_USAGES_MAX);
+    (void)guest_usage_write(publishing->options->dir, publishing->options->name, &usage);
+    publishing->urbs = urbs;
+    publishing->last_ns = usage.time_ns;
+    return UINT64_MAX;
+}
+
+static int serve(const struct options *options, struct vm *vm, int signals)
+{
+    struct publishing publishing = {.options = options};
     uint64_t until_ns = UINT64_MAX;
     int rc = 0;
     while (!rc && !(until_ns != UINT64_MAX && (vm_closed(vm) || loop_now_ns() >= until_ns))) {
@@ -97,6 +122,8 @@ static int serve(struct vm *vm, int signals)
         for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
             loop_add(&loop, fds[i]);
         uint64_t due = vm_deadline(vm);
+        const uint64_t publish_ns = publish(&publishing, vm);
+        due = publish_ns < due ? publish_ns : due;
         rc = loop_wait(&loop, due < until_ns ? due : until_ns);
         if (!rc && loop_ready(&loop, signals)) {
             until_ns = loop_now_ns() + CLOSING_NS;
@@ -145,7 +172,7 @@ static int run(const struct options *options)
         fflush(stdout);
         if (options->ready && write(READY_FD, "", 1) == 1)
             close(READY_FD);
-        rc = serve(vm, signals);
+        rc = serve(options, vm, signals);
         vm_destroy(vm);
     }
     fakexen_client_machine_destroy(machine);

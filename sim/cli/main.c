@@ -35,6 +35,7 @@ static const struct verb {
     {"guest-list", guest_list_cli, "lists them"},
     {"guest-save", guest_save_cli, "is refused, as in xm"},
     {"guest-process", guest_process_cli, "the inside of a guest; guest-create starts it"},
+    {"top", top_cli, "what goes through the ports of all guests, now"},
     {"bus", bus_cli, "plugs devices into and out of such a machine"},
 };
 

@@ -22,6 +22,8 @@ static const struct {
     {TOOL_BACKEND, "  --backend DOMAIN   the driver domain (default 0)\n"},
     {TOOL_TIMEOUT,
      "  --timeout SECONDS  how long to wait for backend and guest (default 10; 0: not at all)\n"},
+    {TOOL_TOP, "  --count N          so often (default: on a terminal without end, else once)\n"
+               "  --interval SECONDS between two looks (default 1)\n"},
     {TOOL_COMPAT, "  --compat           the originals' quirks that scripts may rely on\n"},
     {TOOL_XL, "  --xl               print as xl does (without: as xm)\n"},
 };
@@ -55,6 +57,16 @@ static int take_timeout(struct tool *tool, const char *text)
         return usage_error(tool->verb->name, "--timeout '%s' is not a number of seconds from 0 to 86400",
                            text);
     tool->timeout_ms = seconds * 1000;
+    return -1;
+}
+
+static int take_interval(struct tool *tool, const char *text)
+{
+    uint64_t seconds;
+    if (parse_number(text, 1, 86400, &seconds))
+        return usage_error(tool->verb->name, "--interval '%s' is not a number of seconds from 1 to 86400",
+                           text);
+    tool->interval_ms = seconds * 1000;
     return -1;
 }
 
@@ -94,6 +106,12 @@ static int take_option(struct tool *tool, int c, char **argv)
     case 'p':
         tool->no_process = true;
         return -1;
+    case 'o':
+        return parse_number(optarg, 1, 1000000, &tool->count)
+                   ? usage_error(tool->verb->name, "--count '%s' is not a number from 1 to 1000000", optarg)
+                   : -1;
+    case 'i':
+        return take_interval(tool, optarg);
     default:
         return usage_error(tool->verb->name,
                            "option `%s' not supported, or lacks its value; see 'pvusb %s --help'",
@@ -119,6 +137,8 @@ static void list_options(const struct tool_verb *verb, struct option longs[16])
         {TOOL_GUEST, {"read", required_argument, NULL, 'r'}},
         {TOOL_GUEST, {"traffic", no_argument, NULL, 'f'}},
         {TOOL_GUEST, {"no-process", no_argument, NULL, 'p'}},
+        {TOOL_TOP, {"count", required_argument, NULL, 'o'}},
+        {TOOL_TOP, {"interval", required_argument, NULL, 'i'}},
     };
     unsigned int n = 0;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -165,7 +185,7 @@ int tool_parse(const struct tool_verb *verb, int argc, char **argv, struct tool 
 {
     struct option longs[16];
     int c;
-    *tool = (struct tool){.verb = verb, .timeout_ms = 10000, .read = UINT64_C(1) << 20};
+    *tool = (struct tool){.verb = verb, .timeout_ms = 10000, .interval_ms = 1000, .read = UINT64_C(1) << 20};
     list_options(verb, longs);
     opterr = 0;
     optind = 1;

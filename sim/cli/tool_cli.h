@@ -22,6 +22,7 @@ enum tool_option {
     TOOL_BACKEND = 8,
     TOOL_NAME = 16,
     TOOL_GUEST = 32, /* --read, --traffic, --no-process */
+    TOOL_TOP = 64,   /* --count, --interval */
 };
 
 struct tool_verb {
@@ -48,6 +49,8 @@ struct tool {
     uint64_t read; /* bytes */
     bool traffic;
     bool no_process;
+    uint64_t count;       /* 0: not said */
+    uint64_t interval_ms; /* default 1 s */
     struct xen_machine *machine;
     struct xen *xen0;
 };

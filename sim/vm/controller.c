@@ -59,6 +59,22 @@ static void log_front(void *context, const char *line)
     vm_log(controller->vm, "%s: %s", controller->name, line);
 }
 
+static void submitted(void *context, const struct hcd_urb *urb)
+{
+    (void)context;
+    (void)urb;
+}
+
+static void returned(void *context, const struct hcd_urb *urb)
+{
+    struct vm_controller *controller = context;
+    if (urb->port > PVUSB_PORTS_MAX)
+        return;
+    controller->urbs[urb->port]++;
+    controller->bytes[urb->port] += urb->actual;
+    controller->vm->stats.urbs++;
+}
+
 static int connected(struct vm_controller *controller)
 {
     struct hcd *hcd = front_hcd(controller->front);
@@ -151,6 +167,8 @@ int vm_controller_create(struct vm *vm, unsigned int devid, const char *backend)
         return rc;
     }
     front_set_reconnect(controller->front, true);
+    controller->tap = (struct front_tap){.submitted = submitted, .returned = returned, .context = controller};
+    front_set_tap(controller->front, &controller->tap);
     vm_tell_controller(controller, true);
     controller->next = vm->controllers;
     vm->controllers = controller;

@@ -37,6 +37,9 @@ struct vm_controller {
     bool unwanted;       /* the toolstack took the controller, or the vm closes */
     unsigned int devices;
     uint64_t now_ns; /* of the last step */
+    struct front_tap tap; /* counts: */
+    uint64_t urbs[PVUSB_PORTS_MAX + 1];
+    uint64_t bytes[PVUSB_PORTS_MAX + 1];
     struct vm_controller *next;
 };
 

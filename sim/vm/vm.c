@@ -222,6 +222,19 @@ struct vm_stats vm_stats(const struct vm *vm)
     return stats;
 }
 
+unsigned int vm_usages(const struct vm *vm, struct vm_usage *out, unsigned int size)
+{
+    unsigned int n = 0;
+    for (const struct vm_controller *c = vm->controllers; c; c = c->next) {
+        for (unsigned int port = 1; port <= PVUSB_PORTS_MAX && n < size; port++) {
+            if (c->urbs[port])
+                out[n++] = (struct vm_usage){
+                    .devid = c->devid, .port = port, .urbs = c->urbs[port], .bytes = c->bytes[port]};
+        }
+    }
+    return n;
+}
+
 void vm_destroy(struct vm *vm)
 {
     if (!vm)

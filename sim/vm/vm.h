@@ -41,6 +41,15 @@ struct vm_stats {
     unsigned int controllers;
     unsigned int devices;
     uint64_t bytes_read;
+    uint64_t urbs; /* given back, on all ports, also of controllers that are gone */
+};
+
+/* What went through a port, over all connections and devices. */
+struct vm_usage {
+    unsigned int devid;
+    unsigned int port;
+    uint64_t urbs;
+    uint64_t bytes;
 };
 
 /* -errno of the machine. */
@@ -56,6 +65,8 @@ unsigned int vm_fds(struct vm *vm, int *fds, unsigned int size);
 void vm_close(struct vm *vm);
 bool vm_closed(const struct vm *vm);
 struct vm_stats vm_stats(const struct vm *vm);
+/* Ports that had any URB, at most size of them; returns how many are in out. */
+unsigned int vm_usages(const struct vm *vm, struct vm_usage *out, unsigned int size);
 /* NULL is allowed. */
 void vm_destroy(struct vm *vm);
 

@@ -41,11 +41,11 @@ mkdir "$work/folder"
 
 state() {
   store
-  (cd "$PVUSB_DIR" && find bus guest -type f ! -name '*.log' -exec cksum {} +) | sort
+  (cd "$PVUSB_DIR" && find bus guest -type f ! -name '*.log' ! -name '*.usb*' -exec cksum {} +) | sort
   "$pvusb" guest-list
 }
 
-for verb in bus guest-create guest-destroy guest-list guest-save guest-process usb-hc-create usb-hc-destroy usb-attach \
+for verb in bus top guest-create guest-destroy guest-list guest-save guest-process usb-hc-create usb-hc-destroy usb-attach \
   usb-detach usb-list usb-list-assignable-devices usb-add usb-del usbctrl-attach usbctrl-detach usbdev-attach \
   usbdev-detach; do
   run $verb --help >"$work/help"
