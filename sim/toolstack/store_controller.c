@@ -315,9 +315,10 @@ static int remove_errors(struct xen *xen, xen_transaction t, const struct vusb_c
     char path[XENBUS_PATH_MAX];
     snprintf(path, sizeof(path), "/local/domain/%u/error/backend/%s/%u/%u", c->backend, c->kind, c->frontend,
              c->devid);
-    int rc = tstore_remove(xen, t, path, 4); /* up to and with "error" */
+    /* "error" itself is there from the start and is the domain's own, but for domain 0. */
+    int rc = tstore_remove(xen, t, path, c->backend ? 3 : 4);
     snprintf(path, sizeof(path), "/local/domain/%u/error/device/vusb/%u", c->frontend, c->devid);
-    return rc ? rc : tstore_remove(xen, t, path, 3);
+    return rc ? rc : tstore_remove(xen, t, path, 2);
 }
 
 static int remove_body(struct xen *xen, xen_transaction t, void *context)

@@ -117,7 +117,7 @@ static int forget_backends(struct xen *xen, xen_transaction t, domid_t domid)
         snprintf(path, sizeof(path), "/local/domain/%u/error/backend/%s/%u", all.list[i].c.backend,
                  all.list[i].c.kind, domid);
         if (!rc)
-            rc = tstore_remove(xen, t, path, 3); /* what its backends said that went wrong */
+            rc = tstore_remove(xen, t, path, all.list[i].c.backend ? 2 : 3); /* what that said that went wrong */
     }
     tstore_controllers_free(&all);
     return rc;

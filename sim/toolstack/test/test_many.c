@@ -315,6 +315,28 @@ static void test_errors_of_a_guest_go_with_it(void **state)
                      -ENOENT);
 }
 
+/* A guest may write into its "error", and could not make it again. */
+static void test_errors_of_a_controller_go_and_their_folder_stays(void **state)
+{
+    char path[96];
+    char error[TOOL_ERROR_MAX];
+    struct xen *xen;
+    struct vusb_controller c = {
+        .kind = "qusb", .frontend = world->guest[BAD].domain.domid, .usb_ver = 2, .num_ports = 1};
+    (void)state;
+    assert_int_equal(world->machine->ops->open(world->machine, c.frontend, &xen), 0);
+    assert_int_equal(tstore_add_controller(world->dom0, &c, NULL, error), 0);
+    snprintf(path, sizeof(path), "device/vusb/%u", c.devid);
+    for (unsigned int i = 0; i < 2; i++) {
+        xenbus_error(xen, path, -EINVAL, "said twice");
+        snprintf(error, sizeof(error), "/local/domain/%u/error/%s/error", c.frontend, path);
+        assert_string_equal(node(error), "22 said twice");
+        assert_int_equal(tstore_remove_controller(world->dom0, &c), 0);
+        assert_string_equal(node(error), "");
+    }
+    xen_close(xen);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +347,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_flood_of_one_takes_nothing_from_others),
         cmocka_unit_test(test_all_find_the_next_backend),
         cmocka_unit_test(test_errors_of_a_guest_go_with_it),
+        cmocka_unit_test(test_errors_of_a_controller_go_and_their_folder_stays),
     };
     if (argc > 1)
         ports = (unsigned int)strtoul(argv[1], NULL, 10);
