@@ -12,7 +12,7 @@
 #include "bench/devices.h"
 #include "bench/paths/paths.h"
 #include "process/loop.h"
-#include "test/loop_hcd.h"
+#include "guest/loop_hcd.h"
 
 struct direct {
     struct bench_session session; /* first */

@@ -27,7 +27,7 @@
 #include "guest/acm.h"
 #include "guest/hid.h"
 #include "guest/storage.h"
-#include "test/loop_hcd.h"
+#include "guest/loop_hcd.h"
 #include "toolstack/vusb.h"
 
 #define BED_PORTS    4u

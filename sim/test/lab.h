@@ -12,7 +12,7 @@
 #include "backend/backend.h"
 #include "frontend/frontend.h"
 #include "guest/guest.h"
-#include "test/loop_hcd.h"
+#include "guest/loop_hcd.h"
 #include "test/test_device_util.h"
 #include "toolstack/vusb.h"
 

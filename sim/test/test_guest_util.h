@@ -8,7 +8,7 @@
 
 #include "devices/disk.h"
 #include "guest/storage.h"
-#include "test/loop_hcd.h"
+#include "guest/loop_hcd.h"
 #include "test/test_device_util.h"
 
 #define DISK_BYTES (4u * 1024 * 1024)
