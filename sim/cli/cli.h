@@ -33,6 +33,8 @@ int usb_attach_cli(int argc, char **argv);
 int usb_detach_cli(int argc, char **argv);
 int usb_list_cli(int argc, char **argv);
 int usb_list_assignable_devices_cli(int argc, char **argv);
+int pci_attach_cli(int argc, char **argv);
+int pci_detach_cli(int argc, char **argv);
 int usb_add_cli(int argc, char **argv);
 int usb_del_cli(int argc, char **argv);
 int usbctrl_attach_cli(int argc, char **argv);

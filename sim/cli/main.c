@@ -26,6 +26,8 @@ static const struct verb {
     {"usb-list-assignable-devices", usb_list_assignable_devices_cli, "the devices that nobody has"},
     {"usb-add", usb_add_cli, "gives an HVM guest's emulated controller a device"},
     {"usb-del", usb_del_cli, "takes it away"},
+    {"pci-attach", pci_attach_cli, "gives a guest a whole controller, with all that is on its bus"},
+    {"pci-detach", pci_detach_cli, "takes it away"},
     {"usbctrl-attach", usbctrl_attach_cli, "the same as xl has it: a controller"},
     {"usbctrl-detach", usbctrl_detach_cli, "its end"},
     {"usbdev-attach", usbdev_attach_cli, "a device, by bus and address"},

@@ -16,7 +16,7 @@
 #include "toolstack/store.h"
 
 #define EMULATED_PORTS 2u
-#define OWNER_BUS_MAX  99u
+#define OWNER_BUS_MAX  99u /* as hostbus.h has them */
 
 struct tstore_emulated {
     char busid[SPEC_BUSID_SIZE]; /* "-" for a device of the emulation's own, "" for an empty port */

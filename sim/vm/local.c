@@ -19,7 +19,7 @@ static void step(struct vm_local *local, uint64_t now_ns)
         guest_step(local->c.guest, now_ns);
 }
 
-static void begin_close(struct vm_local *local)
+void vm_local_close(struct vm_local *local)
 {
     if (!local->closing && local->c.guest)
         guest_close(local->c.guest);
@@ -29,7 +29,7 @@ static void begin_close(struct vm_local *local)
 /* Out of the vm's list already. Time is made up: whatever is waited for has to be over. */
 static void destroy(struct vm_local *local)
 {
-    begin_close(local);
+    vm_local_close(local);
     for (unsigned int i = 0; local->c.guest && guest_busy(local->c.guest) && i < CLOSING_STEPS; i++)
         step(local, local->c.now_ns + CLOSING_STEP_NS);
     if (local->c.guest && guest_busy(local->c.guest))
@@ -45,6 +45,15 @@ static void destroy(struct vm_local *local)
         sim_host_destroy(local->sim);
     }
     free(local);
+}
+
+void vm_local_drop(struct vm_local *local)
+{
+    struct vm_local **link = &local->c.vm->locals;
+    while (*link != local)
+        link = &(*link)->next;
+    *link = local->next;
+    destroy(local);
 }
 
 int vm_local_create(struct vm *vm, const struct vm_local_ops *ops, struct vm_local **out)
@@ -83,6 +92,8 @@ int vm_locals_begin(struct vm *vm)
     if (!vm->config.dir)
         return 0;
     int rc = vm->config.machine->ops->open(vm->config.machine, 0, &vm->xen0);
+    if (!rc)
+        rc = vm->xen0->ops->xs_watch(vm->xen0, "/pvusb/pci", "passed");
     return rc ? rc : vm_emulated_create(vm);
 }
 
@@ -95,10 +106,13 @@ static int take_watches(struct vm *vm)
         vm->look_local = true;
     if (rc == -EPIPE)
         return rc;
-    for (struct vm_local *local = vm->locals; vm->look_local && local; local = local->next)
-        vm_emulated_command(local);
+    if (!vm->look_local)
+        return 0;
     vm->look_local = false;
-    return 0;
+    for (struct vm_local *local = vm->locals; local; local = local->next)
+        vm_emulated_command(local);
+    rc = vm_passed_look(vm);
+    return rc == -EPIPE ? rc : 0;
 }
 
 int vm_locals_step(struct vm *vm, uint64_t now_ns)
@@ -115,13 +129,14 @@ int vm_locals_step(struct vm *vm, uint64_t now_ns)
         }
         *link = local->next;
         destroy(local);
+        vm->look_local = true; /* for one of the same bus */
     }
     return rc;
 }
 
 uint64_t vm_locals_deadline(const struct vm *vm)
 {
-    uint64_t first = UINT64_MAX;
+    uint64_t first = vm->look_local && !vm->closing ? 0 : UINT64_MAX;
     for (const struct vm_local *local = vm->locals; local; local = local->next) {
         const uint64_t guest = guest_deadline(local->c.guest);
         const uint64_t hcd = local->ops->deadline(local);
@@ -148,7 +163,7 @@ unsigned int vm_locals_fds(struct vm *vm, int *fds, unsigned int size, unsigned 
 void vm_locals_close(struct vm *vm)
 {
     for (struct vm_local *local = vm->locals; local; local = local->next)
-        begin_close(local);
+        vm_local_close(local);
 }
 
 void vm_locals_count(const struct vm *vm, struct vm_stats *stats)

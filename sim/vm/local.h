@@ -4,6 +4,7 @@
 #define SIM_VM_LOCAL_H
 
 #include "bus/hostbus.h"
+#include "guest/loop_hcd.h"
 #include "toolstack/owner.h"
 #include "uhci/driver.h"
 #include "uhci/model.h"
@@ -20,8 +21,12 @@ struct vm_local {
     uint8_t *memory;
     struct uhci_model *model;
     struct uhci_driver *driver;
-    char place[EMULATED_PORTS + 1][SPEC_BUSID_SIZE]; /* "" for none */
-    int plugged;                                     /* what the last plug said */
+    int plugged; /* what the last plug said */
+    /* One that is passed through. */
+    unsigned int bus; /* 0: it is none */
+    struct loop_hcd *loop;
+    /* Both: what is on the ports, "" for nothing; [0] unused. */
+    char place[PVUSB_PORTS_MAX + 1][SPEC_BUSID_SIZE];
     struct vm_local *next;
 };
 
@@ -49,9 +54,15 @@ void vm_locals_destroy(struct vm *vm);
 int vm_local_create(struct vm *vm, const struct vm_local_ops *ops, struct vm_local **out);
 /* The devices, when they can be taken: listener and core are set. */
 int vm_local_follow(struct vm_local *local, bool (*mine)(void *context, const struct hostbus_device *device));
+/* At once; for one that could not be made. */
+void vm_local_drop(struct vm_local *local);
+/* Begins to let go; vm_locals_step() goes on and destroys it. */
+void vm_local_close(struct vm_local *local);
 
 /* local_emulated.c: 0 also for a guest that has none. */
 int vm_emulated_create(struct vm *vm);
+/* local_passed.c: makes those that are there now, and lets go of those that are not. */
+int vm_passed_look(struct vm *vm);
 /* A command for the device model may have come. */
 void vm_emulated_command(struct vm_local *local);
 

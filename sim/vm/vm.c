@@ -128,6 +128,13 @@ static int take_watches(struct vm *vm)
 
 /* ---- life ---- */
 
+/* What one has said that was here before and was killed. */
+static int forget(struct vm *vm, const char *path)
+{
+    int rc = vm->xen->ops->xs_rm(vm->xen, XEN_XBT_NIL, path);
+    return rc == -ENOENT ? 0 : rc;
+}
+
 int vm_create(const struct vm_config *config, struct vm **out)
 {
     struct vm *vm = calloc(1, sizeof(*vm));
@@ -136,10 +143,9 @@ int vm_create(const struct vm_config *config, struct vm **out)
     vm->config = *config;
     int rc = config->machine->ops->open(config->machine, config->domid, &vm->xen);
     if (!rc)
-        rc = vm->xen->ops->xs_rm(vm->xen, XEN_XBT_NIL,
-                                 "data/usb"); /* of one that was here before and was killed */
-    if (rc == -ENOENT)
-        rc = 0;
+        rc = forget(vm, "data/usb");
+    if (!rc)
+        rc = forget(vm, "data/pci");
     if (!rc)
         rc = vm->xen->ops->xs_write(vm->xen, XEN_XBT_NIL, "data/usb", "0", 1);
     if (!rc)

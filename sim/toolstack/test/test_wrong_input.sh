@@ -46,8 +46,8 @@ state() {
 }
 
 for verb in bus top guest-create guest-destroy guest-list guest-save guest-process usb-hc-create usb-hc-destroy usb-attach \
-  usb-detach usb-list usb-list-assignable-devices usb-add usb-del usbctrl-attach usbctrl-detach usbdev-attach \
-  usbdev-detach; do
+  usb-detach usb-list usb-list-assignable-devices usb-add usb-del pci-attach pci-detach usbctrl-attach usbctrl-detach \
+  usbdev-attach usbdev-detach; do
   run $verb --help >"$work/help"
   grep -q "^Usage: pvusb $verb" "$work/help" || fail "$verb --help does not tell the usage"
   grep -q 'Exit codes' "$work/help" || fail "$verb --help does not tell the exit codes"
