@@ -173,7 +173,7 @@ static void plug_id(struct conform *t)
     plugged(t, 0, 0x4711);
 }
 
-/* ---- every byte once ---- */
+/* ---- every byte once: an access is known by its first byte, so one inside a larger one is not seen ---- */
 
 static void once_in(struct conform *t, const struct counter *c, const char *what)
 {
