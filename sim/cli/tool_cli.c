@@ -30,7 +30,7 @@ static const struct {
 
 static const char common_help[] =
     "  --dir DIR          the machine, of 'pvusb host --dir DIR' (default: PVUSB_DIR of the environment)\n"
-    "  --xen WHERE        the same as fake:DIR\n"
+    "  --xen WHERE        fake:DIR, the same; or real, the Xen that this domain is on\n"
     "  --help             this text\n"
     "\n";
 
