@@ -22,6 +22,7 @@ static const char help_text[] =
     "\n"
     "Is the inside of a guest: what 'pvusb guest-create' starts, with its log in\n"
     "DIR/guest/NAME.log. Started by hand, it stays in the terminal. Ends with its domain.\n"
+    "Of an HVM guest with usb = 1 it is the device model, too.\n"
     "\n"
     "  --dir DIR     the machine\n"
     "  --domid N     the domain\n"
