@@ -101,6 +101,7 @@ struct model {
     const char *command;
     const char *parameter;
     const char *answer;
+    bool impatient; /* has waited long enough for another command's end */
     char state[XENBUS_VALUE_MAX];
     char *error;
 };
@@ -111,15 +112,33 @@ static void read_state(struct model *model, xen_transaction t)
         model->state[0] = '\0';
 }
 
+/* An answer that nobody took is of a command that was interrupted: it stands in nobody's way for long. */
+#define ANSWER_MS 1000u
+
+static bool is_answer(const char *state)
+{
+    return strncmp(state, "usb-", 4) == 0;
+}
+
+static int is_listening(void *context)
+{
+    struct model *model = context;
+    read_state(model, XEN_XBT_NIL);
+    return !is_answer(model->state);
+}
+
 /* Of two commands at once one is refused. */
 static int tell_body(struct xen *xen, xen_transaction t, void *context)
 {
     struct model *model = context;
     char value[XENBUS_VALUE_MAX];
     read_state(model, t);
-    if (strcmp(model->state, "running") != 0 || xenbus_read(xen, t, model->dir, "command", value) == 0)
+    const bool listens = strcmp(model->state, "running") == 0 || (model->impatient && is_answer(model->state));
+    if (!listens || xenbus_read(xen, t, model->dir, "command", value) == 0)
         return tool_refuse(model->error, -EAGAIN, "Device model isn't ready for commands");
-    int rc = xenbus_write(xen, t, model->dir, "parameter", "%s", model->parameter);
+    int rc = xenbus_write(xen, t, model->dir, "state", "running"); /* not the answer of another */
+    if (!rc)
+        rc = xenbus_write(xen, t, model->dir, "parameter", "%s", model->parameter);
     return rc ? rc : xenbus_write(xen, t, model->dir, "command", "%s", model->command);
 }
 
@@ -152,8 +171,10 @@ int emulated_command(struct xen *xen, domid_t domid, const char *command, const 
         .xen = xen, .command = command, .parameter = parameter, .answer = answer, .error = error};
     const char *const paths[] = {model.dir};
     snprintf(model.dir, sizeof(model.dir), "/local/domain/0/device-model/%u", domid);
-    int rc = tstore_transact(xen, tell_body, &model, error);
-    if (rc)
+    int rc = tstore_wait(xen, paths, 1, is_listening, &model, ANSWER_MS);
+    model.impatient = rc == -ETIMEDOUT;
+    rc = rc && rc != -ETIMEDOUT ? tstore_failed(error, rc) : tstore_transact(xen, tell_body, &model, error);
+    if (rc || !timeout_ms)
         return rc;
     rc = tstore_wait(xen, paths, 1, has_answered, &model, timeout_ms);
     (void)tstore_transact(xen, listen_again, &model, ignored);

@@ -19,7 +19,10 @@ int emulated_add(struct xen *xen, const char *dir, domid_t domid, const char *te
 /* Which port has the device that text names, as it was named when it was added, or as it is found now. */
 int emulated_find(struct xen *xen, const char *dir, domid_t domid, const char *text, unsigned int *port,
                   char *error);
-/* Sends the device model a command, and waits for the answer. */
+/*
+ * Sends the device model a command, after that of another who waits for his answer, and waits for the answer;
+ * timeout_ms 0: does not wait.
+ */
 int emulated_command(struct xen *xen, domid_t domid, const char *command, const char *parameter,
                      const char *answer, uint64_t timeout_ms, char *error);
 

@@ -64,6 +64,11 @@ run usb-add guest_H host:1209:0101
 await "$log" 'emulated controller port 1: address .*"Simulated keyboard"' || fail "usb-add, and no keyboard"
 run usb-del guest_H host:1.3
 await "$log" 'emulated controller port 1: gone' 2 || fail "usb-del by another name, and the keyboard stayed"
+# A command that nobody waits for leaves its answer, which is in the way of no other.
+run usb-add guest_H host:1.3 --timeout 0
+await "$log" 'emulated controller: usb-add host:1.3: done' || fail "usb-add without waiting was not done"
+refused 1 "there is no device 'host:9.9'" usb-add guest_H host:9.9
+run usb-del guest_H host:1.3
 # Of two devices with the same ids the one that is free.
 run usb-attach guest_A 0 2 1-3
 run usb-add guest_H host:1209:0102
