@@ -179,19 +179,24 @@ enum td_result uhci_td_scan(struct uhci_driver *driver, struct transfer *transfe
             return TD_STOPPED;
         }
         bool data = !is_control || (td != transfer->first && td != transfer->last);
+        bool short_packet = data && actual < length;
+        /* QEMU writes the descriptor first, and moves the queue on after that: until then nothing of it counts. */
+        if (td == transfer->last && !short_packet &&
+            (load32(&endpoint_qh(driver, ep)->element) & LINK_ADDRESS) == td_address(driver, td)) {
+            ep->toggle_at = !toggle_of(driver, td);
+            return TD_RUNNING;
+        }
         if (data)
             transfer->actual += actual < length ? actual : length;
-        if (data && actual < length) {
+        if (short_packet) {
             enum td_result result = scan_short(driver, transfer, status);
             if (result != TD_RUNNING)
                 return result;
             continue;
         }
         if (td == transfer->last) {
-            /* QEMU writes the descriptor first, and moves the queue on after that. */
-            uint32_t element = load32(&endpoint_qh(driver, ep)->element);
             ep->toggle_at = !toggle_of(driver, td);
-            return (element & LINK_ADDRESS) == td_address(driver, td) ? TD_RUNNING : TD_DONE;
+            return TD_DONE;
         }
         transfer->at = driver->next_td[td];
     }
