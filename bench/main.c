@@ -14,7 +14,7 @@
 
 static const char help_text[] =
     "Usage: pvusb-bench [run] [PROFILE...] [OPTION...]\n"
-    "       pvusb-bench show FILE [--markdown] [--report DIR]\n"
+    "       pvusb-bench show FILE [--ratios] [--markdown] [--report DIR]\n"
     "       pvusb-bench compare FILE FILE [--strict] [--seed N]\n"
     "\n"
     "Measures PVUSB and the other ways from a guest to a USB device side by side: rounds, in each of\n"
@@ -28,6 +28,7 @@ static const char help_text[] =
     "  --same-cpu      both sides on one CPU; without it on one each\n"
     "  --json FILE     all values of all rounds\n"
     "  --report DIR    DIR/index.html, a page with plots that needs nothing else\n"
+    "  --ratios        print the ratios only\n"
     "  --markdown      the main tables only, as Markdown\n"
     "  --list          paths and profiles\n"
     "  --strict        compare: exit code 1 when something is worse\n"
@@ -46,7 +47,7 @@ struct options {
     const char *json, *report;
     const char *files[2];
     unsigned int nr_files;
-    bool markdown, strict, list, help;
+    bool ratios, markdown, strict, list, help;
     uint64_t seed;
 };
 
@@ -151,6 +152,9 @@ static int parse_option(struct options *options, int c)
     case 'k':
         options->markdown = true;
         return 0;
+    case 'a':
+        options->ratios = true;
+        return 0;
     case 't':
         options->strict = true;
         return 0;
@@ -179,13 +183,21 @@ static int parse_operand(struct options *options, const char *text)
 }
 
 static const struct option longs[] = {
-    {"paths", required_argument, NULL, 'p'},  {"rounds", required_argument, NULL, 'r'},
-    {"millis", required_argument, NULL, 'm'}, {"seconds", required_argument, NULL, 's'},
-    {"wire", required_argument, NULL, 'w'},   {"same-cpu", no_argument, NULL, 'o'},
-    {"json", required_argument, NULL, 'j'},   {"report", required_argument, NULL, 'd'},
-    {"markdown", no_argument, NULL, 'k'},     {"strict", no_argument, NULL, 't'},
-    {"seed", required_argument, NULL, 'e'},   {"list", no_argument, NULL, 'l'},
-    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    {"paths", required_argument, NULL, 'p'},
+    {"rounds", required_argument, NULL, 'r'},
+    {"millis", required_argument, NULL, 'm'},
+    {"seconds", required_argument, NULL, 's'},
+    {"wire", required_argument, NULL, 'w'},
+    {"same-cpu", no_argument, NULL, 'o'},
+    {"json", required_argument, NULL, 'j'},
+    {"report", required_argument, NULL, 'd'},
+    {"ratios", no_argument, NULL, 'a'},
+    {"markdown", no_argument, NULL, 'k'},
+    {"strict", no_argument, NULL, 't'},
+    {"seed", required_argument, NULL, 'e'},
+    {"list", no_argument, NULL, 'l'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static int parse(int argc, char **argv, struct options *options)
@@ -243,9 +255,9 @@ static int publish(const struct options *options, const struct bench_results *re
 {
     char error[BENCH_ERROR_MAX];
     if (options->markdown)
-        bench_print_markdown(stdout, results);
+        bench_print_markdown(stdout, results, options->ratios);
     else
-        bench_print(stdout, results);
+        bench_print(stdout, results, options->ratios);
     fflush(stdout);
     if (options->json && bench_json_write(options->json, results, error))
         return wrong("%s", error);

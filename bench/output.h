@@ -3,14 +3,15 @@
 #ifndef BENCH_OUTPUT_H
 #define BENCH_OUTPUT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "bench/result.h"
 
-/* Ratios first, then what the paths did, then what is missing and why. */
-void bench_print(FILE *out, const struct bench_results *results);
-/* The main tables as Markdown, and the machine in a sentence, for pages that want them. */
-void bench_print_markdown(FILE *out, const struct bench_results *results);
+/* Ratios first, and unless they are all that is wanted what the paths did, then what is missing and why. */
+void bench_print(FILE *out, const struct bench_results *results, bool ratios_only);
+/* The machine in a sentence and the main tables as Markdown, for pages that want them. */
+void bench_print_markdown(FILE *out, const struct bench_results *results, bool ratios_only);
 
 #define BENCH_ERROR_MAX 512u
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <stdlib.h>
 #include <string.h>
 
 #include "bench/output.h"
@@ -20,35 +19,44 @@ static const char *verdict_of(const struct bench_gate *gate, const struct bench_
     return bench_gate_reached(gate, value) ? "reached" : "NOT REACHED";
 }
 
+static void wanted_of(const struct bench_gate *gate, char *out, size_t size)
+{
+    char target[16], aim[16];
+    bench_format(gate->target, target);
+    bench_format(gate->aim, aim);
+    snprintf(out, size, "%s %s%s%s", gate->at_most ? "at most" : "at least", target,
+             aim[0] == '-' ? "" : ", aim ", aim[0] == '-' ? "" : aim);
+}
+
 static void print_gate(FILE *out, const struct bench_results *results, const struct bench_gate *gate,
                        bool markdown)
 {
-    char name[160], median[16], min[16], max[16], wanted[64], target[16], aim[16];
+    char name[160], median[16], min[16], max[16], wanted[64];
     struct bench_spread value = bench_gate_value(results, gate);
     bench_gate_name(gate, name, sizeof(name));
     bench_format(value.median, median);
     bench_format(value.min, min);
     bench_format(value.max, max);
-    bench_format(gate->target, target);
-    bench_format(gate->aim, aim);
-    snprintf(wanted, sizeof(wanted), "%s %s%s%s", gate->at_most ? "at most" : "at least", target,
-             aim[0] == '-' ? "" : ", aim ", aim[0] == '-' ? "" : aim);
-    const char *verdict = verdict_of(gate, &value);
-    if (markdown)
-        fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", name, median, min, max, wanted, verdict);
-    else
-        fprintf(out, "  %-52s %8s %8s %8s  %-22s %s\n", name, median, min, max, wanted, verdict);
+    fprintf(out, markdown ? "| %s | %s | %s | %s |" : "  %-52s %8s %8s %8s", name, median, min, max);
+    if (gates_apply(results)) {
+        wanted_of(gate, wanted, sizeof(wanted));
+        fprintf(out, markdown ? " %s | %s |" : "  %-22s %s", wanted, verdict_of(gate, &value));
+    }
+    fputc('\n', out);
 }
 
-static void print_gates(FILE *out, const struct bench_results *results, bool markdown)
+static void print_ratios(FILE *out, const struct bench_results *results, bool markdown)
 {
+    bool judged = gates_apply(results);
     if (markdown)
-        fputs("| ratio, within a round | median | min | max | gate | |\n|---|---|---|---|---|---|\n", out);
+        fprintf(out, "| ratio, within a round | median | min | max |%s\n|---|---|---|---|%s\n",
+                judged ? " gate | |" : "", judged ? "---|---|" : "");
     else
         fprintf(out,
-                "Ratios, each taken within one of %u rounds\n"
-                "  %-52s %8s %8s %8s  gate\n",
-                results->rounds, "", "median", "min", "max");
+                "Ratios, each taken within one of %u rounds; wire: %s\n"
+                "  %-52s %8s %8s %8s%s\n",
+                results->rounds, bench_results_fact_of(results, "wire"), "", "median", "min", "max",
+                judged ? "  gate" : "");
     unsigned int others = 0;
     for (unsigned int i = 0; i < bench_nr_gates; i++) {
         bool measured = bench_gate_value(results, &bench_gates[i]).n > 0;
@@ -56,29 +64,9 @@ static void print_gates(FILE *out, const struct bench_results *results, bool mar
             print_gate(out, results, &bench_gates[i], markdown);
         others += !measured;
     }
-    if (others)
-        fprintf(out, "%s%u more gates are about what was not measured.\n", markdown ? "\n" : "  ", others);
+    if (others && !markdown)
+        fprintf(out, "  %u more are about what was not measured.\n", others);
     fputc('\n', out);
-}
-
-/* Where the gates do not apply: the ratios that they are about. */
-static void print_plain_ratios(FILE *out, const struct bench_results *results)
-{
-    struct bench_ratio *ratios = NULL;
-    unsigned int nr = 0;
-    if (bench_ratios(results, &ratios, &nr) || nr == 0)
-        return;
-    fprintf(out, "Ratios, each taken within one of %u rounds; wire: %s\n  %-52s %8s %8s %8s\n",
-            results->rounds, bench_results_fact_of(results, "wire"), "", "median", "min", "max");
-    for (unsigned int i = 0; i < nr; i++) {
-        char median[16], min[16], max[16];
-        bench_format(ratios[i].spread.median, median);
-        bench_format(ratios[i].spread.min, min);
-        bench_format(ratios[i].spread.max, max);
-        fprintf(out, "  %-52s %8s %8s %8s\n", ratios[i].key, median, min, max);
-    }
-    fputc('\n', out);
-    free(ratios);
 }
 
 /* ---- sheets ---- */
@@ -202,12 +190,11 @@ static void print_machine(FILE *out, const struct bench_results *results)
         fprintf(out, "  %-18s  %s\n", results->facts[i].name, results->facts[i].value);
 }
 
-void bench_print(FILE *out, const struct bench_results *results)
+void bench_print(FILE *out, const struct bench_results *results, bool ratios_only)
 {
-    if (gates_apply(results))
-        print_gates(out, results, false);
-    else
-        print_plain_ratios(out, results);
+    print_ratios(out, results, false);
+    if (ratios_only)
+        return;
     fputs("Figures are medians of the rounds; (min-max) of them. CPU is that of all processes together.\n\n",
           out);
     for (unsigned int i = 0; i < bench_nr_sheets; i++)
@@ -221,16 +208,24 @@ void bench_print(FILE *out, const struct bench_results *results)
     print_machine(out, results);
 }
 
-void bench_print_markdown(FILE *out, const struct bench_results *results)
+static void print_machine_markdown(FILE *out, const struct bench_results *results)
 {
-    fprintf(out, "Measured on %s, %s CPUs, %s GiB, %s, %s; %u rounds of %s ms, wire: %s.\n\n",
-            bench_results_fact_of(results, "cpu"), bench_results_fact_of(results, "cpus"),
-            bench_results_fact_of(results, "memory_gib"), bench_results_fact_of(results, "kernel"),
-            bench_results_fact_of(results, "date"), results->rounds, bench_results_fact_of(results, "millis"),
-            bench_results_fact_of(results, "wire"));
-    if (gates_apply(results))
-        print_gates(out, results, true);
-    for (unsigned int i = 0; i < bench_nr_sheets; i++) {
+    bool one_cpu = strcmp(bench_results_fact_of(results, "guest_cpu"),
+                          bench_results_fact_of(results, "device_cpu")) == 0;
+    fprintf(
+        out,
+        "Measured on %s, %s CPUs, %s GiB, %s, %s; %u rounds of %s ms; wire: %s; guest and device on %s.\n\n",
+        bench_results_fact_of(results, "cpu"), bench_results_fact_of(results, "cpus"),
+        bench_results_fact_of(results, "memory_gib"), bench_results_fact_of(results, "kernel"),
+        bench_results_fact_of(results, "date"), results->rounds, bench_results_fact_of(results, "millis"),
+        bench_results_fact_of(results, "wire"), one_cpu ? "the same CPU" : "a CPU each");
+}
+
+void bench_print_markdown(FILE *out, const struct bench_results *results, bool ratios_only)
+{
+    print_machine_markdown(out, results);
+    print_ratios(out, results, true);
+    for (unsigned int i = 0; i < bench_nr_sheets && !ratios_only; i++) {
         if (bench_sheets[i].main)
             print_sheet(out, results, &bench_sheets[i], true);
     }

@@ -89,6 +89,17 @@ page=$dir/report/index.html
 diff "$dir/out" "$dir/again" >"$dir/diff" || fail "show prints something else: $(head -n 3 "$dir/diff")"
 "$bench" show "$dir/a.json" --markdown >"$dir/markdown"
 grep -q "^| full-queue-bulk" "$dir/markdown" || fail "show --markdown"
+"$bench" show "$dir/a.json" --ratios >"$dir/ratios"
+head -n "$(wc -l <"$dir/ratios")" "$dir/out" | diff - "$dir/ratios" >/dev/null || fail "show --ratios prints something else"
+! grep -q "^Machine" "$dir/ratios" || fail "show --ratios prints more than ratios"
+"$bench" show "$dir/a.json" --ratios --markdown >"$dir/markdown"
+grep -q "a CPU each\|the same CPU" "$dir/markdown" || fail "Markdown does not say which CPUs"
+jq '.environment.wire = "high speed"' "$dir/a.json" >"$dir/on-a-bus.json"
+for form in --ratios --markdown; do
+  "$bench" show "$dir/a.json" $form | grep -qi "reached" || fail "show $form says nothing of the gates"
+  ! "$bench" show "$dir/on-a-bus.json" $form | grep -qi "reached" || fail "show $form holds a run with a bus to the gates"
+done
+! grep -q "^Sequential reads" "$dir/markdown" || fail "show --ratios --markdown prints more than ratios"
 
 # ---- comparing, with a known answer ----
 "$bench" compare "$here/before.json" "$here/after.json" >"$dir/compared" || fail "compare: exit code $?"
