@@ -12,6 +12,7 @@ extern const struct bench_path bench_memcpy, bench_eventfd, bench_cacheline;
 extern const struct bench_path bench_usbip, bench_usbredir;
 extern const struct bench_path bench_qemu_uhci, bench_qemu_ehci, bench_qemu_xhci;
 extern const struct bench_path bench_qemu_pvusb;
+extern const struct bench_path bench_uhci_model;
 extern const struct bench_path bench_qemu_uhci_disk, bench_qemu_ehci_disk;
 
 #endif

@@ -19,6 +19,7 @@ const struct bench_path *const bench_paths[] = {
     &bench_qemu_ehci_disk,
     &bench_qemu_uhci,
     &bench_qemu_uhci_disk,
+    &bench_uhci_model,
     &bench_memcpy,
     &bench_eventfd,
     &bench_cacheline,

@@ -66,6 +66,11 @@ case $paths in
     ;;
 esac
 
+# ---- the frames of UHCI ----
+"$bench" bulk-bw --paths uhci-model --rounds 1 --millis 300 --json "$dir/uhci.json" >/dev/null || fail "uhci-model: exit code $?"
+jq -e '.paths."uhci-model"."full-queue-bulk.mib_per_s" | all(. > 0 and . < 1.4)' "$dir/uhci.json" >/dev/null ||
+  fail "uhci-model moves more than its 1280 bytes per millisecond"
+
 # ---- many devices and guests ----
 "$bench" idle-cpu scale --paths direct,pvusb-one --rounds 1 --millis 2 --json "$dir/many.json" >/dev/null ||
   fail "idle-cpu and scale: exit code $?"
