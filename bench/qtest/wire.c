@@ -117,19 +117,8 @@ void qtest_write(struct qtest_wire *wire, bool io, uint64_t address, unsigned in
                     value & ones(size));
 }
 
-static void choose(struct qtest_wire *wire, unsigned int slot, unsigned int offset)
-{
-    qtest_write(wire, true, 0xcf8, 4, 0x80000000u | slot << 11 | (offset & 0xfcu));
-}
-
-uint32_t qtest_pci_read(struct qtest_wire *wire, unsigned int slot, unsigned int offset)
-{
-    choose(wire, slot, offset);
-    return qtest_read(wire, true, 0xcfc, 4);
-}
-
 void qtest_pci_write(struct qtest_wire *wire, unsigned int slot, unsigned int offset, uint32_t value)
 {
-    choose(wire, slot, offset);
+    qtest_write(wire, true, 0xcf8, 4, 0x80000000u | slot << 11 | (offset & 0xfcu));
     qtest_write(wire, true, 0xcfc, 4, value);
 }

@@ -34,8 +34,7 @@ void qtest_listen(struct qtest_wire *wire);
 uint32_t qtest_read(struct qtest_wire *wire, bool io, uint64_t address, unsigned int size);
 void qtest_write(struct qtest_wire *wire, bool io, uint64_t address, unsigned int size, uint32_t value);
 
-/* A PCI function's configuration space, by mechanism 1. */
-uint32_t qtest_pci_read(struct qtest_wire *wire, unsigned int slot, unsigned int offset);
+/* Into a PCI function's configuration space, by mechanism 1. */
 void qtest_pci_write(struct qtest_wire *wire, unsigned int slot, unsigned int offset, uint32_t value);
 
 #endif
