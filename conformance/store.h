@@ -20,12 +20,8 @@ struct xen *store_guest(struct conform *t, domid_t guest);
 /* False when the node is not there. */
 bool store_read(struct conform *t, struct xen *xen, const char *path, char value[STORE_VALUE_MAX]);
 void store_write(struct conform *t, struct xen *xen, const char *path, const char *value);
-/* The answer itself: 0 or -errno. */
-int store_try_write(struct conform *t, struct xen *xen, const char *path, const char *value);
 void store_remove(struct conform *t, struct xen *xen, const char *path);
-/* Waits until the node says so; value NULL: until it is gone. */
-void store_expect(struct conform *t, struct xen *xen, const char *path, const char *value);
-/* After conform_settle(): it says so now. */
+/* After conform_settle(): it says so now; value NULL: it is not there. */
 void store_check(struct conform *t, struct xen *xen, const char *path, const char *value);
 
 /* A controller's nodes as libxl writes them (XS-04, XS-05), or parts of them. Needs "toolstack". */
@@ -38,6 +34,5 @@ struct store_controller {
     const char *usb_ver_text;
 };
 void store_create_controller(struct conform *t, const struct store_controller *controller);
-void store_remove_controller(struct conform *t, const struct store_controller *controller);
 
 #endif

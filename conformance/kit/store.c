@@ -44,14 +44,6 @@ bool store_read(struct conform *t, struct xen *xen, const char *path, char value
     return true;
 }
 
-int store_try_write(struct conform *t, struct xen *xen, const char *path, const char *value)
-{
-    int rc = xen->ops->xs_write(xen, XEN_XBT_NIL, path, value, strlen(value));
-    kit_log_line(t, "xenbus", "domain %u writes %s = '%s'%s%s", xen->domid, path, value, rc ? ": " : "",
-                 rc ? strerror(-rc) : "");
-    return rc;
-}
-
 void kit_store_set(struct conform *t, struct xen *xen, const char *path, const char *value)
 {
     int rc = value ? xen->ops->xs_write(xen, XEN_XBT_NIL, path, value, strlen(value))
@@ -72,41 +64,16 @@ void store_remove(struct conform *t, struct xen *xen, const char *path)
     kit_store_set(t, xen, path, NULL);
 }
 
-struct wanted_node {
-    struct xen *xen;
-    const char *path, *value;
-};
-
-static bool node_says(struct conform *t, void *context)
-{
-    const struct wanted_node *wanted = context;
-    char value[STORE_VALUE_MAX];
-    bool there = store_read(t, wanted->xen, wanted->path, value);
-    return wanted->value ? there && strcmp(value, wanted->value) == 0 : !there;
-}
-
-static _Noreturn void say_difference(struct conform *t, const struct wanted_node *wanted)
-{
-    char value[STORE_VALUE_MAX];
-    bool there = store_read(t, wanted->xen, wanted->path, value);
-    conform_fail(t, "%s: expected %s%s%s, it is %s%s%s", wanted->path, wanted->value ? "'" : "",
-                 wanted->value ? wanted->value : "no such node", wanted->value ? "'" : "", there ? "'" : "",
-                 there ? value : "missing", there ? "'" : "");
-}
-
-void store_expect(struct conform *t, struct xen *xen, const char *path, const char *value)
-{
-    struct wanted_node wanted = {xen, path, value};
-    if (!conform_try(t, node_says, &wanted))
-        say_difference(t, &wanted);
-}
-
 void store_check(struct conform *t, struct xen *xen, const char *path, const char *value)
 {
-    struct wanted_node wanted = {xen, path, value};
+    char found[STORE_VALUE_MAX];
     conform_settle(t);
-    if (!node_says(t, &wanted))
-        say_difference(t, &wanted);
+    bool there = store_read(t, xen, path, found);
+    if (there != (value != NULL) || (there && strcmp(found, value) != 0)) {
+        const char *wanted = value ? "'" : "", *is = there ? "'" : "";
+        conform_fail(t, "%s: expected %s%s%s, it is %s%s%s", path, wanted, value ? value : "no such node",
+                     wanted, is, there ? found : "missing", is);
+    }
 }
 
 /* ---- a controller ---- */
@@ -191,14 +158,6 @@ void store_create_controller(struct conform *t, const struct store_controller *c
         put_number(t, c, backend, "num-ports", c->num_ports);
     put(t, c, backend, "frontend", frontend);
     put_number(t, c, backend, "state", XenbusStateInitialising);
-}
-
-void store_remove_controller(struct conform *t, const struct store_controller *c)
-{
-    char backend[PATH_MAX_HERE], frontend[PATH_MAX_HERE];
-    directories(c, backend, frontend);
-    store_remove(t, t->dom0, backend);
-    store_remove(t, t->dom0, frontend);
 }
 
 /* ---- a machine that outlives the case ---- */
