@@ -19,42 +19,8 @@
 static enum qtest_controller controller;
 static bool polled, real;
 
-static char image_path[64];
-static uint8_t *image;
+static struct qtest_image image;
 static int monitor[2];
-
-static uint32_t prng(uint32_t *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 17;
-    *x ^= *x << 5;
-    return *x;
-}
-
-static void make_image(void)
-{
-    uint32_t seed = 20261122;
-    strcpy(image_path, "/tmp/qtest-image-XXXXXX");
-    int fd = mkstemp(image_path);
-    assert_true(fd >= 0);
-    image = malloc(IMAGE);
-    for (uint32_t i = 0; i < IMAGE; i++)
-        image[i] = (uint8_t)prng(&seed);
-    assert_int_equal(write(fd, image, IMAGE), IMAGE);
-    close(fd);
-}
-
-static void check_image(void)
-{
-    uint8_t *now = malloc(IMAGE);
-    FILE *f = fopen(image_path, "r");
-    assert_int_equal(fread(now, 1, IMAGE, f), IMAGE);
-    fclose(f);
-    assert_memory_equal(now, image, IMAGE);
-    free(now);
-    free(image);
-    unlink(image_path);
-}
 
 /* A monitor of QEMU, for what happens outside of the guest. */
 static void tell(struct qtest_rig *rig, const char *command)
@@ -95,8 +61,8 @@ static uint8_t *open_disk(struct qtest_rig *rig)
 {
     char drive[128];
     void *buffer;
-    make_image();
-    snprintf(drive, sizeof(drive), "if=none,id=d,format=raw,file=%s", image_path);
+    qtest_image_make(&image, IMAGE);
+    snprintf(drive, sizeof(drive), "if=none,id=d,format=raw,file=%s", image.path);
     open_machine(rig, drive, "usb-storage,id=disk,bus=hc.0,drive=d");
     qtest_rig_until(rig, &rig->finished, 1);
     assert_int_equal(rig->status, 0);
@@ -117,15 +83,15 @@ static void test_qtest_disk(void **state)
         requests /= 5;
     qtest_counters(rig.qtest, &before);
     for (unsigned int i = 0; i < requests; i++) {
-        uint32_t blocks = 1 + prng(&seed) % 400, lba = prng(&seed) % (IMAGE / 512 - blocks + 1);
-        uint8_t *at = buffer + prng(&seed) % 4096 * 4;
+        uint32_t blocks = 1 + qtest_prng(&seed) % 400, lba = qtest_prng(&seed) % (IMAGE / 512 - blocks + 1);
+        uint8_t *at = buffer + qtest_prng(&seed) % 4096 * 4;
         bool out = i % 3 == 2;
         for (uint32_t n = 0; n < blocks * 512; n++)
-            at[n] = (uint8_t)(out ? prng(&seed) : 0);
+            at[n] = (uint8_t)(out ? qtest_prng(&seed) : 0);
         if (out)
-            memcpy(image + lba * 512, at, blocks * 512);
+            memcpy(image.bytes + lba * 512, at, blocks * 512);
         assert_int_equal(qtest_rig_request(&rig, lba, blocks, out, at), 0);
-        assert_memory_equal(at, image + lba * 512, blocks * 512);
+        assert_memory_equal(at, image.bytes + lba * 512, blocks * 512);
     }
     qtest_counters(rig.qtest, &after);
     print_message("%.1f register accesses and %.1f interrupts for a request\n",
@@ -134,7 +100,7 @@ static void test_qtest_disk(void **state)
     assert_int_equal(storage_stats(rig.storage).recoveries, 0);
     guest_buffer_free(rig.guest, buffer, BUFFER);
     close_machine(&rig);
-    check_image();
+    qtest_image_check(&image);
 }
 
 static void on_done(struct guest_xfer *xfer)
@@ -164,11 +130,11 @@ static void test_qtest_stall(void **state)
         guest_setup(setup, 0x02, 1, 0, 0x81, 0);
         assert_int_equal(qtest_rig_control(&rig, setup, NULL), 0);
         assert_int_equal(qtest_rig_request(&rig, i, 3, false, buffer), 0);
-        assert_memory_equal(buffer, image + i * 512, 3 * 512);
+        assert_memory_equal(buffer, image.bytes + i * 512, 3 * 512);
     }
     guest_buffer_free(rig.guest, buffer, BUFFER);
     close_machine(&rig);
-    check_image();
+    qtest_image_check(&image);
 }
 
 static void on_storage_done(struct storage_request *request)
@@ -330,10 +296,10 @@ static void test_qtest_nonsense(void **state)
         uint32_t words = (uint32_t)(buffer - bus->memory) / 4;
         for (unsigned int i = 0; i < 30; i++) {
             for (unsigned int n = 0; n < 1u << i % 11; n++) {
-                uint32_t word = prng(&seed), at = prng(&seed) % words;
+                uint32_t word = qtest_prng(&seed), at = qtest_prng(&seed) % words;
                 /* Mostly something that looks like what is there. */
                 if (word % 4)
-                    memcpy(&word, bus->memory + (size_t)(prng(&seed) % words) * 4, 4);
+                    memcpy(&word, bus->memory + (size_t)(qtest_prng(&seed) % words) * 4, 4);
                 memcpy(bus->memory + (size_t)at * 4, &word, 4);
             }
             guest_step(rig.guest, rig.now_ns);
@@ -350,8 +316,7 @@ static void test_qtest_nonsense(void **state)
         guest_destroy(rig.guest);
         qtest_destroy(rig.qtest);
         close(monitor[0]);
-        free(image);
-        unlink(image_path);
+        qtest_image_drop(&image);
     }
 }
 

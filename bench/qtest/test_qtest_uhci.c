@@ -15,41 +15,7 @@
 #define BUFFER (128u * 1024)
 #define SECOND UINT64_C(1000000000)
 
-static char image_path[64];
-static uint8_t *image;
-
-static uint32_t prng(uint32_t *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 17;
-    *x ^= *x << 5;
-    return *x;
-}
-
-static void make_image(void)
-{
-    uint32_t seed = 20261122;
-    strcpy(image_path, "/tmp/qtest-image-XXXXXX");
-    int fd = mkstemp(image_path);
-    assert_true(fd >= 0);
-    image = malloc(IMAGE);
-    for (uint32_t i = 0; i < IMAGE; i++)
-        image[i] = (uint8_t)prng(&seed);
-    assert_int_equal(write(fd, image, IMAGE), IMAGE);
-    close(fd);
-}
-
-static void check_image(void)
-{
-    uint8_t *now = malloc(IMAGE);
-    FILE *f = fopen(image_path, "r");
-    assert_int_equal(fread(now, 1, IMAGE, f), IMAGE);
-    fclose(f);
-    assert_memory_equal(now, image, IMAGE);
-    free(now);
-    free(image);
-    unlink(image_path);
-}
+static struct qtest_image image;
 
 static void open_disk(struct qtest_rig *rig, const char *drive, void **buffer)
 {
@@ -70,27 +36,27 @@ static void test_qtest_uhci_disk(void **state)
     uint8_t *buffer;
     void *memory;
     char drive[128];
-    make_image();
-    snprintf(drive, sizeof(drive), "if=none,id=d,format=raw,file=%s", image_path);
+    qtest_image_make(&image, IMAGE);
+    snprintf(drive, sizeof(drive), "if=none,id=d,format=raw,file=%s", image.path);
     open_disk(&rig, drive, &memory);
     buffer = memory;
     uint32_t seed = 7;
     for (unsigned int i = 0; i < 24; i++) {
-        uint32_t blocks = 1 + prng(&seed) % 240, lba = prng(&seed) % (IMAGE / 512 - blocks + 1);
-        uint8_t *at = buffer + prng(&seed) % 64 * 4;
+        uint32_t blocks = 1 + qtest_prng(&seed) % 240, lba = qtest_prng(&seed) % (IMAGE / 512 - blocks + 1);
+        uint8_t *at = buffer + qtest_prng(&seed) % 64 * 4;
         if (i % 3 == 2) {
             for (uint32_t n = 0; n < blocks * 512; n++)
-                image[lba * 512 + n] = at[n] = (uint8_t)prng(&seed);
+                image.bytes[lba * 512 + n] = at[n] = (uint8_t)qtest_prng(&seed);
             assert_int_equal(qtest_rig_request(&rig, lba, blocks, true, at), 0);
         } else {
             assert_int_equal(qtest_rig_request(&rig, lba, blocks, false, at), 0);
-            assert_memory_equal(at, image + lba * 512, blocks * 512);
+            assert_memory_equal(at, image.bytes + lba * 512, blocks * 512);
         }
     }
     assert_int_equal(storage_stats(rig.storage).recoveries, 0);
     guest_buffer_free(rig.guest, buffer, BUFFER);
     qtest_rig_close(&rig);
-    check_image();
+    qtest_image_check(&image);
 }
 
 /* ---- agreement ---- */

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LIMIT_NS UINT64_C(20000000000)
 
@@ -157,4 +158,41 @@ void qtest_rig_close(struct qtest_rig *rig)
     assert_int_equal(rig->gone, rig->ready);
     guest_destroy(rig->guest);
     qtest_destroy(rig->qtest); /* which sees to it that no buffer is left */
+}
+
+uint32_t qtest_prng(uint32_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed;
+}
+
+void qtest_image_make(struct qtest_image *image, uint32_t size)
+{
+    uint32_t seed = 20261122;
+    *image = (struct qtest_image){.path = "/tmp/qtest-image-XXXXXX", .bytes = malloc(size), .size = size};
+    int fd = mkstemp(image->path);
+    assert_true(fd >= 0);
+    for (uint32_t i = 0; i < size; i++)
+        image->bytes[i] = (uint8_t)qtest_prng(&seed);
+    assert_int_equal(write(fd, image->bytes, size), size);
+    close(fd);
+}
+
+void qtest_image_check(struct qtest_image *image)
+{
+    uint8_t *now = malloc(image->size);
+    FILE *f = fopen(image->path, "r");
+    assert_int_equal(fread(now, 1, image->size, f), image->size);
+    fclose(f);
+    assert_memory_equal(now, image->bytes, image->size);
+    free(now);
+    qtest_image_drop(image);
+}
+
+void qtest_image_drop(struct qtest_image *image)
+{
+    free(image->bytes);
+    unlink(image->path);
 }

@@ -36,4 +36,20 @@ int qtest_rig_request(struct qtest_rig *rig, uint64_t lba, uint32_t blocks, bool
 uint32_t qtest_rig_control(struct qtest_rig *rig, const uint8_t setup[8], void *buffer);
 void qtest_rig_close(struct qtest_rig *rig);
 
+/* xorshift: a seed other than 0 gives the same numbers everywhere. */
+uint32_t qtest_prng(uint32_t *seed);
+
+/* A disk's contents, in a file for QEMU and in memory, where a test keeps it as the disk should be. */
+struct qtest_image {
+    char path[32];
+    uint8_t *bytes;
+    uint32_t size;
+};
+
+/* Random bytes, always the same. */
+void qtest_image_make(struct qtest_image *image, uint32_t size);
+/* The file is what the memory is, and both go. */
+void qtest_image_check(struct qtest_image *image);
+void qtest_image_drop(struct qtest_image *image);
+
 #endif
