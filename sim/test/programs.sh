@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # For tests of the programs: some in the background, each until it has said what the test waits for. To be sourced with
-# $pvusb set. Gives $work, a folder that goes with the test, and kills what is left running then.
+# $pvusb set. Gives $work, a folder that goes with the test, and ends what is left running then.
 
 : "${pvusb:?the program}"
 work=$(mktemp -d)
 failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+
+# Guests end with their machine.
+clean_up() {
+  local pids
+  pids=$(jobs -p)
+  # shellcheck disable=SC2086 # one word each
+  [ -z "$pids" ] || kill $pids 2>/dev/null || true
+  wait || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
 
 fail() {
   echo "FAILED: $*"
@@ -16,10 +26,15 @@ fail() {
 # start NAME PATTERN ARGUMENT...: pvusb in the background until it has printed a line that matches, which is in $line then; its
 # pid in $started, what else it prints from $fd, its stderr in $work/NAME.err. One that skips ends the test as skipped.
 start() {
+  start_command "$1" "$2" "$pvusb" "${@:3}"
+}
+
+# start_command NAME PATTERN COMMAND...: so does any other program.
+start_command() {
   local name=$1 pattern=$2 code=0
   shift 2
   mkfifo "$work/$name.pipe"
-  "$pvusb" "$@" >"$work/$name.pipe" 2>"$work/$name.err" &
+  "$@" >"$work/$name.pipe" 2>"$work/$name.err" &
   started=$!
   exec {fd}<"$work/$name.pipe"
   rm "$work/$name.pipe"
@@ -29,10 +44,10 @@ start() {
   kill "$started" 2>/dev/null || true
   wait "$started" || code=$?
   if [ $code -eq 77 ]; then
-    echo "skip: $(sed "s/^pvusb $1: //" "$work/$name.err")"
+    echo "skip: $(sed 's/^pvusb [a-z]*: //' "$work/$name.err")"
     exit 77
   fi
-  fail "pvusb $*: never said $pattern; $(cat "$work/$name.err")"
+  fail "$*: never said $pattern; $(cat "$work/$name.err")"
 }
 
 # ended PID CODE: waits for it and checks its exit code.

@@ -5,14 +5,8 @@
 set -euo pipefail
 
 pvusb=$1
-work=$(mktemp -d)
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/programs.sh"
 
 # answer LINE: into $answer; lines that come by themselves go to $work/done.
 answer() {
@@ -51,19 +45,8 @@ until_done() { # PATTERN
   grep -qxE "$1" "$work/done" || fail "never said '$1' but $(cat "$work/done" 2>&1)"
 }
 
-wait_for_line() { # FILE PATTERN
-  local line
-  while IFS= read -r -t 60 line; do
-    [[ $line =~ $2 ]] && return 0
-  done <"$1"
-  fail "$1 never says $2"
-}
-
-mkfifo "$work/host" "$work/back"
-"$pvusb" host --dir "$work/m" >"$work/host" &
-wait_for_line "$work/host" 'machine ready'
-"$pvusb" backend --xen "fake:$work/m" --guest 1 --device 1-1=probe >"$work/back" &
-wait_for_line "$work/back" 'backend ready'
+start host 'machine ready' host --dir "$work/m"
+start back 'backend ready' backend --xen "fake:$work/m" --guest 1 --device 1-1=probe
 coproc drive { "$pvusb" frontend --xen "fake:$work/m" --domid 1 --drive; }
 # shellcheck disable=SC2154 # coproc sets it
 drive_pid=$drive_PID
@@ -116,7 +99,5 @@ LINES
 says 'close' 'ok'
 trap '' PIPE # it may end before the end of that
 printf 'x%.0s' {1..20000} 2>/dev/null >&"${drive[1]}" || true
-code=0
-wait "$drive_pid" || code=$?
-[ $code -eq 3 ] || fail "a line without end: exit code $code"
-if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
+ended "$drive_pid" 3 # a line without end
+finish

@@ -6,25 +6,13 @@
 set -euo pipefail
 
 pvusb=$1
-work=$(mktemp -d)
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/programs.sh"
 
 # serve ARGUMENT...: a server at a free port; its pid in $server, the port in $port.
 serve() {
-  local line
-  rm -f "$work/pipe"
-  mkfifo "$work/pipe"
-  "$pvusb" usbip export --port 0 "$@" >"$work/pipe" 2>"$work/server.err" &
-  server=$!
-  exec {fd}<"$work/pipe"
-  IFS= read -r -t 60 line <&"$fd" || { cat "$work/server.err"; exit 1; }
-  port=${line##* }
+  start server '' usbip export --port 0 "$@"
+  server=$started port=${line##* }
 }
 
 # run CODE ARGUMENT...: stdout in $work/out, stderr in $work/err.
@@ -60,8 +48,8 @@ if [ "${2:-}" = peer ]; then
   printed '\(08/06/50\)'
   printed '^ *2-1\.3: .*\(1209:0101\)'
   printed '\(03/01/01\)'
-  [ "$failures" -eq 0 ] && echo "Debian's usbip lists what is exported"
-  exit $((failures > 0))
+  finish
+  exit
 fi
 
 run 0 --help
@@ -100,24 +88,15 @@ run 3 import 127.0.0.1 2-1.3 --port "$port" --read 1M --timeout 1
 grep -q 'no disk came within 1 s' "$work/err" || fail "no timeout: $(cat "$work/err")"
 
 # One user at a time; and the server dies while a device is in use.
-mkfifo "$work/user"
-"$pvusb" usbip import 127.0.0.1 2-1.3 --port "$port" >"$work/user" 2>"$work/user.err" &
-user=$!
-exec {user_fd}<"$work/user"
-IFS= read -r -t 60 line <&"$user_fd" || fail "the keyboard does not come"
+start user 'Simulated keyboard' usbip import 127.0.0.1 2-1.3 --port "$port"
+user=$started
 refused 3 'has a user already' import 127.0.0.1 2-1.3 --port "$port"
 kill -9 "$server"
-code=0
-wait "$user" || code=$?
-[ $code -eq 3 ] || fail "import without its server: exit code $code"
+ended "$user" 3
 grep -q 'is gone: the server closed the connection' "$work/user.err" || fail "said: $(cat "$work/user.err")"
 
 # An orderly end by a signal.
 serve --device 1-1=keyboard
 kill -INT "$server"
-code=0
-wait "$server" || code=$?
-[ $code -eq 0 ] || fail "export after SIGINT: exit code $code"
-
-[ "$failures" -eq 0 ] && echo "all good"
-exit $((failures > 0))
+ended "$server" 0
+finish

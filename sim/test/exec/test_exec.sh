@@ -8,15 +8,9 @@ set -euo pipefail
 pvusb=$1
 make_domains=$2
 build=$3
-work=$(mktemp -d)
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../programs.sh"
 dir=$work/m
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 for tool in xenstore-ls xenstore-read xenstore-write xenstore-watch xenstore-chmod xenstore-rm; do
   command -v $tool >/dev/null || { echo "skip: $tool is missing: install xenstore-utils"; exit 77; }
@@ -128,17 +122,11 @@ store_tools() {
 }
 
 usage_errors
-mkfifo "$work/pipe"
-"$pvusb" host --dir "$dir" >"$work/pipe" &
-host=$!
-exec {said}<"$work/pipe"
-read -r -t 60 line <&"$said"
+start host 'machine ready' host --dir "$dir"
+host=$started said=$fd
 "$make_domains" "$dir" 1 2
 exit_codes
 environment
 store_tools
-kill $host
-wait $host || fail "host: exit code $?"
-read -r -t 60 line <&"$said"
-[ "$line" = "balance: all zero" ] || fail "$line"
-if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
+host_ended "$host" "$said"
+finish

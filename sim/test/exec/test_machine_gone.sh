@@ -6,24 +6,19 @@ set -euo pipefail
 
 pvusb=$1
 program=$2
-work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../programs.sh"
 
+# Each step needs the one before.
 fail() {
   echo "FAILED: $*"
   exit 1
 }
 
-mkfifo "$work/host" "$work/said"
-"$pvusb" host --dir "$work/m" >"$work/host" &
-host=$!
-exec {host_says}<"$work/host"
-read -r -t 60 line <&"$host_says"
-"$pvusb" exec --dir "$work/m" --domid 0 -- "$program" >"$work/said" &
-waiter=$!
-exec {says}<"$work/said"
-read -r -t 60 line <&"$says"
-[ "$line" = waiting ] || fail "said $line"
+start host 'machine ready' host --dir "$work/m"
+host=$started
+start waiter '^waiting$' exec --dir "$work/m" --domid 0 -- "$program"
+waiter=$started says=$fd
 # It sleeps nowhere else after that line.
 until [[ $(</proc/$waiter/stat) =~ \)\ S ]]; do :; done
 kill -9 $host

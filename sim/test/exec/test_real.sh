@@ -7,44 +7,17 @@ set -euo pipefail
 
 pvusb=$1
 make_domains=$2
-work=$(mktemp -d)
-failures=0
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-
-# start NAME PATTERN COMMAND...: in the background, until it says so; pid in $started.
-start() {
-  local name=$1 pattern=$2 line
-  shift 2
-  mkfifo "$work/$name.pipe"
-  "$@" >"$work/$name.pipe" 2>"$work/$name.err" &
-  started=$!
-  exec {fd}<"$work/$name.pipe"
-  rm "$work/$name.pipe"
-  while IFS= read -r -t 60 line <&"$fd"; do
-    [[ $line =~ $pattern ]] && return 0
-  done
-  fail "$name never said '$pattern'; $(cat "$work/$name.err")"
-}
-
-ended() { # PID CODE
-  local code=0
-  wait "$1" || code=$?
-  [ $code -eq "$2" ] || fail "process $1: exit code $code instead of $2"
-}
+# shellcheck source=sim/test/programs.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../programs.sh"
 
 # session NAME STORE BACKEND FRONTEND: how each half reaches the machine.
 session() {
   local name=$1 dir=$work/$1 host back
   local -A on=([real]=real [client]="fake:$dir")
-  start "$name-host" 'machine ready' "$pvusb" host --dir "$dir" --xenstored "$2"
+  start "$name-host" 'machine ready' host --dir "$dir" --xenstored "$2"
   host=$started
   "$make_domains" "$dir" 1
-  start "$name-back" 'backend ready' "$pvusb" exec --dir "$dir" --domid 0 -- "$pvusb" backend --xen "${on[$3]}" --guest 1 \
+  start "$name-back" 'backend ready' exec --dir "$dir" --domid 0 -- "$pvusb" backend --xen "${on[$3]}" --guest 1 \
     --device 1-1=disk:2M --device 1-2=keyboard
   back=$started
   "$pvusb" exec --dir "$dir" --domid 1 -- "$pvusb" frontend --xen "${on[$4]}" --domid 1 --read 1M >"$work/$name.out" \
@@ -77,8 +50,8 @@ refused() { # PATTERN COMMAND...
   grep -qE -e "$pattern" "$work/out" || fail "$*: said $(cat "$work/out")"
 }
 [ -e /dev/xen ] || refused '--xen real: .*; it needs xenstore' "$pvusb" backend --xen real
-start last-host 'machine ready' "$pvusb" host --dir "$work/m"
+start last-host 'machine ready' host --dir "$work/m"
 refused 'this is not domain 3' "$pvusb" exec --dir "$work/m" --domid 0 -- "$pvusb" frontend --xen real --domid 3
 kill "$started"
 ended "$started" 0
-if [ $failures -eq 0 ]; then echo "ok"; else echo "$failures failures"; exit 1; fi
+finish

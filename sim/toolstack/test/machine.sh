@@ -3,35 +3,18 @@
 # A machine for the tests of the commands, in a folder of its own. To be sourced with $pvusb set; nothing of it is left.
 # Functions return when what they wait for is so; nothing sleeps.
 
-work=$(mktemp -d)
+# shellcheck source=sim/test/programs.sh
+. "${BASH_SOURCE[0]%/*}/../../test/programs.sh"
 export TMPDIR=$work/tmp PVUSB_DIR=$work/m
 mkdir "$TMPDIR"
-failures=0
 host='' back=''
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 give_up() {
   fail "$@"
   exit 1
 }
 
-# Guests end with their machine.
-clean_up() {
-  local pids
-  pids=$(jobs -p)
-  # shellcheck disable=SC2086 # one word each
-  [ -z "$pids" ] || kill $pids 2>/dev/null || true
-  wait || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
-
-# start NAME PATTERN ARGUMENT...: in the background, until it has printed a line that matches; pid in $started. What it
-# prints goes into $work/NAME.log.
+# start NAME PATTERN ARGUMENT...: as in programs.sh, but all that it prints goes into $work/NAME.log, for await.
 start() {
   local name=$1 pattern=$2
   shift 2
@@ -55,13 +38,6 @@ await() {
   exec {fd}<&-
   kill "$tail" 2>/dev/null || true
   return $code
-}
-
-# ended PID CODE: waits for it and checks its exit code.
-ended() {
-  local code=0
-  wait "$1" || code=$?
-  [ $code -eq "$2" ] || fail "process $1: exit code $code instead of $2"
 }
 
 start_host() {
@@ -118,12 +94,4 @@ same() {
     fail "$3 is not as it should be; expected (-) and found (+):"
     diff -U 0 <(printf '%s\n' "$1") <(printf '%s\n' "$2") | tail -n +3 | head -n 40 || true
   }
-}
-
-finish() {
-  [ $failures -eq 0 ] || {
-    echo "$failures failures"
-    exit 1
-  }
-  echo "all as it should be"
 }
