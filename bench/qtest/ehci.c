@@ -21,12 +21,12 @@ static struct ehci *ehci_of(struct hcd *hcd)
 
 static uint32_t read_register(struct ehci *ehci, uint32_t offset)
 {
-    return hc_read(ehci->bus, ehci->base + offset, 4);
+    return hc_read(ehci->hc.bus, ehci->base + offset, 4);
 }
 
 static void write_register(struct ehci *ehci, uint32_t offset, uint32_t value)
 {
-    hc_write(ehci->bus, ehci->base + offset, 4, value);
+    hc_write(ehci->hc.bus, ehci->base + offset, 4, value);
 }
 
 void ehci_ring(struct ehci *ehci)
@@ -86,41 +86,14 @@ static int op_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
     return ehci_queue_unlink(ehci_of(hcd), urb, reason);
 }
 
-static int op_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns)
-{
-    return root_hub_control(&ehci_of(hcd)->hub, setup, data, size, now_ns);
-}
-
-static size_t op_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)
-{
-    return root_hub_status(&ehci_of(hcd)->hub, bitmap, size);
-}
-
-static unsigned int op_num_ports(struct hcd *hcd)
-{
-    return ehci_of(hcd)->hub.nr_ports;
-}
-
-static int op_buffer_alloc(struct hcd *hcd, size_t size, void **out)
-{
-    *out = hc_pages_alloc(&ehci_of(hcd)->pages, size);
-    return *out ? 0 : -ENOMEM;
-}
-
-static void op_buffer_free(struct hcd *hcd, void *buffer, size_t size)
-{
-    if (buffer)
-        hc_pages_free(&ehci_of(hcd)->pages, buffer, size);
-}
-
 static const struct hcd_ops ehci_ops = {
     .submit = op_submit,
     .unlink = op_unlink,
-    .hub_control = op_hub_control,
-    .hub_status = op_hub_status,
-    .num_ports = op_num_ports,
-    .buffer_alloc = op_buffer_alloc,
-    .buffer_free = op_buffer_free,
+    .hub_control = hc_hub_control,
+    .hub_status = hc_hub_status,
+    .num_ports = hc_num_ports,
+    .buffer_alloc = hc_buffer_alloc,
+    .buffer_free = hc_buffer_free,
 };
 
 /* ---- time ---- */
@@ -137,7 +110,7 @@ static void take_status(struct ehci *ehci)
     if (news)
         write_register(ehci, USBSTS, news);
     if (news & STS_PORT)
-        root_hub_poll(&ehci->hub);
+        root_hub_poll(&ehci->hc.hub);
     if (news & STS_ADVANCE) {
         ehci->ringing = false;
         ehci_queue_advanced(ehci);
@@ -149,7 +122,7 @@ void ehci_step(struct ehci *ehci, uint64_t now_ns)
     ehci->now_ns = now_ns;
     if (ehci->dead)
         return;
-    bool interrupt = ehci->bus->ops->interrupt(ehci->bus);
+    bool interrupt = ehci->hc.bus->ops->interrupt(ehci->hc.bus);
     /* An answer to the doorbell that nobody takes keeps QEMU's controller from going on. */
     bool look_now = ehci->polled && (ehci->ringing || now_ns >= ehci->look_ns);
     if (look_now)
@@ -168,7 +141,7 @@ uint64_t ehci_deadline(const struct ehci *ehci)
 
 struct hcd *ehci_hcd(struct ehci *ehci)
 {
-    return &ehci->hcd;
+    return &ehci->hc.hcd;
 }
 
 /* ---- lifetime ---- */
@@ -193,7 +166,7 @@ static void lay_out(struct ehci *ehci)
         uint16_t next = i == SKEL_HEAD ? SKEL_HEAD : i + 1 == SKEL_HEAD ? NONE : (uint16_t)(i + 1);
         ehci->qh_next[i] = next;
         *qh = (struct ehci_qh){.overlay = {.next = LINK_END, .alternate = LINK_END, .token = TOKEN_HALTED}};
-        qh->link = next == NONE ? LINK_END : hc_address(ehci->bus, &ehci->qh[next]) | LINK_QH;
+        qh->link = next == NONE ? LINK_END : hc_address(ehci->hc.bus, &ehci->qh[next]) | LINK_QH;
         qh->info1 = 2u << 12 | (i == SKEL_HEAD ? 1u << 15 : 0); /* high speed, head */
         qh->info2 = 1u << 30 | (i == SKEL_HEAD ? 0 : 1);
     }
@@ -201,17 +174,17 @@ static void lay_out(struct ehci *ehci)
         unsigned int k = 0;
         while (k < 7 && !(frame & 1u << k))
             k++;
-        ehci->frames[frame] = hc_address(ehci->bus, &ehci->qh[7 - k]) | LINK_QH;
+        ehci->frames[frame] = hc_address(ehci->hc.bus, &ehci->qh[7 - k]) | LINK_QH;
     }
 }
 
 static int start(struct ehci *ehci)
 {
-    struct hc_bus *bus = ehci->bus;
+    struct hc_bus *bus = ehci->hc.bus;
     ehci->base = hc_read(bus, CAPLENGTH, 1);
     uint32_t parameters = hc_read(bus, HCSPARAMS, 4);
-    ehci->hub = (struct root_hub){.ops = &hub_ops, .context = ehci, .nr_ports = parameters & 15u};
-    if (ehci->base < 0x0c || ehci->base == 0xff || ehci->hub.nr_ports == 0)
+    ehci->hc.hub = (struct root_hub){.ops = &hub_ops, .context = ehci, .nr_ports = parameters & 15u};
+    if (ehci->base < 0x0c || ehci->base == 0xff || ehci->hc.hub.nr_ports == 0)
         return -ENODEV;
     write_register(ehci, USBCMD, CMD_RESET);
     if (read_register(ehci, USBCMD) & CMD_RESET)
@@ -225,9 +198,17 @@ static int start(struct ehci *ehci)
     ehci->command = CMD_RUN | CMD_PERIODIC | CMD_ASYNC | (ehci->polled ? 0 : CMD_ONE_MICROFRAME);
     write_register(ehci, USBCMD, ehci->command);
     write_register(ehci, CONFIGFLAG, 1);
-    for (unsigned int i = 0; i < ehci->hub.nr_ports; i++)
+    for (unsigned int i = 0; i < ehci->hc.hub.nr_ports; i++)
         write_register(ehci, PORTSC + 4 * i, PORT_POWER);
     return read_register(ehci, USBSTS) & STS_HALTED ? -ENODEV : 0;
+}
+
+static void free_all(struct ehci *ehci)
+{
+    if (ehci->structures)
+        hc_pages_free(&ehci->hc.pages, ehci->structures, STRUCTURES);
+    hc_close(&ehci->hc);
+    free(ehci);
 }
 
 int ehci_create(struct hc_bus *bus, bool polled, struct ehci **out)
@@ -237,14 +218,12 @@ int ehci_create(struct hc_bus *bus, bool polled, struct ehci **out)
 
     if (!ehci)
         return -ENOMEM;
-    ehci->hcd.ops = &ehci_ops;
-    ehci->bus = bus;
     ehci->polled = polled;
-    rc = hc_pages_open(&ehci->pages, bus);
+    rc = hc_open(&ehci->hc, &ehci_ops, bus);
     if (rc)
         goto out;
     rc = -ENOMEM;
-    ehci->structures = hc_pages_alloc(&ehci->pages, STRUCTURES);
+    ehci->structures = hc_pages_alloc(&ehci->hc.pages, STRUCTURES);
     if (!ehci->structures)
         goto out;
     lay_out(ehci);
@@ -254,8 +233,7 @@ int ehci_create(struct hc_bus *bus, bool polled, struct ehci **out)
     *out = ehci;
     return 0;
 out:
-    hc_pages_close(&ehci->pages);
-    free(ehci);
+    free_all(ehci);
     return rc;
 }
 
@@ -265,8 +243,5 @@ void ehci_destroy(struct ehci *ehci)
         return;
     assert(ehci->held == 0);
     write_register(ehci, USBCMD, 0);
-    hc_pages_free(&ehci->pages, ehci->structures, STRUCTURES);
-    assert(hc_pages_used(&ehci->pages) == 0);
-    hc_pages_close(&ehci->pages);
-    free(ehci);
+    free_all(ehci);
 }

@@ -4,8 +4,7 @@
 #define BENCH_QTEST_EHCI_PRIVATE_H
 
 #include "qtest/ehci.h"
-#include "uhci/pages.h"
-#include "uhci/root_hub.h"
+#include "uhci/hc.h"
 
 /* Capability registers at 0, the others behind them. EHCI 1.0 sections 2.2 and 2.3. */
 enum { CAPLENGTH = 0x00, HCSPARAMS = 0x04 };
@@ -96,10 +95,7 @@ struct endpoint {
 };
 
 struct ehci {
-    struct hcd hcd;
-    struct hc_bus *bus;
-    struct hc_pages pages;
-    struct root_hub hub;
+    struct hc hc;  /* first */
     uint32_t base; /* of the operational registers */
     bool polled, dead, ringing;
     uint64_t now_ns, look_ns;
@@ -133,7 +129,7 @@ static inline void store32(uint32_t *at, uint32_t value)
 
 static inline uint32_t td_address(const struct ehci *ehci, uint16_t td)
 {
-    return hc_address(ehci->bus, &ehci->td[td]);
+    return hc_address(ehci->hc.bus, &ehci->td[td]);
 }
 
 static inline struct ehci_qh *endpoint_qh(struct ehci *ehci, const struct endpoint *ep)

@@ -14,7 +14,8 @@ static unsigned int qh_index(const struct ehci *ehci, const struct endpoint *ep)
 static void set_next(struct ehci *ehci, unsigned int qh, uint16_t next)
 {
     ehci->qh_next[qh] = next;
-    store32(&ehci->qh[qh].link, next == NONE ? LINK_END : hc_address(ehci->bus, &ehci->qh[next]) | LINK_QH);
+    store32(&ehci->qh[qh].link,
+            next == NONE ? LINK_END : hc_address(ehci->hc.bus, &ehci->qh[next]) | LINK_QH);
 }
 
 static void link_queue(struct ehci *ehci, struct endpoint *ep)
@@ -155,13 +156,13 @@ int ehci_queue_submit(struct ehci *ehci, struct hcd_urb *urb)
 {
     if (ehci->dead)
         return -ESHUTDOWN;
-    if (urb->port == 0 || urb->port > ehci->hub.nr_ports || urb->device > PVUSB_ADDRESS_MAX ||
+    if (urb->port == 0 || urb->port > ehci->hc.hub.nr_ports || urb->device > PVUSB_ADDRESS_MAX ||
         urb->endpoint > 15 || urb->type == USBIF_PIPE_TYPE_ISOC || urb->type > 3 || urb->packet == 0 ||
         urb->packet > 1024 || (urb->length && !urb->buffer))
         return -EINVAL;
     if (urb->length > EHCI_LENGTH_MAX)
         return -EMSGSIZE;
-    if (!hc_pages_hold(&ehci->pages, urb->buffer, urb->length))
+    if (!hc_pages_hold(&ehci->hc.pages, urb->buffer, urb->length))
         return -EFAULT;
     struct transfer *t = ehci->free_transfer;
     struct endpoint *ep = t ? find_endpoint(ehci, urb) : NULL;

@@ -70,7 +70,7 @@ static void put(struct writer *w, uint32_t pid, bool toggle, uint32_t length, ui
 
 static void put_data(struct writer *w, const struct hcd_urb *urb, bool toggle, bool last_ioc)
 {
-    uint32_t at = 0, buffer = urb->length ? hc_address(w->ehci->bus, urb->buffer) : 0;
+    uint32_t at = 0, buffer = urb->length ? hc_address(w->ehci->hc.bus, urb->buffer) : 0;
     do {
         uint32_t n = urb->length - at < TD_BYTES_MAX ? urb->length - at : TD_BYTES_MAX;
         put(w, urb->in ? PID_IN : PID_OUT, toggle, n, buffer + at, last_ioc && at + n == urb->length);
@@ -89,7 +89,7 @@ void ehci_td_load(struct ehci *ehci, struct transfer *transfer)
     if (control) {
         uint8_t *setup = ehci->setup[transfer - ehci->transfers];
         memcpy(setup, urb->setup, 8);
-        put(&w, PID_SETUP, false, 8, hc_address(ehci->bus, setup), false);
+        put(&w, PID_SETUP, false, 8, hc_address(ehci->hc.bus, setup), false);
         if (urb->length)
             put_data(&w, urb, true, false);
         put(&w, urb->in ? PID_OUT : PID_IN, true, 0, 0, true);

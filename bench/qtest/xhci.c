@@ -17,12 +17,12 @@ static struct xhci *xhci_of(struct hcd *hcd)
 
 static uint32_t read_register(struct xhci *xhci, uint32_t offset)
 {
-    return hc_read(xhci->bus, xhci->base + offset, 4);
+    return hc_read(xhci->hc.bus, xhci->base + offset, 4);
 }
 
 static void write_register(struct xhci *xhci, uint32_t offset, uint32_t value)
 {
-    hc_write(xhci->bus, xhci->base + offset, 4, value);
+    hc_write(xhci->hc.bus, xhci->base + offset, 4, value);
 }
 
 void xhci_die(struct xhci *xhci)
@@ -84,41 +84,14 @@ static int op_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
     return xhci_unlink(xhci_of(hcd), urb, reason);
 }
 
-static int op_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns)
-{
-    return root_hub_control(&xhci_of(hcd)->hub, setup, data, size, now_ns);
-}
-
-static size_t op_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)
-{
-    return root_hub_status(&xhci_of(hcd)->hub, bitmap, size);
-}
-
-static unsigned int op_num_ports(struct hcd *hcd)
-{
-    return xhci_of(hcd)->hub.nr_ports;
-}
-
-static int op_buffer_alloc(struct hcd *hcd, size_t size, void **out)
-{
-    *out = hc_pages_alloc(&xhci_of(hcd)->pages, size);
-    return *out ? 0 : -ENOMEM;
-}
-
-static void op_buffer_free(struct hcd *hcd, void *buffer, size_t size)
-{
-    if (buffer)
-        hc_pages_free(&xhci_of(hcd)->pages, buffer, size);
-}
-
 static const struct hcd_ops xhci_ops = {
     .submit = op_submit,
     .unlink = op_unlink,
-    .hub_control = op_hub_control,
-    .hub_status = op_hub_status,
-    .num_ports = op_num_ports,
-    .buffer_alloc = op_buffer_alloc,
-    .buffer_free = op_buffer_free,
+    .hub_control = hc_hub_control,
+    .hub_status = hc_hub_status,
+    .num_ports = hc_num_ports,
+    .buffer_alloc = hc_buffer_alloc,
+    .buffer_free = hc_buffer_free,
 };
 
 /* ---- time ---- */
@@ -131,14 +104,14 @@ static void take_interrupt(struct xhci *xhci)
         return;
     }
     write_register(xhci, USBSTS, status & (STS_EVENT | STS_PORT));
-    hc_write(xhci->bus, xhci->runtime + IMAN, 4, IMAN_PENDING | IMAN_ENABLE);
+    hc_write(xhci->hc.bus, xhci->runtime + IMAN, 4, IMAN_PENDING | IMAN_ENABLE);
     xhci->unacknowledged++; /* the interrupter waits for the place in its ring, even for an old one */
 }
 
 void xhci_step(struct xhci *xhci, uint64_t now_ns)
 {
     xhci->now_ns = now_ns;
-    if (!xhci->dead && xhci->bus->ops->interrupt(xhci->bus))
+    if (!xhci->dead && xhci->hc.bus->ops->interrupt(xhci->hc.bus))
         take_interrupt(xhci);
     if (!xhci->dead && xhci->polled && now_ns >= xhci->look_ns) {
         xhci->look_ns = now_ns + LOOK_NS;
@@ -149,7 +122,7 @@ void xhci_step(struct xhci *xhci, uint64_t now_ns)
         xhci_events(xhci);
     if (!xhci->dead && xhci->ports_changed) {
         xhci->ports_changed = false;
-        root_hub_poll(&xhci->hub);
+        root_hub_poll(&xhci->hc.hub);
     }
     xhci_give_back(xhci);
 }
@@ -165,20 +138,20 @@ uint64_t xhci_deadline(const struct xhci *xhci)
 
 struct hcd *xhci_hcd(struct xhci *xhci)
 {
-    return &xhci->hcd;
+    return &xhci->hc.hcd;
 }
 
 /* ---- lifetime ---- */
 
 static int lay_out(struct xhci *xhci)
 {
-    xhci->slots_array = hc_pages_alloc(&xhci->pages, PAGE);
-    xhci->input = hc_pages_alloc(&xhci->pages, PAGE);
-    xhci->segments = hc_pages_alloc(&xhci->pages, PAGE);
+    xhci->slots_array = hc_pages_alloc(&xhci->hc.pages, PAGE);
+    xhci->input = hc_pages_alloc(&xhci->hc.pages, PAGE);
+    xhci->segments = hc_pages_alloc(&xhci->hc.pages, PAGE);
     if (!xhci->slots_array || !xhci->input || !xhci->segments ||
         xhci_ring_open(xhci, &xhci->commands, true) || xhci_ring_open(xhci, &xhci->events, false))
         return -ENOMEM;
-    xhci->segments[0] = hc_address(xhci->bus, xhci->events.trb);
+    xhci->segments[0] = hc_address(xhci->hc.bus, xhci->events.trb);
     xhci->segments[1] = RING_TRBS;
     xhci->done_end = &xhci->done;
     for (unsigned int i = 0; i < TRANSFERS; i++) {
@@ -190,13 +163,13 @@ static int lay_out(struct xhci *xhci)
 
 static void write_address(struct xhci *xhci, uint32_t offset, uint32_t value)
 {
-    hc_write(xhci->bus, offset, 4, value);
-    hc_write(xhci->bus, offset + 4, 4, 0);
+    hc_write(xhci->hc.bus, offset, 4, value);
+    hc_write(xhci->hc.bus, offset + 4, 4, 0);
 }
 
 static int start(struct xhci *xhci)
 {
-    struct hc_bus *bus = xhci->bus;
+    struct hc_bus *bus = xhci->hc.bus;
     xhci->base = hc_read(bus, CAPLENGTH, 1);
     uint32_t parameters = hc_read(bus, HCSPARAMS1, 4), scratchpads = hc_read(bus, HCSPARAMS2, 4);
     uint32_t capabilities = hc_read(bus, HCCPARAMS1, 4), ports = parameters >> 24;
@@ -205,7 +178,7 @@ static int start(struct xhci *xhci)
         return -ENODEV;
     xhci->doorbells = hc_read(bus, DBOFF, 4) & ~3u;
     xhci->runtime = hc_read(bus, RTSOFF, 4) & ~31u;
-    xhci->hub =
+    xhci->hc.hub =
         (struct root_hub){.ops = &hub_ops, .context = xhci, .nr_ports = ports < SLOTS ? ports : SLOTS};
     write_register(xhci, USBCMD, CMD_RESET);
     if (read_register(xhci, USBCMD) & CMD_RESET)
@@ -227,13 +200,12 @@ static void free_all(struct xhci *xhci)
     xhci_ring_close(xhci, &xhci->commands);
     xhci_ring_close(xhci, &xhci->events);
     if (xhci->slots_array)
-        hc_pages_free(&xhci->pages, xhci->slots_array, PAGE);
+        hc_pages_free(&xhci->hc.pages, xhci->slots_array, PAGE);
     if (xhci->input)
-        hc_pages_free(&xhci->pages, xhci->input, PAGE);
+        hc_pages_free(&xhci->hc.pages, xhci->input, PAGE);
     if (xhci->segments)
-        hc_pages_free(&xhci->pages, xhci->segments, PAGE);
-    assert(!xhci->pages.used || hc_pages_used(&xhci->pages) == 0);
-    hc_pages_close(&xhci->pages);
+        hc_pages_free(&xhci->hc.pages, xhci->segments, PAGE);
+    hc_close(&xhci->hc);
     free(xhci);
 }
 
@@ -244,12 +216,10 @@ int xhci_create(struct hc_bus *bus, bool polled, struct xhci **out)
 
     if (!xhci)
         return -ENOMEM;
-    xhci->hcd.ops = &xhci_ops;
-    xhci->bus = bus;
     xhci->polled = polled;
     for (unsigned int i = 0; i <= SLOTS; i++)
         xhci->slots[i].port = (uint8_t)i;
-    rc = hc_pages_open(&xhci->pages, bus);
+    rc = hc_open(&xhci->hc, &xhci_ops, bus);
     if (rc)
         goto out;
     rc = lay_out(xhci);

@@ -7,8 +7,7 @@
 #define BENCH_QTEST_XHCI_PRIVATE_H
 
 #include "qtest/xhci.h"
-#include "uhci/pages.h"
-#include "uhci/root_hub.h"
+#include "uhci/hc.h"
 
 /* Capability registers, 5.3 */
 enum {
@@ -122,10 +121,7 @@ struct slot {
 };
 
 struct xhci {
-    struct hcd hcd;
-    struct hc_bus *bus;
-    struct hc_pages pages;
-    struct root_hub hub;
+    struct hc hc; /* first */
     uint32_t base, runtime, doorbells;
     bool polled, dead, ports_changed;
     uint64_t now_ns, look_ns;

@@ -14,13 +14,13 @@ static void put_address(struct trb *trb, uint32_t address)
 
 int xhci_ring_open(struct xhci *xhci, struct ring *ring, bool link)
 {
-    *ring = (struct ring){.trb = hc_pages_alloc(&xhci->pages, RING_TRBS * sizeof(struct trb)),
+    *ring = (struct ring){.trb = hc_pages_alloc(&xhci->hc.pages, RING_TRBS * sizeof(struct trb)),
                           .cycle = TRB_CYCLE};
     if (!ring->trb)
         return -ENOMEM;
     if (link) {
         struct trb *last = &ring->trb[RING_TRBS - 1];
-        put_address(last, hc_address(xhci->bus, ring->trb));
+        put_address(last, hc_address(xhci->hc.bus, ring->trb));
         last->control = TRB_LINK << 10 | TRB_TOGGLE_CYCLE; /* its cycle follows that of the one before it */
     }
     return 0;
@@ -29,13 +29,13 @@ int xhci_ring_open(struct xhci *xhci, struct ring *ring, bool link)
 void xhci_ring_close(struct xhci *xhci, struct ring *ring)
 {
     if (ring->trb)
-        hc_pages_free(&xhci->pages, ring->trb, RING_TRBS * sizeof(struct trb));
+        hc_pages_free(&xhci->hc.pages, ring->trb, RING_TRBS * sizeof(struct trb));
     *ring = (struct ring){.trb = NULL};
 }
 
 uint32_t xhci_ring_position(const struct xhci *xhci, const struct ring *ring)
 {
-    return hc_address(xhci->bus, &ring->trb[ring->at]) | ring->cycle;
+    return hc_address(xhci->hc.bus, &ring->trb[ring->at]) | ring->cycle;
 }
 
 unsigned int xhci_ring_put(struct ring *ring, const struct trb *trb, bool hold)
@@ -64,7 +64,7 @@ void xhci_ring_release(struct ring *ring, unsigned int at)
 
 void xhci_doorbell(struct xhci *xhci, uint32_t slot, uint32_t target)
 {
-    hc_write(xhci->bus, xhci->doorbells + 4 * slot, 4, target);
+    hc_write(xhci->hc.bus, xhci->doorbells + 4 * slot, 4, target);
 }
 
 static void on_transfer(struct xhci *xhci, const struct trb *event)
@@ -72,7 +72,7 @@ static void on_transfer(struct xhci *xhci, const struct trb *event)
     unsigned int id = event->control >> 24, dci = event->control >> 16 & 31u;
     for (unsigned int i = 1; i <= SLOTS; i++) {
         struct endpoint *ep = xhci->slots[i].id == id && id ? xhci->slots[i].endpoints[dci] : NULL;
-        uint32_t offset = ep ? event->low - hc_address(xhci->bus, ep->ring.trb) : UINT32_MAX;
+        uint32_t offset = ep ? event->low - hc_address(xhci->hc.bus, ep->ring.trb) : UINT32_MAX;
         if (offset < RING_TRBS * sizeof(struct trb))
             xhci_transfer_event(xhci, ep, offset / sizeof(struct trb), event->status >> 24,
                                 event->status & 0xffffffu);
@@ -117,8 +117,8 @@ void xhci_events(struct xhci *xhci)
     if (xhci->unacknowledged == 0 || (xhci->polled && xhci->unacknowledged < RING_TRBS / 4))
         return;
     xhci->unacknowledged = 0;
-    uint32_t position = hc_address(xhci->bus, &xhci->events.trb[xhci->events.at]);
-    hc_write(xhci->bus, xhci->runtime + ERDP, 4, position | ERDP_BUSY);
+    uint32_t position = hc_address(xhci->hc.bus, &xhci->events.trb[xhci->events.at]);
+    hc_write(xhci->hc.bus, xhci->runtime + ERDP, 4, position | ERDP_BUSY);
 }
 
 uint32_t xhci_command(struct xhci *xhci, uint32_t type, uint32_t flags, uint32_t slot, uint32_t parameter)
@@ -132,7 +132,7 @@ uint32_t xhci_command(struct xhci *xhci, uint32_t type, uint32_t flags, uint32_t
     for (unsigned int looks = 0; xhci->answer == 0; looks++) {
         if (take_event(xhci))
             continue;
-        if (looks == COMMAND_LOOKS || hc_read(xhci->bus, xhci->base + USBSTS, 4) & STS_ERROR) {
+        if (looks == COMMAND_LOOKS || hc_read(xhci->hc.bus, xhci->base + USBSTS, 4) & STS_ERROR) {
             xhci_die(xhci);
             return 0;
         }

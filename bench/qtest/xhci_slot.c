@@ -20,7 +20,7 @@ static void clear_input(struct xhci *xhci)
 
 static uint32_t input_address(const struct xhci *xhci)
 {
-    return hc_address(xhci->bus, xhci->input);
+    return hc_address(xhci->hc.bus, xhci->input);
 }
 
 static void fill_slot(struct xhci *xhci, const struct slot *slot)
@@ -96,7 +96,7 @@ void xhci_slot_close(struct xhci *xhci, struct slot *slot)
     for (unsigned int dci = 1; dci < SLOT_ENDPOINTS; dci++)
         close_endpoint(xhci, slot, dci);
     xhci->slots_array[slot->id] = 0;
-    hc_pages_free(&xhci->pages, slot->context, sizeof(uint32_t) * CONTEXT_WORDS * SLOT_ENDPOINTS);
+    hc_pages_free(&xhci->hc.pages, slot->context, sizeof(uint32_t) * CONTEXT_WORDS * SLOT_ENDPOINTS);
     *slot = (struct slot){.port = slot->port};
 }
 
@@ -108,13 +108,13 @@ static int open_slot(struct xhci *xhci, struct slot *slot, const struct hcd_urb 
     if (code != CODE_SUCCESS || id == 0 || id > SLOTS)
         return -EPROTO;
     *slot = (struct slot){.id = (uint8_t)id, .port = urb->port, .packet0 = urb->packet, .last_dci = 1};
-    slot->context = hc_pages_alloc(&xhci->pages, sizeof(uint32_t) * CONTEXT_WORDS * SLOT_ENDPOINTS);
+    slot->context = hc_pages_alloc(&xhci->hc.pages, sizeof(uint32_t) * CONTEXT_WORDS * SLOT_ENDPOINTS);
     if (!slot->context) {
         (void)xhci_command(xhci, TRB_DISABLE_SLOT, 0, id, 0);
         *slot = (struct slot){.port = urb->port};
         return -ENOMEM;
     }
-    xhci->slots_array[id] = hc_address(xhci->bus, slot->context);
+    xhci->slots_array[id] = hc_address(xhci->hc.bus, slot->context);
     int rc = open_endpoint(xhci, slot, 1);
     if (rc == 0) {
         clear_input(xhci);

@@ -10,7 +10,7 @@
 
 static unsigned int count(const struct xhci *xhci, const struct hcd_urb *urb)
 {
-    uint32_t start = urb->length ? hc_address(xhci->bus, urb->buffer) % BOUNDARY : 0;
+    uint32_t start = urb->length ? hc_address(xhci->hc.bus, urb->buffer) % BOUNDARY : 0;
     unsigned int data = (start + urb->length + BOUNDARY - 1) / BOUNDARY;
     if (urb->type == USBIF_PIPE_TYPE_ISOC)
         return urb->nr_packets * 2u; /* if each should cross a boundary */
@@ -36,7 +36,7 @@ static void put_data(const struct xhci *xhci, struct transfer *t, uint32_t type,
                      uint32_t length, uint32_t last_flags)
 {
     const struct hcd_urb *urb = t->urb;
-    uint32_t at = 0, buffer = urb->length ? hc_address(xhci->bus, urb->buffer) + from : 0;
+    uint32_t at = 0, buffer = urb->length ? hc_address(xhci->hc.bus, urb->buffer) + from : 0;
     do {
         uint32_t room = BOUNDARY - (buffer + at) % BOUNDARY;
         uint32_t n = length - at < room ? length - at : room;
@@ -289,7 +289,7 @@ void xhci_give_back(struct xhci *xhci)
 
 static bool good(const struct xhci *xhci, const struct hcd_urb *urb)
 {
-    if (urb->port == 0 || urb->port > xhci->hub.nr_ports || urb->device > PVUSB_ADDRESS_MAX ||
+    if (urb->port == 0 || urb->port > xhci->hc.hub.nr_ports || urb->device > PVUSB_ADDRESS_MAX ||
         urb->endpoint > 15 || urb->type > 3 || urb->packet == 0 || urb->packet > 1024 ||
         (urb->length && !urb->buffer))
         return false;
@@ -312,7 +312,7 @@ int xhci_submit(struct xhci *xhci, struct hcd_urb *urb)
         return -EINVAL;
     if (urb->length > XHCI_LENGTH_MAX || urb->nr_packets > XHCI_PACKETS_MAX)
         return -EMSGSIZE;
-    if (!hc_pages_hold(&xhci->pages, urb->buffer, urb->length))
+    if (!hc_pages_hold(&xhci->hc.pages, urb->buffer, urb->length))
         return -EFAULT;
     struct transfer *t = xhci->free_transfer;
     if (!t)

@@ -19,7 +19,7 @@ static struct uhci_driver *driver_of(struct hcd *hcd)
 
 uint16_t uhci_driver_frame(struct uhci_driver *driver)
 {
-    return (uint16_t)(hc_read(driver->bus, FRNUM, 2) & FRNUM_MASK);
+    return (uint16_t)(hc_read(driver->hc.bus, FRNUM, 2) & FRNUM_MASK);
 }
 
 /* ---- operations ---- */
@@ -34,42 +34,14 @@ static int op_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
     return uhci_queue_unlink(driver_of(hcd), urb, reason);
 }
 
-static unsigned int op_num_ports(struct hcd *hcd)
-{
-    (void)hcd;
-    return PORTS;
-}
-
-static int op_buffer_alloc(struct hcd *hcd, size_t size, void **out)
-{
-    *out = hc_pages_alloc(&driver_of(hcd)->pages, size);
-    return *out ? 0 : -ENOMEM;
-}
-
-static void op_buffer_free(struct hcd *hcd, void *buffer, size_t size)
-{
-    if (buffer)
-        hc_pages_free(&driver_of(hcd)->pages, buffer, size);
-}
-
-static int op_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_t size, uint64_t now_ns)
-{
-    return root_hub_control(&driver_of(hcd)->hub, setup, data, size, now_ns);
-}
-
-static size_t op_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)
-{
-    return root_hub_status(&driver_of(hcd)->hub, bitmap, size);
-}
-
 static const struct hcd_ops driver_ops = {
     .submit = op_submit,
     .unlink = op_unlink,
-    .hub_control = op_hub_control,
-    .hub_status = op_hub_status,
-    .num_ports = op_num_ports,
-    .buffer_alloc = op_buffer_alloc,
-    .buffer_free = op_buffer_free,
+    .hub_control = hc_hub_control,
+    .hub_status = hc_hub_status,
+    .num_ports = hc_num_ports,
+    .buffer_alloc = hc_buffer_alloc,
+    .buffer_free = hc_buffer_free,
 };
 
 /* ---- time ---- */
@@ -85,13 +57,13 @@ void uhci_driver_step(struct uhci_driver *driver, uint64_t now_ns)
     driver->now_ns = now_ns;
     if (driver->dead)
         return;
-    if (driver->bus->ops->interrupt(driver->bus)) {
-        uint32_t status = hc_read(driver->bus, USBSTS, 2);
+    if (driver->hc.bus->ops->interrupt(driver->hc.bus)) {
+        uint32_t status = hc_read(driver->hc.bus, USBSTS, 2);
         if (status == 0xffff || status & (STS_SYSTEM | STS_PROCESS)) {
             die(driver);
             return;
         }
-        hc_write(driver->bus, USBSTS, 2, status & (STS_INT | STS_ERROR | STS_RESUME));
+        hc_write(driver->hc.bus, USBSTS, 2, status & (STS_INT | STS_ERROR | STS_RESUME));
     }
     if (now_ns >= driver->poll_ns)
         uhci_hub_poll(driver);
@@ -121,7 +93,7 @@ unsigned int uhci_driver_held(const struct uhci_driver *driver)
 
 struct hcd *uhci_driver_hcd(struct uhci_driver *driver)
 {
-    return &driver->hcd;
+    return &driver->hc.hcd;
 }
 
 /* ---- lifetime ---- */
@@ -142,7 +114,7 @@ static void lay_out(struct uhci_driver *driver)
     }
     for (unsigned int i = 0; i < SKELETONS + ENDPOINTS; i++) {
         bool last = i >= SKEL_END;
-        uint32_t next = last ? LINK_END : hc_address(driver->bus, driver_qh(driver, i + 1)) | LINK_QH;
+        uint32_t next = last ? LINK_END : hc_address(driver->hc.bus, driver_qh(driver, i + 1)) | LINK_QH;
         driver->qh_next[i] = last ? NONE : (uint16_t)(i + 1);
         *driver_qh(driver, i) = (struct uhci_qh){.link = next, .element = LINK_END};
     }
@@ -152,14 +124,14 @@ static void lay_out(struct uhci_driver *driver)
         unsigned int k = 0;
         while (k < SKEL_1 - SKEL_128 && !(frame & 1u << k))
             k++;
-        driver->frames[frame] = hc_address(driver->bus, driver_qh(driver, SKEL_1 - k)) | LINK_QH;
+        driver->frames[frame] = hc_address(driver->hc.bus, driver_qh(driver, SKEL_1 - k)) | LINK_QH;
         driver->frame_td[frame] = NONE;
     }
 }
 
 static int start(struct uhci_driver *driver)
 {
-    struct hc_bus *bus = driver->bus;
+    struct hc_bus *bus = driver->hc.bus;
     hc_write(bus, USBCMD, 2, CMD_HCRESET);
     if (hc_read(bus, USBCMD, 2) & CMD_HCRESET || !(hc_read(bus, PORTSC1, 2) & PORT_ALWAYS_ONE))
         return -ENODEV;
@@ -168,6 +140,14 @@ static int start(struct uhci_driver *driver)
     hc_write(bus, FRNUM, 2, 0);
     hc_write(bus, USBCMD, 2, CMD_RUN | CMD_CONFIGURED | CMD_MAX64);
     return hc_read(bus, USBCMD, 2) & CMD_RUN ? 0 : -ENODEV;
+}
+
+static void free_all(struct uhci_driver *driver)
+{
+    if (driver->structures)
+        hc_pages_free(&driver->hc.pages, driver->structures, STRUCTURES);
+    hc_close(&driver->hc);
+    free(driver);
 }
 
 int uhci_driver_create(struct hc_bus *bus, struct uhci_driver **out)
@@ -181,14 +161,12 @@ int uhci_driver_create(struct hc_bus *bus, struct uhci_driver **out)
     driver = calloc(1, sizeof(*driver));
     if (!driver)
         return -ENOMEM;
-    driver->hcd.ops = &driver_ops;
-    driver->bus = bus;
     uhci_hub_open(driver);
-    rc = hc_pages_open(&driver->pages, bus);
+    rc = hc_open(&driver->hc, &driver_ops, bus);
     if (rc)
         goto out;
     rc = -ENOMEM;
-    driver->structures = hc_pages_alloc(&driver->pages, STRUCTURES);
+    driver->structures = hc_pages_alloc(&driver->hc.pages, STRUCTURES);
     if (!driver->structures)
         goto out;
     lay_out(driver);
@@ -198,8 +176,7 @@ int uhci_driver_create(struct hc_bus *bus, struct uhci_driver **out)
     *out = driver;
     return 0;
 out:
-    hc_pages_close(&driver->pages);
-    free(driver);
+    free_all(driver);
     return rc;
 }
 
@@ -208,10 +185,7 @@ void uhci_driver_destroy(struct uhci_driver *driver)
     if (!driver)
         return;
     assert(driver->held == 0);
-    hc_write(driver->bus, USBCMD, 2, 0);
-    hc_write(driver->bus, USBINTR, 2, 0);
-    hc_pages_free(&driver->pages, driver->structures, STRUCTURES);
-    assert(hc_pages_used(&driver->pages) == 0);
-    hc_pages_close(&driver->pages);
-    free(driver);
+    hc_write(driver->hc.bus, USBCMD, 2, 0);
+    hc_write(driver->hc.bus, USBINTR, 2, 0);
+    free_all(driver);
 }

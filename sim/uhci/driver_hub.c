@@ -4,7 +4,7 @@
 
 static uint16_t read_port(struct uhci_driver *driver, unsigned int port)
 {
-    uint32_t value = hc_read(driver->bus, PORTSC1 + 2 * (port - 1), 2);
+    uint32_t value = hc_read(driver->hc.bus, PORTSC1 + 2 * (port - 1), 2);
     return value == 0xffff ? 0 : (uint16_t)value;
 }
 
@@ -12,7 +12,7 @@ static uint16_t read_port(struct uhci_driver *driver, unsigned int port)
 static void write_port(struct uhci_driver *driver, unsigned int port, uint16_t value, uint16_t clear)
 {
     value &= (uint16_t) ~(PORT_CONNECT_CHANGE | PORT_ENABLED_CHANGE);
-    hc_write(driver->bus, PORTSC1 + 2 * (port - 1), 2, value | clear);
+    hc_write(driver->hc.bus, PORTSC1 + 2 * (port - 1), 2, value | clear);
 }
 
 static uint16_t look(void *context, unsigned int port, uint16_t *change)
@@ -53,11 +53,11 @@ static const struct root_hub_ops hub_ops = {.look = look, .reset = reset, .renew
 
 void uhci_hub_open(struct uhci_driver *driver)
 {
-    driver->hub = (struct root_hub){.ops = &hub_ops, .context = driver, .nr_ports = PORTS};
+    driver->hc.hub = (struct root_hub){.ops = &hub_ops, .context = driver, .nr_ports = PORTS};
 }
 
 void uhci_hub_poll(struct uhci_driver *driver)
 {
-    root_hub_poll(&driver->hub);
+    root_hub_poll(&driver->hc.hub);
     driver->poll_ns = driver->now_ns + POLL_NS;
 }

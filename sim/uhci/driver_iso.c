@@ -9,7 +9,7 @@ static uint32_t frame_link(const struct uhci_driver *driver, unsigned int frame)
     unsigned int k = 0;
     while (k < SKEL_1 - SKEL_128 && !(frame & 1u << k))
         k++;
-    return hc_address(driver->bus, driver_qh(driver, SKEL_1 - k)) | LINK_QH;
+    return hc_address(driver->hc.bus, driver_qh(driver, SKEL_1 - k)) | LINK_QH;
 }
 
 static uint32_t interval_of(const struct hcd_urb *urb)
@@ -71,7 +71,7 @@ bool uhci_iso_load(struct uhci_driver *driver, struct transfer *transfer)
     for (unsigned int i = 0; i < urb->nr_packets; i++) {
         const struct pvusb_iso_desc *packet = &urb->packets[i];
         uint16_t td = uhci_td_take(driver);
-        uint32_t buffer = urb->length ? hc_address(driver->bus, urb->buffer) + packet->offset : 0;
+        uint32_t buffer = urb->length ? hc_address(driver->hc.bus, urb->buffer) + packet->offset : 0;
         driver->td_length[td] = (uint16_t)packet->length;
         driver->td[td].token =
             token_make(urb->in ? PID_IN : PID_OUT, ep->device, ep->number, false, packet->length);

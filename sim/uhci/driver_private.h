@@ -7,9 +7,8 @@
 #define SIM_UHCI_DRIVER_PRIVATE_H
 
 #include "uhci/driver.h"
-#include "uhci/pages.h"
+#include "uhci/hc.h"
 #include "uhci/regs.h"
-#include "uhci/root_hub.h"
 
 #define TDS        8192u
 #define ENDPOINTS  96u
@@ -66,9 +65,7 @@ struct endpoint {
 };
 
 struct uhci_driver {
-    struct hcd hcd;
-    struct hc_bus *bus;
-    struct hc_pages pages;
+    struct hc hc; /* first */
     uint64_t now_ns, poll_ns;
     bool dead;
     unsigned int held;
@@ -94,7 +91,6 @@ struct uhci_driver {
     unsigned int fast; /* queues linked for which the frame goes in circles */
     unsigned int iso;  /* isochronous transfers loaded */
     uint16_t frame;    /* when the last one was */
-    struct root_hub hub;
     bool low_speed[PORTS];
 };
 
@@ -121,7 +117,7 @@ static inline struct uhci_qh *endpoint_qh(struct uhci_driver *driver, const stru
 
 static inline uint32_t td_address(const struct uhci_driver *driver, uint16_t td)
 {
-    return hc_address(driver->bus, &driver->td[td]);
+    return hc_address(driver->hc.bus, &driver->td[td]);
 }
 
 /* driver_hub.c */

@@ -15,7 +15,7 @@ static unsigned int qh_index(const struct uhci_driver *driver, const struct endp
 static void set_next(struct uhci_driver *driver, unsigned int qh, uint16_t next)
 {
     driver->qh_next[qh] = next;
-    store32(&driver_qh(driver, qh)->link, hc_address(driver->bus, driver_qh(driver, next)) | LINK_QH);
+    store32(&driver_qh(driver, qh)->link, hc_address(driver->hc.bus, driver_qh(driver, next)) | LINK_QH);
 }
 
 /* While something of full speed is to be done, the rest of a frame is for that. */
@@ -25,7 +25,7 @@ static void count_fast(struct uhci_driver *driver, const struct endpoint *ep, in
         return;
     driver->fast += (unsigned int)change;
     uint32_t link =
-        driver->fast ? hc_address(driver->bus, driver_qh(driver, SKEL_CONTROL)) | LINK_QH : LINK_END;
+        driver->fast ? hc_address(driver->hc.bus, driver_qh(driver, SKEL_CONTROL)) | LINK_QH : LINK_END;
     store32(&driver_qh(driver, SKEL_END)->link, link);
 }
 
@@ -174,7 +174,7 @@ static int check(const struct uhci_driver *driver, const struct hcd_urb *urb)
             packet->length > urb->length - packet->offset)
             return -EINVAL;
     }
-    if (!hc_pages_hold(&driver->pages, urb->buffer, urb->length))
+    if (!hc_pages_hold(&driver->hc.pages, urb->buffer, urb->length))
         return -EFAULT;
     uint32_t frames = iso ? (urb->nr_packets - 1u) * (urb->interval ? urb->interval : 1u) : 0;
     return uhci_td_count(urb) > UHCI_PACKETS_MAX || frames + ISO_AHEAD >= ISO_WINDOW ? -EMSGSIZE : 0;

@@ -75,7 +75,7 @@ static void put(struct writer *w, uint8_t pid, bool toggle, uint32_t length, uin
 static void put_data(struct writer *w, const struct hcd_urb *urb, bool *toggle)
 {
     bool control = urb->type == USBIF_PIPE_TYPE_CTRL;
-    uint32_t at = 0, buffer = urb->length ? hc_address(w->driver->bus, urb->buffer) : 0;
+    uint32_t at = 0, buffer = urb->length ? hc_address(w->driver->hc.bus, urb->buffer) : 0;
     do {
         uint32_t n = urb->length - at < urb->packet ? urb->length - at : urb->packet;
         bool last = at + n == urb->length;
@@ -98,7 +98,7 @@ void uhci_td_load(struct uhci_driver *driver, struct transfer *transfer)
         uint8_t *setup = driver->setup[transfer - driver->transfers];
         bool toggle = true;
         memcpy(setup, urb->setup, 8);
-        put(&w, PID_SETUP, false, 8, hc_address(driver->bus, setup), 0);
+        put(&w, PID_SETUP, false, 8, hc_address(driver->hc.bus, setup), 0);
         if (urb->length)
             put_data(&w, urb, &toggle);
         put(&w, urb->in ? PID_OUT : PID_IN, true, 0, 0, TD_IOC);
@@ -180,7 +180,8 @@ enum td_result uhci_td_scan(struct uhci_driver *driver, struct transfer *transfe
         }
         bool data = !is_control || (td != transfer->first && td != transfer->last);
         bool short_packet = data && actual < length;
-        /* QEMU writes the descriptor first, and moves the queue on after that: until then nothing of it counts. */
+        /* QEMU writes the descriptor first, and moves the queue on after that: until then nothing of it
+         * counts. */
         if (td == transfer->last && !short_packet &&
             (load32(&endpoint_qh(driver, ep)->element) & LINK_ADDRESS) == td_address(driver, td)) {
             ep->toggle_at = !toggle_of(driver, td);
