@@ -6,14 +6,20 @@
  */
 #include <pvusb/ring.h>
 
-const struct pvusb_ring_kind pvusb_urb_ring = {
-    .slots = PVUSB_URB_RING_SLOTS,
-    .slot_size = sizeof(union usbif_urb_sring_entry),
-    .request_size = sizeof(struct usbif_urb_request),
-    .response_size = sizeof(struct usbif_urb_response),
-};
+/* As many slots as fit, rounded down to a power of two, as ring.h does it: twice the pages, twice the slots. */
+#define URB_RING(order)                                                                                      \
+    [order] = {.pages = 1u << (order),                                                                       \
+               .slots = PVUSB_URB_RING_SLOTS << (order),                                                     \
+               .slot_size = sizeof(union usbif_urb_sring_entry),                                             \
+               .request_size = sizeof(struct usbif_urb_request),                                             \
+               .response_size = sizeof(struct usbif_urb_response)}
+
+const struct pvusb_ring_kind pvusb_urb_ring[] = {URB_RING(0), URB_RING(1), URB_RING(2), URB_RING(3), URB_RING(4)};
+
+static_assert(sizeof(pvusb_urb_ring) / sizeof(pvusb_urb_ring[0]) == PVUSB_RING_ORDER_MAX + 1, "one for each order");
 
 const struct pvusb_ring_kind pvusb_conn_ring = {
+    .pages = 1,
     .slots = PVUSB_CONN_RING_SLOTS,
     .slot_size = sizeof(union usbif_conn_sring_entry),
     .request_size = sizeof(struct usbif_conn_request),
@@ -101,7 +107,7 @@ static enum pvusb_verdict bound(uint32_t prod, uint32_t cons, uint32_t limit)
 
 void pvusb_ring_front_init(struct pvusb_ring_front *front, const struct pvusb_ring_kind *kind, void *page)
 {
-    memset(page, 0, PVUSB_PAGE_SIZE);
+    memset(page, 0, (size_t)kind->pages * PVUSB_PAGE_SIZE);
     word_store(page, REQ_EVENT, 1);
     word_store(page, RSP_EVENT, 1);
     pvusb_ring_front_attach(front, kind, page, 0);

@@ -306,8 +306,8 @@ static void example_on_the_ring(void **state)
     read_block("request", (uint8_t *)&request, sizeof(request));
     read_block("response", (uint8_t *)&response, sizeof(response));
 
-    pvusb_ring_front_init(&front, &pvusb_urb_ring, page);
-    pvusb_ring_back_init(&back, &pvusb_urb_ring, page);
+    pvusb_ring_front_init(&front, &pvusb_urb_ring[0], page);
+    pvusb_ring_back_init(&back, &pvusb_urb_ring[0], page);
     assert_true(pvusb_ring_front_put(&front, &request));
     assert_true(pvusb_ring_front_push(&front));
     assert_int_equal(page[0], 1);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A hostile peer at the other end of a ring. The first byte chooses the ring, our end
+ * A hostile peer at the other end of a ring. The first byte chooses the ring (the URB ring in one page or four), our end
  * and where the indexes start; each further action is an operation of ours or a
  * scribble of the peer anywhere in the page. Beside our end runs a model that knows nothing but counts.
- * The page is an allocation of its own size, so that a sanitizer sees an access outside.
+ * The pages are an allocation of their own size, so that a sanitizer sees an access outside.
  */
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12, SLOTS = 64 };
+enum { REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12, SLOTS = 64, RING_BYTES = 4 * PVUSB_PAGE_SIZE };
 
 struct model {
     bool back;
@@ -42,6 +42,11 @@ static uint32_t word_get(const uint8_t *page, size_t offset)
     uint32_t value;
     memcpy(&value, page + offset, sizeof(value));
     return value;
+}
+
+static size_t bytes_of(const struct model *m)
+{
+    return (size_t)m->kind->pages * PVUSB_PAGE_SIZE;
 }
 
 static uint8_t *slot_at(const struct model *m, uint32_t count)
@@ -78,49 +83,49 @@ static void do_take(struct model *m)
 
 static void do_put(struct model *m, uint8_t fill)
 {
-    uint8_t message[148], before[PVUSB_PAGE_SIZE];
+    uint8_t message[148], before[RING_BYTES];
     size_t size = m->back ? m->kind->response_size : m->kind->request_size;
     bool room = m->back ? m->taken > m->put : m->put - m->taken < m->kind->slots;
     for (size_t i = 0; i < sizeof(message); i++)
         message[i] = (uint8_t)(fill + i);
-    memcpy(before, m->page, sizeof(before));
+    memcpy(before, m->page, bytes_of(m));
     bool done = m->back ? pvusb_ring_back_put(&m->b, message) : pvusb_ring_front_put(&m->f, message);
     assert(done == room);
     if (done)
         memcpy(before + (slot_at(m, m->put++) - m->page), message, size);
-    assert(memcmp(before, m->page, sizeof(before)) == 0);
+    assert(memcmp(before, m->page, bytes_of(m)) == 0);
 }
 
 static void do_push(struct model *m)
 {
     size_t prod = m->back ? RSP_PROD : REQ_PROD;
     uint32_t event = word_get(m->page, m->back ? RSP_EVENT : REQ_EVENT);
-    uint8_t before[PVUSB_PAGE_SIZE];
+    uint8_t before[RING_BYTES];
     bool wanted = false;
     for (uint32_t n = m->published + 1; n <= m->put; n++)
         wanted |= event == m->start + n;
-    memcpy(before, m->page, sizeof(before));
+    memcpy(before, m->page, bytes_of(m));
     bool notify = m->back ? pvusb_ring_back_push(&m->b) : pvusb_ring_front_push(&m->f);
     assert(notify == wanted);
     m->published = m->put;
     uint32_t index = m->start + m->put;
     memcpy(before + prod, &index, sizeof(index));
-    assert(memcmp(before, m->page, sizeof(before)) == 0);
+    assert(memcmp(before, m->page, bytes_of(m)) == 0);
 }
 
 static void do_final_check(struct model *m)
 {
     size_t prod = m->back ? REQ_PROD : RSP_PROD, event = m->back ? REQ_EVENT : RSP_EVENT;
     uint32_t cons = m->start + m->taken;
-    uint8_t before[PVUSB_PAGE_SIZE];
-    memcpy(before, m->page, sizeof(before));
+    uint8_t before[RING_BYTES];
+    memcpy(before, m->page, bytes_of(m));
     bool work = m->back ? pvusb_ring_back_final_check(&m->b) : pvusb_ring_front_final_check(&m->f);
     assert(work == (word_get(m->page, prod) != cons));
     if (!work) {
         cons++;
         memcpy(before + event, &cons, sizeof(cons));
     }
-    assert(memcmp(before, m->page, sizeof(before)) == 0);
+    assert(memcmp(before, m->page, bytes_of(m)) == 0);
 }
 
 /* The peer writes a word, a plausible index, or bytes of a slot. */
@@ -143,7 +148,7 @@ static void scribble(struct model *m, struct input *in, uint8_t action)
         memcpy(m->page + (m->back ? REQ_PROD : RSP_PROD), &value, sizeof(value));
         break;
     default:
-        offset = ((size_t)next(in) << 8 | next(in)) % PVUSB_PAGE_SIZE;
+        offset = ((size_t)next(in) << 8 | next(in)) % bytes_of(m);
         m->page[offset] = next(in);
         break;
     }
@@ -155,10 +160,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t setup = next(&in);
     struct model m = {
         .back = (setup & 1) != 0,
-        .kind = setup & 2 ? &pvusb_conn_ring : &pvusb_urb_ring,
+        .kind = setup & 2 ? &pvusb_conn_ring : &pvusb_urb_ring[setup & 8 ? 2 : 0],
         .start = setup & 4 ? 0xfffffff0u : 0,
-        .page = aligned_alloc(64, PVUSB_PAGE_SIZE),
     };
+    m.page = aligned_alloc(64, bytes_of(&m));
     if (!m.page)
         return 0;
     pvusb_ring_front_init(&m.f, m.kind, m.page);

@@ -13,18 +13,21 @@
 
 #include <pvusb/ring.h>
 
-enum { REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12, SLOTS = 64 };
+enum { REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12, SLOTS = 64, RING_BYTES = 4 * PVUSB_PAGE_SIZE };
 
-/* One page and the two ends of the ring in it. */
+/* The pages of a ring and the two ends of it. */
 struct fixture {
     const struct pvusb_ring_kind *kind;
-    _Alignas(64) uint8_t page[PVUSB_PAGE_SIZE];
+    _Alignas(64) uint8_t page[RING_BYTES];
     struct pvusb_ring_front front;
     struct pvusb_ring_back back;
 };
 
-static const struct pvusb_ring_kind *const kinds[] = {&pvusb_urb_ring, &pvusb_conn_ring};
+static const struct pvusb_ring_kind *const kinds[] = {&pvusb_urb_ring[0], &pvusb_conn_ring, &pvusb_urb_ring[2]};
 static const uint32_t starts[] = {0, 0xfffffff0u};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+#define CASES (2 * KINDS) /* each kind from each start */
 
 static uint32_t word_get(const uint8_t *page, size_t offset)
 {
@@ -100,25 +103,48 @@ static void take_responses(struct fixture *f, uint32_t count)
 static void test_ring_geometry(void **state)
 {
     (void)state;
-    assert_int_equal(pvusb_urb_ring.slots, 16);
-    assert_int_equal(pvusb_urb_ring.slot_size, 148);
-    assert_int_equal(pvusb_urb_ring.request_size, 148);
-    assert_int_equal(pvusb_urb_ring.response_size, 16);
+    assert_int_equal(pvusb_urb_ring[0].slots, 16);
+    assert_int_equal(pvusb_urb_ring[0].slot_size, 148);
+    assert_int_equal(pvusb_urb_ring[0].request_size, 148);
+    assert_int_equal(pvusb_urb_ring[0].response_size, 16);
+    assert_int_equal(pvusb_conn_ring.pages, 1);
     assert_int_equal(pvusb_conn_ring.slots, 512);
     assert_int_equal(pvusb_conn_ring.slot_size, 4);
     assert_int_equal(pvusb_conn_ring.request_size, 2);
     assert_int_equal(pvusb_conn_ring.response_size, 4);
 }
 
+/* A ring of more pages has as many slots as fit behind its header, rounded down to a power of two (ring.h). */
+static void test_ring_geometry_of_more_pages(void **state)
+{
+    (void)state;
+    for (unsigned int order = 0; order <= PVUSB_RING_ORDER_MAX; order++) {
+        const struct pvusb_ring_kind *kind = &pvusb_urb_ring[order];
+        unsigned int fit = ((PVUSB_PAGE_SIZE << order) - SLOTS) / 148;
+        unsigned int slots = 1;
+        while (2 * slots <= fit)
+            slots *= 2;
+        assert_int_equal(kind->pages, 1u << order);
+        assert_int_equal(kind->slots, slots);
+        assert_int_equal(kind->slot_size, 148);
+        assert_int_equal(kind->request_size, 148);
+        assert_int_equal(kind->response_size, 16);
+    }
+    assert_int_equal(pvusb_urb_ring[2].slots, 64);
+    assert_int_equal(pvusb_urb_ring[PVUSB_RING_ORDER_MAX].slots, 256);
+}
+
 /* RING-02: whatever the page held, an initialised one holds nothing but the two events. */
 static void test_ring_init_clears_a_stale_page(void **state)
 {
     (void)state;
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < KINDS; k++) {
         struct fixture f;
         fixture_init(&f, kinds[k], 0);
-        for (size_t i = 0; i < PVUSB_PAGE_SIZE; i++)
-            assert_int_equal(f.page[i], i == REQ_EVENT || i == RSP_EVENT ? 1 : 0);
+        for (size_t i = 0; i < RING_BYTES; i++) {
+            bool ours = i < (size_t)kinds[k]->pages * PVUSB_PAGE_SIZE;
+            assert_int_equal(f.page[i], !ours ? 0xa5 : i == REQ_EVENT || i == RSP_EVENT ? 1 : 0);
+        }
         assert_int_equal(pvusb_ring_front_free(&f.front), kinds[k]->slots);
         assert_int_equal(pvusb_ring_back_owed(&f.back), 0);
     }
@@ -130,12 +156,12 @@ static void test_ring_back_init_believes_the_page(void **state)
     (void)state;
     struct fixture f;
     uint8_t bytes[148];
-    fixture_init(&f, &pvusb_urb_ring, 0);
+    fixture_init(&f, &pvusb_urb_ring[0], 0);
     for (uint32_t i = 0; i < 5; i++)
         f.page[SLOTS + 148 * i] = (uint8_t)(i + 1);
     word_set(f.page, REQ_PROD, 5);
     word_set(f.page, RSP_PROD, 77);
-    pvusb_ring_back_init(&f.back, &pvusb_urb_ring, f.page);
+    pvusb_ring_back_init(&f.back, &pvusb_urb_ring[0], f.page);
     for (uint32_t i = 0; i < 5; i++) {
         assert_int_equal(pvusb_ring_back_take(&f.back, bytes), PVUSB_OK);
         assert_int_equal(bytes[0], i + 1);
@@ -150,11 +176,11 @@ static void test_ring_back_init_believes_the_page(void **state)
 static void test_ring_byte_positions(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < 4; c++) {
-        const struct pvusb_ring_kind *kind = kinds[c & 1];
-        uint32_t start = starts[c >> 1];
+    for (size_t c = 0; c < CASES; c++) {
+        const struct pvusb_ring_kind *kind = kinds[c % KINDS];
+        uint32_t start = starts[c / KINDS];
         struct fixture f;
-        uint8_t model[PVUSB_PAGE_SIZE], sent[148], got[148];
+        uint8_t model[RING_BYTES], sent[148], got[148];
         fixture_init(&f, kind, start);
         memcpy(model, f.page, sizeof(model));
         for (uint32_t n = 0; n < 3u * kind->slots; n++) {
@@ -194,7 +220,7 @@ static void test_ring_response_leaves_the_rest_of_its_slot(void **state)
     (void)state;
     struct fixture f;
     uint8_t request[148], response[148];
-    fixture_init(&f, &pvusb_urb_ring, 0);
+    fixture_init(&f, &pvusb_urb_ring[0], 0);
     message(request, 1);
     message(response, 2);
     assert_true(pvusb_ring_front_put(&f.front, request));
@@ -205,17 +231,17 @@ static void test_ring_response_leaves_the_rest_of_its_slot(void **state)
     assert_memory_equal(f.page + SLOTS + 16, request + 16, 132);
 }
 
-/* RING-01, RING-11: the 17th (513th) request finds no slot until a response was taken; then it lies in the
+/* RING-01, RING-11: the 17th (513th, 65th) request finds no slot until a response was taken; then it lies in the
  * first. */
 static void test_ring_front_put_is_refused_when_full(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < 4; c++) {
-        const struct pvusb_ring_kind *kind = kinds[c & 1];
+    for (size_t c = 0; c < CASES; c++) {
+        const struct pvusb_ring_kind *kind = kinds[c % KINDS];
         struct fixture f;
-        uint8_t bytes[148], before[PVUSB_PAGE_SIZE];
-        size_t first = SLOTS + (size_t)(starts[c >> 1] % kind->slots) * kind->slot_size;
-        fixture_init(&f, kind, starts[c >> 1]);
+        uint8_t bytes[148], before[RING_BYTES];
+        size_t first = SLOTS + (size_t)(starts[c / KINDS] % kind->slots) * kind->slot_size;
+        fixture_init(&f, kind, starts[c / KINDS]);
         for (uint32_t i = 0; i < kind->slots; i++) {
             assert_int_equal(pvusb_ring_front_free(&f.front), kind->slots - i);
             message(bytes, i);
@@ -246,10 +272,10 @@ static void test_ring_front_put_is_refused_when_full(void **state)
 static void test_ring_back_put_is_refused_when_nothing_is_owed(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < 4; c++) {
+    for (size_t c = 0; c < CASES; c++) {
         struct fixture f;
-        uint8_t bytes[148] = {1}, before[PVUSB_PAGE_SIZE];
-        fixture_init(&f, kinds[c & 1], starts[c >> 1]);
+        uint8_t bytes[148] = {1}, before[RING_BYTES];
+        fixture_init(&f, kinds[c % KINDS], starts[c / KINDS]);
         assert_false(pvusb_ring_back_put(&f.back, bytes));
         send_requests(&f, 3);
         memcpy(before, f.page, sizeof(before));
@@ -271,7 +297,7 @@ static void test_ring_push_publishes(void **state)
     (void)state;
     struct fixture f;
     uint8_t bytes[148] = {1};
-    fixture_init(&f, &pvusb_urb_ring, 0);
+    fixture_init(&f, &pvusb_urb_ring[0], 0);
     assert_false(pvusb_ring_front_push(&f.front));
     assert_true(pvusb_ring_front_put(&f.front, bytes));
     assert_int_equal(word_get(f.page, REQ_PROD), 0);
@@ -292,10 +318,10 @@ static void test_ring_push_publishes(void **state)
 static void test_ring_notify_examples(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < 4; c++) {
+    for (size_t c = 0; c < CASES; c++) {
         struct fixture f;
-        uint32_t start = starts[c >> 1];
-        fixture_init(&f, kinds[c & 1], start);
+        uint32_t start = starts[c / KINDS];
+        fixture_init(&f, kinds[c % KINDS], start);
         assert_true(send_requests(&f, 1));
         assert_false(send_requests(&f, 1));
         take_requests(&f, 2);
@@ -318,11 +344,11 @@ static void test_ring_notify_examples(void **state)
 static void test_ring_notify_by_event_index(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < 4; c++) {
-        uint32_t start = starts[c >> 1];
+    for (size_t c = 0; c < CASES; c++) {
+        uint32_t start = starts[c / KINDS];
         for (int32_t event = -20; event <= 40; event++) {
             struct fixture f;
-            fixture_init(&f, kinds[c & 1], start);
+            fixture_init(&f, kinds[c % KINDS], start);
             send_requests(&f, 10);
             word_set(f.page, REQ_EVENT, start + (uint32_t)event);
             assert_int_equal(send_requests(&f, 4), event >= 11 && event <= 14);
@@ -339,7 +365,7 @@ static void test_ring_final_check_sees_work(void **state)
 {
     (void)state;
     struct fixture f;
-    fixture_init(&f, &pvusb_urb_ring, 0);
+    fixture_init(&f, &pvusb_urb_ring[0], 0);
     send_requests(&f, 2);
     assert_true(pvusb_ring_back_final_check(&f.back));
     assert_int_equal(word_get(f.page, REQ_EVENT), 1);
@@ -380,6 +406,24 @@ static const struct bound_case urb_back_cases[] = {
     {"RING-18", 16, 0, PVUSB_EMPTY},
     {"MAL-37", 16, 1, PVUSB_RING_OVERFLOW},
     {"MAL-38", 16, 0xfffffff0u, PVUSB_RING_UNDERFLOW},
+};
+
+static const struct bound_case four_pages_back_cases[] = {
+    {"RING-09", 0, 17, PVUSB_OK},
+    {"RING-09", 0, 64, PVUSB_OK},
+    {"MAL-37", 0, 65, PVUSB_RING_OVERFLOW},
+    {"MAL-38", 0, 0xffffffffu, PVUSB_RING_UNDERFLOW},
+    {"RING-09", 40, 24, PVUSB_OK},
+    {"MAL-37", 40, 25, PVUSB_RING_OVERFLOW},
+    {"MAL-37", 64, 1, PVUSB_RING_OVERFLOW},
+    {"MAL-38", 64, 0xffffffc0u, PVUSB_RING_UNDERFLOW},
+};
+
+static const struct bound_case four_pages_front_cases[] = {
+    {"RING-08", 64, 64, PVUSB_OK},
+    {"MAL-63", 64, 65, PVUSB_RING_OVERFLOW},
+    {"RING-08", 17, 18, PVUSB_RING_OVERFLOW},
+    {"MAL-64", 64, 0xffffffffu, PVUSB_RING_UNDERFLOW},
 };
 
 static const struct bound_case urb_front_cases[] = {
@@ -451,8 +495,12 @@ static void test_ring_impossible_indexes(void **state)
         const struct pvusb_ring_kind *kind;
         bool back;
     } tables[] = {
-        {urb_back_cases, sizeof(urb_back_cases) / sizeof(urb_back_cases[0]), &pvusb_urb_ring, true},
-        {urb_front_cases, sizeof(urb_front_cases) / sizeof(urb_front_cases[0]), &pvusb_urb_ring, false},
+        {urb_back_cases, sizeof(urb_back_cases) / sizeof(urb_back_cases[0]), &pvusb_urb_ring[0], true},
+        {urb_front_cases, sizeof(urb_front_cases) / sizeof(urb_front_cases[0]), &pvusb_urb_ring[0], false},
+        {four_pages_back_cases, sizeof(four_pages_back_cases) / sizeof(four_pages_back_cases[0]), &pvusb_urb_ring[2],
+         true},
+        {four_pages_front_cases, sizeof(four_pages_front_cases) / sizeof(four_pages_front_cases[0]),
+         &pvusb_urb_ring[2], false},
         {conn_back_cases, sizeof(conn_back_cases) / sizeof(conn_back_cases[0]), &pvusb_conn_ring, true},
         {conn_front_cases, sizeof(conn_front_cases) / sizeof(conn_front_cases[0]), &pvusb_conn_ring, false},
     };
@@ -471,7 +519,7 @@ static void test_ring_bounds_count_only_what_is_published(void **state)
     (void)state;
     struct fixture f;
     uint8_t bytes[148] = {1};
-    fixture_init(&f, &pvusb_urb_ring, 0);
+    fixture_init(&f, &pvusb_urb_ring[0], 0);
     send_requests(&f, 16);
     take_requests(&f, 16);
     assert_true(pvusb_ring_back_put(&f.back, bytes));
@@ -480,7 +528,7 @@ static void test_ring_bounds_count_only_what_is_published(void **state)
     pvusb_ring_back_push(&f.back);
     assert_int_equal(pvusb_ring_back_take(&f.back, bytes), PVUSB_OK);
 
-    fixture_init(&f, &pvusb_urb_ring, 0);
+    fixture_init(&f, &pvusb_urb_ring[0], 0);
     assert_true(pvusb_ring_front_put(&f.front, bytes));
     word_set(f.page, RSP_PROD, 1);
     assert_int_equal(pvusb_ring_front_take(&f.front, bytes), PVUSB_RING_OVERFLOW);
@@ -495,7 +543,7 @@ static void test_ring_final_check_wakes_for_a_violation(void **state)
     static const uint32_t bad[] = {17, 0x80000000u, 0xffffffffu};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct fixture f;
-        fixture_init(&f, &pvusb_urb_ring, 0);
+        fixture_init(&f, &pvusb_urb_ring[0], 0);
         word_set(f.page, REQ_PROD, bad[i]);
         word_set(f.page, RSP_PROD, bad[i]);
         assert_true(pvusb_ring_back_final_check(&f.back));
@@ -509,7 +557,7 @@ static void test_ring_own_words_are_never_believed(void **state)
     (void)state;
     struct fixture f;
     uint8_t bytes[148] = {1};
-    fixture_init(&f, &pvusb_urb_ring, 0);
+    fixture_init(&f, &pvusb_urb_ring[0], 0);
     send_requests(&f, 2);
     word_set(f.page, RSP_PROD, 0xdeadbeefu);
     word_set(f.page, RSP_EVENT, 0xdeadbeefu);
@@ -529,6 +577,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring_geometry),
+        cmocka_unit_test(test_ring_geometry_of_more_pages),
         cmocka_unit_test(test_ring_init_clears_a_stale_page),
         cmocka_unit_test(test_ring_back_init_believes_the_page),
         cmocka_unit_test(test_ring_byte_positions),

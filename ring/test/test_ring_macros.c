@@ -9,7 +9,7 @@
 
 #include <pvusb/ring.h>
 
-enum { OPERATIONS = 150000, MESSAGE_MAX = 148 };
+enum { OPERATIONS = 150000, MESSAGE_MAX = 148, RING_BYTES = 4 * PVUSB_PAGE_SIZE };
 
 /* A ring in the macros' hands. The answers are those of the functions of ring.h that we hold against them. */
 struct genuine {
@@ -24,7 +24,7 @@ struct genuine {
 };
 
 struct genuine_ops {
-    void (*start)(struct genuine *g, void *page, uint32_t index);
+    void (*start)(struct genuine *g, void *page, uint32_t index, unsigned int bytes);
     uint32_t (*front_free)(struct genuine *g);
     bool (*front_put)(struct genuine *g, const void *message);
     bool (*front_push)(struct genuine *g);
@@ -38,16 +38,16 @@ struct genuine_ops {
 
 /* The macros need to know the types, so each ring gets its own copy of the operations. */
 #define DEFINE_GENUINE(tag, req_t, rsp_t)                                                                    \
-    static void tag##_start(struct genuine *g, void *page, uint32_t index)                                   \
+    static void tag##_start(struct genuine *g, void *page, uint32_t index, unsigned int bytes)               \
     {                                                                                                        \
         struct usbif_##tag##_sring *sring = page;                                                            \
         if (index == 0) {                                                                                    \
-            XEN_FRONT_RING_INIT(&g->front.tag, sring, PVUSB_PAGE_SIZE);                                      \
-            BACK_RING_INIT(&g->back.tag, sring, PVUSB_PAGE_SIZE);                                            \
+            XEN_FRONT_RING_INIT(&g->front.tag, sring, bytes);                                                \
+            BACK_RING_INIT(&g->back.tag, sring, bytes);                                                      \
             return;                                                                                          \
         }                                                                                                    \
-        FRONT_RING_ATTACH(&g->front.tag, sring, index, PVUSB_PAGE_SIZE);                                     \
-        BACK_RING_ATTACH(&g->back.tag, sring, index, PVUSB_PAGE_SIZE);                                       \
+        FRONT_RING_ATTACH(&g->front.tag, sring, index, bytes);                                               \
+        BACK_RING_ATTACH(&g->back.tag, sring, index, bytes);                                                 \
     }                                                                                                        \
     static uint32_t tag##_front_free(struct genuine *g)                                                      \
     {                                                                                                        \
@@ -152,8 +152,8 @@ struct pair {
     struct pvusb_ring_front front;
     struct pvusb_ring_back back;
     struct genuine genuine;
-    _Alignas(64) uint8_t ours[PVUSB_PAGE_SIZE];
-    _Alignas(64) uint8_t theirs[PVUSB_PAGE_SIZE];
+    _Alignas(64) uint8_t ours[RING_BYTES];
+    _Alignas(64) uint8_t theirs[RING_BYTES];
     unsigned long done[NR_OPERATIONS], said_yes[NR_OPERATIONS];
 };
 
@@ -178,7 +178,7 @@ static void pair_start(struct pair *p, uint32_t index)
         pvusb_ring_front_attach(&p->front, p->kind, p->ours, index);
         pvusb_ring_back_attach(&p->back, p->kind, p->ours, index);
     }
-    p->ops->start(&p->genuine, p->theirs, index);
+    p->ops->start(&p->genuine, p->theirs, index, p->kind->pages * PVUSB_PAGE_SIZE);
 }
 
 /* Writes the same event index into both pages, near where the producer is. */
@@ -244,7 +244,7 @@ static bool operate(struct pair *p, enum operation operation)
     p->done[operation]++;
     p->said_yes[operation] += we;
     return we == they && memcmp(ours, theirs, sizeof(ours)) == 0 &&
-           memcmp(p->ours, p->theirs, sizeof(p->ours)) == 0 &&
+           memcmp(p->ours, p->theirs, (size_t)p->kind->pages * PVUSB_PAGE_SIZE) == 0 &&
            pvusb_ring_front_free(&p->front) == p->ops->front_free(&p->genuine);
 }
 
@@ -265,7 +265,8 @@ static int run(struct pair *p, const char *name, uint32_t index)
 {
     uint32_t weights[NR_OPERATIONS] = {1};
     pair_start(p, index);
-    for (unsigned long n = 0; n < OPERATIONS; n++) {
+    unsigned long operations = OPERATIONS / p->kind->pages; /* each compares all pages */
+    for (unsigned long n = 0; n < operations; n++) {
         if (n % (4u * p->kind->slots) == 0) {
             for (size_t i = 0; i < NR_OPERATIONS; i++)
                 weights[i] = 1 + random_below(2) * random_below(60);
@@ -277,8 +278,7 @@ static int run(struct pair *p, const char *name, uint32_t index)
                operation_names[operation]);
         return 1;
     }
-    printf("%s from %#x: %d operations agree, req_prod ends at %#x;", name, index, (int)OPERATIONS,
-           p->front.req_prod);
+    printf("%s from %#x: %lu operations agree, req_prod ends at %#x;", name, index, operations, p->front.req_prod);
     for (size_t i = 0; i < NR_OPERATIONS; i++) {
         printf(" %s %lu/%lu", operation_names[i], p->said_yes[i], p->done[i]);
         /* An answer never given was never compared. */
@@ -299,8 +299,11 @@ int main(int argc, char **argv)
     random_state = seed * 0x9e3779b97f4a7c15u + 1;
     static const uint32_t starts[] = {0, 0xfffffff0u};
     for (size_t i = 0; i < 2; i++) {
-        pair = (struct pair){.kind = &pvusb_urb_ring, .ops = &genuine_urb};
+        pair = (struct pair){.kind = &pvusb_urb_ring[0], .ops = &genuine_urb};
         if (run(&pair, "URB ring", starts[i]))
+            return 1;
+        pair = (struct pair){.kind = &pvusb_urb_ring[2], .ops = &genuine_urb};
+        if (run(&pair, "URB ring of four pages", starts[i]))
             return 1;
         pair = (struct pair){.kind = &pvusb_conn_ring, .ops = &genuine_conn};
         if (run(&pair, "connection ring", starts[i]))

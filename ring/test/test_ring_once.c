@@ -38,13 +38,13 @@
 
 #ifdef __x86_64__
 
-enum { POISON = 0xdd, TRAP_FLAG = 0x100, FAULT_WAS_WRITE = 2, SLOTS = 64 };
+enum { POISON = 0xdd, TRAP_FLAG = 0x100, FAULT_WAS_WRITE = 2, SLOTS = 64, RING_BYTES = 4 * PVUSB_PAGE_SIZE };
 
-static uint8_t *guarded; /* every access faults */
-static uint8_t *alias;   /* the same page, open */
-static uint16_t reads[PVUSB_PAGE_SIZE], writes[PVUSB_PAGE_SIZE];
+static uint8_t *guarded; /* the pages of a ring; every access faults */
+static uint8_t *alias;   /* the same pages, open */
+static uint16_t reads[RING_BYTES], writes[RING_BYTES];
 static size_t cell = 4; /* bytes that the ring moves at once */
-static uint8_t truth[PVUSB_PAGE_SIZE]; /* what the page holds, without the poison */
+static uint8_t truth[RING_BYTES]; /* what the page holds, without the poison */
 
 /* Runs before access number act_at, and is cleared then. */
 static void (*act)(void);
@@ -54,7 +54,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *ctx = context;
     size_t offset = (size_t)((uintptr_t)info->si_addr - (uintptr_t)guarded);
-    if (offset >= PVUSB_PAGE_SIZE) {
+    if (offset >= RING_BYTES) {
         signal(sig, SIG_DFL);
         return;
     }
@@ -67,11 +67,11 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     } else {
         reads[offset]++;
         if (offset >= SLOTS) {
-            memset(alias + SLOTS, POISON, PVUSB_PAGE_SIZE - SLOTS);
+            memset(alias + SLOTS, POISON, RING_BYTES - SLOTS);
             memcpy(alias + offset, truth + offset, cell);
         }
     }
-    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE);
+    mprotect(guarded, RING_BYTES, PROT_READ | PROT_WRITE);
     ctx->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
 }
 
@@ -80,17 +80,17 @@ static void on_step(int sig, siginfo_t *info, void *context)
     (void)sig;
     (void)info;
     ucontext_t *ctx = context;
-    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_NONE);
+    mprotect(guarded, RING_BYTES, PROT_NONE);
     ctx->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
 
 static bool map_twice(void)
 {
     int fd = memfd_create("ring", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, PVUSB_PAGE_SIZE))
+    if (fd < 0 || ftruncate(fd, RING_BYTES))
         return false;
-    guarded = mmap(NULL, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    alias = mmap(NULL, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    guarded = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    alias = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     struct sigaction step = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
@@ -104,22 +104,22 @@ static void watch(void)
     memset(reads, 0, sizeof(reads));
     memset(writes, 0, sizeof(writes));
     memcpy(truth, alias, sizeof(truth));
-    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_NONE);
+    mprotect(guarded, RING_BYTES, PROT_NONE);
 }
 
 /* Stops counting and takes the poison away. */
 static void unwatch(bool keep)
 {
-    mprotect(guarded, PVUSB_PAGE_SIZE, PROT_READ | PROT_WRITE);
+    mprotect(guarded, RING_BYTES, PROT_READ | PROT_WRITE);
     if (!keep)
-        memcpy(alias + SLOTS, truth + SLOTS, PVUSB_PAGE_SIZE - SLOTS);
+        memcpy(alias + SLOTS, truth + SLOTS, RING_BYTES - SLOTS);
 }
 
 /* True when what was counted in the page is `word` once, if any, and each cell of `size` bytes at `at` once.
  */
 static bool counted_once(const uint16_t counts[], int word, size_t at, size_t size)
 {
-    for (size_t i = 0; i < PVUSB_PAGE_SIZE; i++) {
+    for (size_t i = 0; i < RING_BYTES; i++) {
         bool begins = i >= at && i < at + size && (i - at) % cell == 0;
         unsigned int expected = begins || (word >= 0 && i == (size_t)word) ? 1 : 0;
         if (counts[i] != expected) {
@@ -219,8 +219,8 @@ static void back_goes_to_sleep(void)
 static bool meet(void (*watched)(void), bool front_is_watched, void (*peer)(void), unsigned int n, bool *met)
 {
     uint8_t bytes[148] = {0};
-    pvusb_ring_front_init(&meet_front, &pvusb_urb_ring, alias);
-    pvusb_ring_back_init(&meet_back, &pvusb_urb_ring, alias);
+    pvusb_ring_front_init(&meet_front, &pvusb_urb_ring[0], alias);
+    pvusb_ring_back_init(&meet_back, &pvusb_urb_ring[0], alias);
     /* One exchange without a final check: now nobody waits for index 2. */
     front_sends();
     pvusb_ring_back_take(&meet_back, bytes);
@@ -285,8 +285,8 @@ static int run(void)
         printf("the watch does not notice a double fetch\n");
         return 1;
     }
-    static const struct pvusb_ring_kind *const kinds[] = {&pvusb_urb_ring, &pvusb_conn_ring};
-    for (size_t k = 0; k < 2; k++) {
+    static const struct pvusb_ring_kind *const kinds[] = {&pvusb_urb_ring[0], &pvusb_conn_ring, &pvusb_urb_ring[2]};
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
         struct pvusb_ring_front front;
         struct pvusb_ring_back back;
         pvusb_ring_front_init(&front, kinds[k], guarded);

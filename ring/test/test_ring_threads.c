@@ -83,7 +83,7 @@ static void *frontend(void *arg)
     struct end *end = arg;
     struct pvusb_ring_front front;
     uint32_t sent = 0, answered = 0, random = 1;
-    pvusb_ring_front_attach(&front, &pvusb_urb_ring, page, 0);
+    pvusb_ring_front_attach(&front, &pvusb_urb_ring[0], page, 0);
     while (answered < end->requests) {
         struct usbif_urb_request request;
         struct usbif_urb_response response;
@@ -122,7 +122,7 @@ static void *backend(void *arg)
     struct end *end = arg;
     struct pvusb_ring_back back;
     uint32_t taken = 0, random = 2;
-    pvusb_ring_back_init(&back, &pvusb_urb_ring, page);
+    pvusb_ring_back_init(&back, &pvusb_urb_ring[0], page);
     while (taken < end->requests) {
         struct usbif_urb_request request;
         enum pvusb_verdict verdict = PVUSB_OK;
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
         {.event = events[1], .peer_event = events[0], .requests = requests},
     };
     struct pvusb_ring_front front;
-    pvusb_ring_front_init(&front, &pvusb_urb_ring, page);
+    pvusb_ring_front_init(&front, &pvusb_urb_ring[0], page);
     pthread_t threads[2];
     if (pthread_create(&threads[0], NULL, frontend, &ends[0]) ||
         pthread_create(&threads[1], NULL, backend, &ends[1]))

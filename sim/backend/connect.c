@@ -156,7 +156,7 @@ static void connect(struct back *back)
         fatal(back, what, rc);
         return;
     }
-    pvusb_ring_back_init(&back->urb_ring, &pvusb_urb_ring, back->urb_page);
+    pvusb_ring_back_init(&back->urb_ring, &pvusb_urb_ring[0], back->urb_page);
     pvusb_ring_back_init(&back->conn_ring, &pvusb_conn_ring, back->conn_page);
     back->verdict = PVUSB_OK; /* of this connection, not of an earlier one (rule RING-10) */
     back->odd_pipes = false;

@@ -89,7 +89,7 @@ static int make_rings(struct front *front)
     int rc = front_memory_alloc(front, 1, &front->urb_page);
     if (rc)
         return rc;
-    pvusb_ring_front_init(&front->urb_ring, &pvusb_urb_ring, front->urb_page); /* what has a page is a ring */
+    pvusb_ring_front_init(&front->urb_ring, &pvusb_urb_ring[0], front->urb_page); /* what has a page is a ring */
     rc = front_memory_alloc(front, 1, &front->conn_page);
     if (rc)
         return rc;

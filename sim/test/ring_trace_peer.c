@@ -59,7 +59,7 @@ void raw_front_open(struct raw_front *front, struct rig *rig, uint16_t first_con
     assert_int_equal(ops->grant(front->xen, 0, front->urb_page, false, &front->urb_ref), 0);
     assert_int_equal(ops->grant(front->xen, 0, front->conn_page, false, &front->conn_ref), 0);
     assert_int_equal(ops->evtchn_alloc(front->xen, 0, &front->evtchn), 0);
-    pvusb_ring_front_init(&front->urb, &pvusb_urb_ring, front->urb_page);
+    pvusb_ring_front_init(&front->urb, &pvusb_urb_ring[0], front->urb_page);
     pvusb_ring_front_init(&front->conn, &pvusb_conn_ring, front->conn_page);
     for (uint16_t i = 0; i < PVUSB_CONN_RING_SLOTS; i++) {
         struct usbif_conn_request request = {.id = (uint16_t)(first_conn_id + i)};
@@ -160,7 +160,7 @@ void raw_back_open(struct raw_back *back, struct rig *rig)
     assert_int_equal(ops->grant_map(back->xen, 1, 1, &urb_ref, true, &back->urb_page), 0);
     assert_int_equal(ops->grant_map(back->xen, 1, 1, &conn_ref, true, &back->conn_page), 0);
     assert_int_equal(ops->evtchn_bind(back->xen, 1, port, &back->evtchn), 0);
-    pvusb_ring_back_init(&back->urb, &pvusb_urb_ring, back->urb_page);
+    pvusb_ring_back_init(&back->urb, &pvusb_urb_ring[0], back->urb_page);
     pvusb_ring_back_init(&back->conn, &pvusb_conn_ring, back->conn_page);
     assert_int_equal(xenbus_state_write(back->xen, BACK_DIR, XenbusStateConnected), 0);
     raw_back_run(back);

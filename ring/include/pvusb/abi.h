@@ -26,6 +26,7 @@
 #define PVUSB_PAGE_SIZE       4096u
 #define PVUSB_URB_RING_SLOTS  16u
 #define PVUSB_CONN_RING_SLOTS 512u
+#define PVUSB_RING_ORDER_MAX  4u   /* of an URB ring of more pages, which is an extension: 16 pages */
 #define PVUSB_PORTS_MAX       31u  /* usbif.h USBIF_MAX_PORTNR */
 #define PVUSB_SEGMENTS_MAX    16u  /* usbif.h USBIF_MAX_SEGMENTS_PER_REQUEST */
 #define PVUSB_ADDRESS_MAX     127u /* USB 2.0 section 9.4.6 */

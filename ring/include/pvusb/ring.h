@@ -10,6 +10,9 @@
  * The URB ring carries requests from the frontend (rule RING-01: 16 slots); the
  * connection ring carries dummy requests the same way, and plug events as their
  * responses (512 slots). Both are the same machine with another geometry.
+ *
+ * A ring of more than one page is the same layout over pages that follow each other in both ends' memory:
+ * header, then as many slots as fit, a power of two; a slot may lie across two pages (as in blkif.h).
  */
 #ifndef PVUSB_RING_H
 #define PVUSB_RING_H
@@ -20,15 +23,17 @@
 #include <pvusb/abi.h>
 #include <pvusb/verdict.h>
 
-/* Geometry of a ring: slots (a power of two) and bytes per slot, request and response. */
+/* Geometry of a ring: pages, slots (a power of two) and bytes per slot, request and response. */
 struct pvusb_ring_kind {
+    uint16_t pages;
     uint16_t slots;
     uint16_t slot_size;
     uint16_t request_size;
     uint16_t response_size;
 };
 
-extern const struct pvusb_ring_kind pvusb_urb_ring;
+/* The URB ring by page order, that is in 1, 2, 4, 8 or 16 pages. What is more than one page is an extension. */
+extern const struct pvusb_ring_kind pvusb_urb_ring[PVUSB_RING_ORDER_MAX + 1];
 extern const struct pvusb_ring_kind pvusb_conn_ring;
 
 /* The frontend's end: produces requests, consumes responses. Fields are private but may be read. */
@@ -49,7 +54,7 @@ struct pvusb_ring_back {
     uint32_t rsp_published;
 };
 
-/* Clears the page and makes an empty ring of it: producers 0, events 1 (ring.h SHARED_RING_INIT, rule RING-02). */
+/* Clears the pages and makes an empty ring of it: producers 0, events 1 (ring.h SHARED_RING_INIT, rule RING-02). */
 void pvusb_ring_front_init(struct pvusb_ring_front *front, const struct pvusb_ring_kind *kind, void *page);
 /* Takes a page that is in use, all indexes at `index`; for tests of index wrap (rule RING-17). */
 void pvusb_ring_front_attach(struct pvusb_ring_front *front, const struct pvusb_ring_kind *kind, void *page,
