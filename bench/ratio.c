@@ -69,8 +69,8 @@ int bench_ratio_values(const struct bench_results *results, const char *metric, 
     return 0;
 }
 
-struct bench_spread bench_ratio(const struct bench_results *results, const char *metric, const char *over,
-                                const char *under)
+static struct bench_spread bench_ratio(const struct bench_results *results, const char *metric,
+                                       const char *over, const char *under)
 {
     double values[BENCH_ROUNDS_MAX];
     bool there = bench_ratio_values(results, metric, over, under, values) == 0;

@@ -17,9 +17,6 @@ struct bench_ratio {
  * the other way round, so that more is better for us. An array for free(), NULL when there are none. -ENOMEM.
  */
 int bench_ratios(const struct bench_results *results, struct bench_ratio **out, unsigned int *nr);
-/* One ratio in every round; spread.n is 0 without both paths. */
-struct bench_spread bench_ratio(const struct bench_results *results, const char *metric, const char *over,
-                                const char *under);
 
 /* The same with the value of each round, results->rounds of them. -ENOENT without both paths. */
 int bench_ratio_values(const struct bench_results *results, const char *metric, const char *over,

@@ -31,9 +31,4 @@ struct kit_back {
     } hold[BACK_HOLDS];
 };
 
-/* Takes what is pending on the channel and counts it. */
-void kit_back_drain(struct conform *t);
-/* Fails when the rings are not mapped. */
-struct kit_back *kit_back_mapped(struct conform *t);
-
 #endif

@@ -17,14 +17,16 @@ static void store(uint32_t *word, uint32_t value)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-struct kit_back *kit_back_mapped(struct conform *t)
+/* Fails when the rings are not mapped. */
+static struct kit_back *kit_back_mapped(struct conform *t)
 {
     if (!t->back->urb)
         conform_fail(t, "the case has no rings mapped here");
     return t->back;
 }
 
-void kit_back_drain(struct conform *t)
+/* Takes what is pending on the channel and counts it. */
+static void kit_back_drain(struct conform *t)
 {
     struct kit_back *b = t->back;
     evtchn_port_t port;

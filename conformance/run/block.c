@@ -80,7 +80,7 @@ void block_print_events(const struct kit_log *log, uint32_t most, const char *in
     }
 }
 
-void block_print_indented(const char *text, const char *indent, FILE *out)
+static void block_print_indented(const char *text, const char *indent, FILE *out)
 {
     while (*text) {
         size_t n = strcspn(text, "\n");

@@ -19,8 +19,6 @@ bool block_split(const char *message, struct block_parts *out);
 void block_print(const struct outcome *outcome, FILE *out);
 /* The events that are kept, oldest first, at most `most` of them. */
 void block_print_events(const struct kit_log *log, uint32_t most, const char *indent, FILE *out);
-/* Text, each line after an indent. */
-void block_print_indented(const char *text, const char *indent, FILE *out);
 
 /* The slots that a failure is about; NULL where there is none. */
 struct block_slots {

@@ -25,7 +25,8 @@ enum level case_level(const struct requirements *requirements, const struct conf
     return level == LEVELS ? LEVEL_MUST : level;
 }
 
-size_t explain_sentence(const char *text)
+/* How many bytes of a requirement's text are its first sentence. */
+static size_t explain_sentence(const char *text)
 {
     for (size_t n = 0; text[n]; n++)
         if (!strncmp(text + n, "\n\n", 2) || !strcmp(text + n, "\n"))

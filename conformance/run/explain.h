@@ -14,8 +14,6 @@ extern const char conform_requirements[]; /* the text of REQUIREMENTS.md */
 enum level case_level(const struct requirements *requirements, const struct conform_case *test);
 /* Two lines for each requirement of the case: level, id and source, and the first sentence of its text. */
 void explain_short(const struct requirements *requirements, const struct conform_case *test, FILE *out);
-/* How many bytes of a requirement's text are its first sentence. */
-size_t explain_sentence(const char *text);
 /* Prints a case or a requirement in full. False when there is none of that id. */
 bool explain(const struct requirements *requirements, const struct conform_case *const groups[], const char *id);
 /*

@@ -30,7 +30,7 @@ static void field(FILE *out, const void *slot, size_t offset, size_t size, const
 #define RESPONSE(name)    FIELD(struct usbif_urb_response, name)
 #define PLUG(name)        FIELD(struct usbif_conn_response, name)
 
-const char *slot_status_name(int32_t status)
+static const char *slot_status_name(int32_t status)
 {
     static const struct {
         int32_t status;

@@ -10,7 +10,5 @@
 void slot_print_request(const struct kit_slot *slot, FILE *out);
 void slot_print_response(const struct kit_slot *slot, FILE *out);
 void slot_print_plug(const struct kit_slot *slot, FILE *out);
-/* "-32 STALL": a status with its name, if usbif.h has one. */
-const char *slot_status_name(int32_t status);
 
 #endif

@@ -34,7 +34,7 @@ struct host_domain *host_domain_find(struct fakexen_host *host, domid_t domid)
     return domain;
 }
 
-int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out)
+static int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out)
 {
     struct host_domain *domain = host_domain_find(host, domid);
     if (!domain) {

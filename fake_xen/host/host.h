@@ -156,7 +156,6 @@ void host_unwatch_source(struct fakexen_host *host, const struct host_source *so
 /* -EAGAIN when nobody is there, or was but cannot be served. */
 int host_accept(struct fakexen_host *host, const struct host_source *listener);
 struct host_domain *host_domain_find(struct fakexen_host *host, domid_t domid);
-int host_domain_add(struct fakexen_host *host, domid_t domid, struct host_domain **out);
 /* HOST_LATER: the client has its answer when it is done. */
 int host_domain_create(struct fakexen_host *host, struct host_client *client, uint32_t domid);
 int host_domain_destroy(struct fakexen_host *host, struct host_client *client, uint32_t domid);

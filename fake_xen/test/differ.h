@@ -70,7 +70,6 @@ void differ_ask(struct differ_lab *lab, const struct differ_op *op, enum differ_
 void differ_fence(struct differ_lab *lab);
 /* Makes the domain anew on both sides; its clients connect again. */
 void differ_restart(struct differ_lab *lab, domid_t domid);
-void differ_reconnect(struct differ_lab *lab, struct differ_client *client);
 /* The next message of what a client was told, from *at on; false at the end. */
 bool differ_event(const struct differ_events *events, size_t *at, const char **path, const char **token);
 /* One line for each node, with its permissions and value; to be freed. */

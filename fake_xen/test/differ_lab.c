@@ -126,7 +126,7 @@ static void client_close(struct differ_client *client)
         close(client->side[side].fd);
 }
 
-void differ_reconnect(struct differ_lab *lab, struct differ_client *client)
+static void differ_reconnect(struct differ_lab *lab, struct differ_client *client)
 {
     client_close(client);
     client_connect(lab, client);

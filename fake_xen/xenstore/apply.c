@@ -38,7 +38,8 @@ unsigned int xs_access(const struct store_conn *conn, const struct xs_node *node
     return xs_perms_access(conn, node->perms, node->perm_count);
 }
 
-size_t xs_node_size(const struct xs_node *node)
+/* What a node counts for STORE_NODE_SIZE_MAX, as write_node_raw() of xenstored has it. */
+static size_t xs_node_size(const struct xs_node *node)
 {
     /* struct xs_tdb_record_hdr and struct xs_permissions of xenstored. */
     size_t size = 24 + 8 * (size_t)node->perm_count + node->length;

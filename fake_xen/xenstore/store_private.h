@@ -76,8 +76,6 @@ bool xs_owner(const struct store_conn *conn, const struct xen_xs_perm *perms);
 /* NULL for none such. */
 struct xs_special *xs_special_find(struct store *store, const char *name);
 
-/* What a node counts for STORE_NODE_SIZE_MAX, as write_node_raw() of xenstored has it. */
-size_t xs_node_size(const struct xs_node *node);
 /* Adds step for each node of the tree to what its owner has. */
 void xs_count(struct store *store, const struct xs_node *root, int step);
 

@@ -47,7 +47,7 @@ static bool batch_has(const struct xs_batch *batch, uint64_t hash, const struct 
     return false;
 }
 
-int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token)
+static int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token)
 {
     if (conn->overflow)
         return 0;
@@ -89,7 +89,7 @@ void xs_events_deliver(struct xs_batch *batch)
     *batch = (struct xs_batch){0};
 }
 
-void xs_events_drop(struct xs_events *events)
+static void xs_events_drop(struct xs_events *events)
 {
     struct xs_event *next;
     for (struct xs_event *e = events->first; e; e = next) {
@@ -210,7 +210,7 @@ int xs_events_collect(struct xs_batch *batch, struct store *store, const struct 
 
 /* ---- watches ---- */
 
-void xs_watch_free(struct xs_watch *watch)
+static void xs_watch_free(struct xs_watch *watch)
 {
     if (!watch)
         return;

@@ -55,14 +55,10 @@ struct xs_change {
     struct xs_node *parents;
 };
 
-int xs_events_add(struct xs_batch *batch, struct store_conn *conn, const char *path, const char *token);
 /* Adds what the connections watch of this change. */
 int xs_events_collect(struct xs_batch *batch, struct store *store, const struct xs_change *change);
 /* Hands the events to their connections. */
 void xs_events_deliver(struct xs_batch *batch);
 void xs_batch_drop(struct xs_batch *batch);
-void xs_events_drop(struct xs_events *events);
-
-void xs_watch_free(struct xs_watch *watch);
 
 #endif

@@ -6,7 +6,8 @@
 
 static const unsigned int zero_cases[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17, 18, 24};
 
-unsigned int more_zero_cases(void)
+/* How many cases of usbtest more_step() runs. */
+static unsigned int more_zero_cases(void)
 {
     return sizeof(zero_cases) / sizeof(zero_cases[0]);
 }

@@ -50,7 +50,5 @@ void more_event(struct more *more, struct guest_device *device, enum guest_event
 /* Starts all when all have come. */
 void more_step(struct more *more);
 bool more_done(const struct more *more);
-/* How many cases of usbtest more_step() runs. */
-unsigned int more_zero_cases(void);
 
 #endif

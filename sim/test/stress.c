@@ -24,7 +24,7 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-uint64_t stress_random(uint64_t *state)
+static uint64_t stress_random(uint64_t *state)
 {
     *state += UINT64_C(0x9e3779b97f4a7c15);
     return mix(*state);

@@ -95,8 +95,6 @@ struct stress_report {
 /* Keeps the first line. error is one of the two of a report. */
 void stress_fail(char error[256], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A generator; the state is any number. */
-uint64_t stress_random(uint64_t *state);
 /* 0 to limit - 1. */
 uint32_t stress_below(uint64_t *state, uint32_t limit);
 uint64_t stress_hash(uint64_t a, uint64_t b);

@@ -61,7 +61,6 @@ __attribute__((format(printf, 4, 5))) int trace_fail(char *error, const char *na
 void *trace_alloc(struct trace_records *records, size_t size);
 /* Copies the record; what it points to must come from trace_alloc(). */
 int trace_add(struct trace_records *records, const struct trace_record *record);
-void trace_free_memory(struct trace_memory *memory);
 
 bool trace_is_pcap(const uint8_t *data, size_t size);
 int trace_read_pcap(struct trace_records *records, const uint8_t *data, size_t size);

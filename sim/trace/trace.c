@@ -39,7 +39,7 @@ void *trace_alloc(struct trace_records *records, size_t size)
     return memory->bytes;
 }
 
-void trace_free_memory(struct trace_memory *memory)
+static void trace_free_memory(struct trace_memory *memory)
 {
     while (memory) {
         struct trace_memory *next = memory->next;

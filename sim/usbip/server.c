@@ -44,7 +44,7 @@ static void end(struct connection *connection)
     connection_touch(connection);
 }
 
-void connection_violation(struct connection *connection, const char *what)
+static void connection_violation(struct connection *connection, const char *what)
 {
     char line[192];
     snprintf(line, sizeof(line), "the client sent %s; connection closed", what);

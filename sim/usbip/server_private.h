@@ -70,7 +70,6 @@ struct usbip_server {
 void server_log(struct usbip_server *server, const char *busid, const char *what);
 /* Something is to be sent, or to be cleaned up. */
 void connection_touch(struct connection *connection);
-void connection_violation(struct connection *connection, const char *what);
 
 /* ---- export.c ---- */
 
