@@ -327,6 +327,8 @@ int faulty_wrap(struct usb_device *device, const struct faulty_config *config)
     faulty->ops.deadline = faulty_deadline;
     faulty->ops.destroy = faulty_destroy;
     device->ops = &faulty->ops;
+    if (config->host && config->busid)
+        sim_host_ops_changed(config->host, config->busid);
     return 0;
 }
 

@@ -9,6 +9,7 @@ struct host_device {
     char busid[SIM_HOST_BUSID_SIZE];
     struct usb_device *device; /* NULL once unplugged */
     bool open;
+    bool timed;    /* has something to do when time passes */
     bool unusable; /* super-speed, and nothing else will do */
     uint8_t speed;
     uint8_t shown[18]; /* the device descriptor of one that is super-speed */
@@ -17,7 +18,8 @@ struct host_device {
 
 struct sim_host {
     struct usb_host host;
-    struct host_device *devices;
+    struct host_device *devices; /* those that are timed first: many idle ones without cost nothing */
+    bool stale;                  /* sweep() may find something */
     unsigned int held; /* functions on the stack that need the list of devices as it is */
     const struct usb_host_listener **listeners; /* NULL where one was removed */
     unsigned int nr_listeners;
@@ -60,8 +62,9 @@ static struct host_device *find(struct sim_host *host, const char *busid)
 /* Frees what is neither plugged in nor open, unless somebody up the stack holds on to the list. */
 static void sweep(struct sim_host *host)
 {
-    if (host->held)
+    if (host->held || !host->stale)
         return;
+    host->stale = false;
     for (struct host_device **link = &host->devices; *link;) {
         struct host_device *d = *link;
         if (d->device || d->open) {
@@ -133,6 +136,7 @@ static void op_close(struct usb_host *host, struct host_device *device)
         (void)device_slow_down(device->device, false);
     }
     device->open = false;
+    sim(host)->stale = true;
     sweep(sim(host));
 }
 
@@ -196,17 +200,11 @@ static int op_reset(struct usb_host *host, struct host_device *device)
     return 0;
 }
 
-/* Time is nothing to a device that has neither a step nor isochronous endpoints: many idle ones cost next to nothing. */
-static bool has_time(const struct host_device *d)
-{
-    return d->device && (d->device->ops->step || d->device->ops->iso);
-}
-
 static void op_step(struct usb_host *host, uint64_t now_ns)
 {
     sim(host)->held++;
-    for (struct host_device *d = sim(host)->devices; d; d = d->next) {
-        if (has_time(d))
+    for (struct host_device *d = sim(host)->devices; d && d->timed; d = d->next) {
+        if (d->device)
             device_step(d->device, now_ns);
     }
     sim(host)->held--;
@@ -216,8 +214,8 @@ static void op_step(struct usb_host *host, uint64_t now_ns)
 static uint64_t op_deadline(struct usb_host *host)
 {
     uint64_t first = UINT64_MAX;
-    for (struct host_device *d = sim(host)->devices; d; d = d->next) {
-        uint64_t due = has_time(d) ? device_deadline(d->device) : UINT64_MAX;
+    for (struct host_device *d = sim(host)->devices; d && d->timed; d = d->next) {
+        uint64_t due = d->device ? device_deadline(d->device) : UINT64_MAX;
         if (due < first)
             first = due;
     }
@@ -260,6 +258,7 @@ void sim_host_destroy(struct sim_host *host)
         device_destroy(d->device);
         d->device = NULL;
     }
+    host->stale = true;
     sweep(host);
     free(host->listeners);
     free(host);
@@ -299,6 +298,22 @@ static void present_super(struct host_device *d, struct usb_device *device)
     descriptors->device = d->shown;
 }
 
+/* Time is nothing to a device that has neither a step nor isochronous endpoints. */
+static bool has_time(const struct usb_device *device)
+{
+    return device->ops->step || device->ops->iso;
+}
+
+static void enlist(struct sim_host *host, struct host_device *d)
+{
+    struct host_device **link = &host->devices;
+    d->timed = has_time(d->device);
+    while (!d->timed && *link && (*link)->timed)
+        link = &(*link)->next;
+    d->next = *link;
+    *link = d;
+}
+
 int sim_host_plug(struct sim_host *host, const char *busid, struct usb_device *device)
 {
     struct host_device *d = NULL;
@@ -319,8 +334,7 @@ int sim_host_plug(struct sim_host *host, const char *busid, struct usb_device *d
     d->speed = device->descriptors.speed;
     if (d->speed == DEVICE_SPEED_SUPER)
         present_super(d, device);
-    d->next = host->devices;
-    host->devices = d;
+    enlist(host, d);
     host->held++;
     tell(host, d->busid, true);
     host->held--;
@@ -339,6 +353,7 @@ int sim_host_unplug(struct sim_host *host, const char *busid)
     struct usb_device *device = d->device;
     /* Before anything completes, so that nobody starts another transfer from a completion. */
     d->device = NULL;
+    host->stale = true;
     host->held++;
     device_abort(device, -ENODEV);
     device_destroy(device);
@@ -346,6 +361,18 @@ int sim_host_unplug(struct sim_host *host, const char *busid)
     host->held--;
     sweep(host);
     return 0;
+}
+
+void sim_host_ops_changed(struct sim_host *host, const char *busid)
+{
+    struct host_device *d = find(host, busid);
+    struct host_device **link = &host->devices;
+    if (!d || d->timed)
+        return;
+    while (*link != d)
+        link = &(*link)->next;
+    *link = d->next;
+    enlist(host, d);
 }
 
 struct usb_device *sim_host_device(struct sim_host *host, const char *busid)

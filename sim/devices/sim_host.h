@@ -36,6 +36,8 @@ int sim_host_plug(struct sim_host *host, const char *busid, struct usb_device *d
 int sim_host_unplug(struct sim_host *host, const char *busid);
 /* The device at a name, NULL for none. */
 struct usb_device *sim_host_device(struct sim_host *host, const char *busid);
+/* To be called when the ops of the device at a name were replaced, not from a device's step(): it may have one now. */
+void sim_host_ops_changed(struct sim_host *host, const char *busid);
 struct usb_host *sim_host_host(struct sim_host *host);
 /* [1-9][0-9]*-[1-9][0-9]*(\.[1-9][0-9]*)*, shorter than 32 bytes. */
 bool sim_host_busid_valid(const char *busid);
