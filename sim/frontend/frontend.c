@@ -290,13 +290,7 @@ uint64_t front_deadline(const struct front *front)
         due = front->starving_since_ns + FRONT_STARVE_NS;
     if (front->look_again_ns < due)
         due = front->look_again_ns;
-    for (unsigned int i = 1; i <= front->num_ports; i++) {
-        if (front->port[i].reset_done_ns < due)
-            due = front->port[i].reset_done_ns;
-        if (front->port[i].resume_done_ns < due)
-            due = front->port[i].resume_done_ns;
-    }
-    return due;
+    return front->ports_due_ns < due ? front->ports_due_ns : due;
 }
 
 /* ---- life ---- */

@@ -62,6 +62,19 @@ void front_hub_reset(struct front *front)
 {
     for (unsigned int i = 0; i <= PVUSB_PORTS_MAX; i++)
         front->port[i] = (struct front_port){.reset_done_ns = NO_TIME, .resume_done_ns = NO_TIME};
+    front->ports_due_ns = NO_TIME;
+}
+
+/* After a change of any port's times. */
+static void find_due(struct front *front)
+{
+    uint64_t due = NO_TIME;
+    for (unsigned int i = 1; i <= front->num_ports; i++) {
+        const struct front_port *port = &front->port[i];
+        due = port->reset_done_ns < due ? port->reset_done_ns : due;
+        due = port->resume_done_ns < due ? port->resume_done_ns : due;
+    }
+    front->ports_due_ns = due;
 }
 
 static void show_attachment(struct front_port *port)
@@ -81,6 +94,7 @@ void front_hub_plug(struct front *front, unsigned int portnum, uint8_t speed)
     /* Another speed without a 0 between is another device (CONN-12): the change and the lost ENABLE tell the guest. */
     if (port->status & PORT_POWER)
         show_attachment(port);
+    find_due(front);
 }
 
 static void port_tick(struct front *front, struct front_port *port)
@@ -101,8 +115,11 @@ static void port_tick(struct front *front, struct front_port *port)
 
 void front_hub_tick(struct front *front)
 {
+    if (front->now_ns < front->ports_due_ns)
+        return;
     for (unsigned int i = 1; i <= front->num_ports; i++)
         port_tick(front, &front->port[i]);
+    find_due(front);
 }
 
 static int set_feature(struct front *front, struct front_port *port, unsigned int feature)
@@ -210,9 +227,11 @@ int front_hub_control(struct hcd *hcd, const uint8_t setup[8], void *data, size_
         return -EPIPE;
     struct front_port *port = &front->port[index & 0xff];
     port_tick(front, port);
-    if (what == 0xa300)
-        return port_status(port, data, size);
-    return what == 0x2303 ? set_feature(front, port, value) : clear_feature(front, port, value);
+    int rc = what == 0xa300   ? port_status(port, data, size)
+             : what == 0x2303 ? set_feature(front, port, value)
+                              : clear_feature(front, port, value);
+    find_due(front);
+    return rc;
 }
 
 size_t front_hub_status(struct hcd *hcd, uint8_t *bitmap, size_t size)

@@ -91,6 +91,7 @@ struct front {
     unsigned int num_ports;
     unsigned int usb_ver;
     struct front_port port[PVUSB_PORTS_MAX + 1]; /* [0] unused */
+    uint64_t ports_due_ns; /* the first of their times, so that nobody looks at ports that have none */
 
     evtchn_port_t evtchn;
     void *urb_page;
