@@ -94,10 +94,11 @@ static int make_rings(struct front *front)
     if (rc)
         return rc;
     pvusb_ring_front_init(&front->conn_ring, &pvusb_conn_ring, front->conn_page);
-    rc = front_memory_alloc(front, FRONT_SLOTS, &front->bounce_pages);
+    front_slots_init(front, front->urb_ring.kind->slots);
+    rc = front_memory_alloc(front, front->nr_slots, &front->bounce_pages);
     if (rc)
         return rc;
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++)
+    for (unsigned int i = 0; i < front->nr_slots; i++)
         front->slot[i].bounce = (void *)((uint8_t *)front->bounce_pages + (size_t)i * PVUSB_PAGE_SIZE);
     rc = ops->grant(front->xen, front->backend_domid, front->urb_page, false, &front->urb_ref);
     if (!rc)
@@ -192,7 +193,7 @@ void front_begin_close(struct front *front)
     front->starving_since_ns = UINT64_MAX;
     for (unsigned int i = 1; i <= front->num_ports; i++)
         front_hub_plug(front, i, USBIF_SPEED_NONE);
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+    for (unsigned int i = 0; i < front->nr_slots; i++) {
         struct front_slot *slot = &front->slot[i];
         if (slot->use == SLOT_URB && !slot->urb->hcd_unlinked)
             slot->urb->hcd_unlinked = -ESHUTDOWN;
@@ -220,7 +221,7 @@ static void return_slots(struct front *front)
     bool late = front->now_ns >= front->close_deadline_ns;
     if (!backend_left(front))
         return;
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+    for (unsigned int i = 0; i < front->nr_slots; i++) {
         struct front_slot *slot = &front->slot[i];
         if (slot->use == SLOT_FREE)
             continue;

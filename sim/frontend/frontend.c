@@ -81,7 +81,7 @@ static int front_unlink(struct hcd *hcd, struct hcd_urb *urb, int reason)
         return -EBUSY;
     urb->hcd_unlinked = reason;
     if (!slot->unlink_sent)
-        slot->unlink_wanted = true;
+        front_slot_want_unlink(front, slot);
     if (!front->stepping) {
         front_run_queues(front);
         front_push(front);
@@ -208,7 +208,7 @@ static void lose_machine(struct front *front)
     front->look_again_ns = UINT64_MAX;
     for (unsigned int i = 1; i <= front->num_ports; i++)
         front_hub_plug(front, i, USBIF_SPEED_NONE);
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+    for (unsigned int i = 0; i < front->nr_slots; i++) {
         struct front_slot *slot = &front->slot[i];
         struct hcd_urb *urb = slot->urb;
         if (slot->use == SLOT_FREE)

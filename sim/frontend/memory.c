@@ -134,7 +134,7 @@ bool front_memory_holds(struct front *front, const void *addr, uint32_t length)
 
 static bool in_use(const struct front *front, const struct front_memory *memory)
 {
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+    for (unsigned int i = 0; i < front->nr_slots; i++) {
         for (unsigned int n = 0; n < front->slot[i].nr_grants; n++) {
             if (holds(memory, front->slot[i].grant[n].addr))
                 return true;

@@ -9,7 +9,7 @@
 #include "frontend/frontend.h"
 #include "xenbus/xenbus.h"
 
-#define FRONT_SLOTS PVUSB_URB_RING_SLOTS
+#define FRONT_SLOTS_MAX (PVUSB_URB_RING_SLOTS << PVUSB_RING_ORDER_MAX)
 
 /* Free slots that must be left over (rule RING-12): always one for an unlink, after data one for a control request. */
 #define FRONT_KEEP_FOR_UNLINK  1u
@@ -107,8 +107,12 @@ struct front {
     bool never_keep; /* front_set_persistent() */
     bool keeping;    /* grants of this connection stay until it ends */
 
-    struct front_slot slot[FRONT_SLOTS];
-    unsigned int used;    /* slots not free */
+    struct front_slot slot[FRONT_SLOTS_MAX]; /* the first nr_slots are those of the ring, from the first connection on */
+    uint64_t free_ids[FRONT_SLOTS_MAX / 64]; /* a bit for each slot that is free */
+    unsigned int nr_slots;
+    unsigned int used; /* slots not free */
+    unsigned int unlinks_wanted; /* slots with unlink_wanted, */
+    unsigned int taken_back;     /* and with take_back */
     unsigned int held[FRONT_CLASSES]; /* of those, by URBs of each class */
     uint64_t order;
     struct front_queue waiting[FRONT_CLASSES];
@@ -141,6 +145,9 @@ void front_take_responses(struct front *front);
 void front_poll_responses(struct front *front);
 void front_push(struct front *front);
 void front_giveback(struct front *front, struct hcd_urb *urb, int status);
+/* All slots are free and there are as many as this. */
+void front_slots_init(struct front *front, unsigned int count);
+void front_slot_want_unlink(struct front *front, struct front_slot *slot);
 bool front_slot_send_unlink(struct front *front, uint16_t id);
 /* True when no page of the slot is mapped any more; its grants have ended then. */
 bool front_slot_end_grants(struct front *front, struct front_slot *slot);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whose turn it is. 16 slots serve all ports and endpoints; a driver that
- * keeps 16 reads pending would otherwise lock everyone out, itself included (rule RING-12).
+ * Whose turn it is. A few slots serve all ports and endpoints; a driver that
+ * keeps as many reads pending would otherwise lock everyone out, itself included (rule RING-12).
  */
 #include "frontend/private.h"
 
@@ -47,7 +47,7 @@ bool front_queue_remove(struct front *front, struct hcd_urb *urb)
  */
 static bool giving_up(const struct front *front, const struct hcd_urb *urb)
 {
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+    for (unsigned int i = 0; front->taken_back > 0 && i < front->nr_slots; i++) {
         const struct front_slot *slot = &front->slot[i];
         if (slot->use == SLOT_URB && slot->take_back && same_endpoint(slot->urb, urb))
             return true;
@@ -90,24 +90,28 @@ void front_requeue_taken_back(struct front *front, struct hcd_urb *urb)
 
 /*
  * The most that each class holds: idle receivers, writers whose device takes nothing, and streams leave room for
- * the others.
+ * the others. Of a ring of 16 slots, and of a larger one in proportion.
  */
-static const unsigned int slots_max[FRONT_CLASSES] = {
-    [FRONT_CONTROL] = FRONT_SLOTS, [FRONT_ISO] = 10, [FRONT_DATA_OUT] = 10, [FRONT_DATA_IN] = 12};
+static unsigned int slots_max(const struct front *front, enum front_class class)
+{
+    static const unsigned int of_16[FRONT_CLASSES] = {
+        [FRONT_CONTROL] = 16, [FRONT_ISO] = 10, [FRONT_DATA_OUT] = 10, [FRONT_DATA_IN] = 12};
+    return front->nr_slots * of_16[class] / 16;
+}
 
 static bool may_start(const struct front *front, enum front_class class)
 {
     unsigned int keep = FRONT_KEEP_FOR_UNLINK;
     if (class != FRONT_CONTROL)
         keep += FRONT_KEEP_FOR_CONTROL;
-    if (front->held[class] >= slots_max[class])
+    if (front->held[class] >= slots_max(front, class))
         return false;
-    return front->used + keep < FRONT_SLOTS;
+    return front->used + keep < front->nr_slots;
 }
 
 static void run_unlinks(struct front *front)
 {
-    for (uint16_t id = 0; id < FRONT_SLOTS; id++) {
+    for (uint16_t id = 0; front->unlinks_wanted > 0 && id < front->nr_slots; id++) {
         if (front->slot[id].use == SLOT_URB && front->slot[id].unlink_wanted && !front_slot_send_unlink(front, id))
             return;
     }
@@ -164,14 +168,24 @@ void front_run_queues(struct front *front)
 static unsigned int slots_of(const struct front *front, const struct hcd_urb *urb)
 {
     unsigned int n = 0;
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++)
+    for (unsigned int i = 0; i < front->nr_slots; i++)
         n += front->slot[i].use == SLOT_URB && same_endpoint(front->slot[i].urb, urb);
     return n;
 }
 
+/* Looks no further than to the first: who waits behind its own endpoint's URBs is the usual case. */
+static bool has_slot(const struct front *front, const struct hcd_urb *urb)
+{
+    for (unsigned int i = 0; i < front->nr_slots; i++) {
+        if (front->slot[i].use == SLOT_URB && same_endpoint(front->slot[i].urb, urb))
+            return true;
+    }
+    return false;
+}
+
 static bool newest_of_endpoint(const struct front *front, const struct front_slot *slot)
 {
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+    for (unsigned int i = 0; i < front->nr_slots; i++) {
         const struct front_slot *other = &front->slot[i];
         if (other->use == SLOT_URB && other->order > slot->order && same_endpoint(other->urb, slot->urb))
             return false;
@@ -185,7 +199,7 @@ static struct hcd_urb *starving(const struct front *front)
     if (may_start(front, FRONT_DATA_IN))
         return NULL;
     struct hcd_urb *urb = front->waiting[FRONT_DATA_IN].head;
-    while (urb && slots_of(front, urb) > 0)
+    while (urb && has_slot(front, urb))
         urb = urb->hcd_next;
     return urb;
 }
@@ -198,7 +212,7 @@ static struct front_slot *to_take_back(struct front *front)
 {
     struct front_slot *best = NULL;
     unsigned int best_count = 0;
-    for (unsigned int i = 0; i < FRONT_SLOTS; i++) {
+    for (unsigned int i = 0; i < front->nr_slots; i++) {
         struct front_slot *slot = &front->slot[i];
         if (slot->use != SLOT_URB || front_class_of(slot->urb) != FRONT_DATA_IN || slot->urb->hcd_unlinked ||
             giving_up(front, slot->urb) || !newest_of_endpoint(front, slot))
@@ -217,8 +231,9 @@ static bool take_back(struct front *front)
     struct front_slot *slot = to_take_back(front);
     if (!slot)
         return false;
+    front->taken_back += !slot->take_back;
     slot->take_back = true;
-    slot->unlink_wanted = true;
+    front_slot_want_unlink(front, slot);
     run_unlinks(front);
     return true;
 }
@@ -227,12 +242,12 @@ static bool take_back(struct front *front)
 static void make_room_for_iso(struct front *front)
 {
     unsigned int wanted = 0;
-    if (front->held[FRONT_ISO] >= slots_max[FRONT_ISO])
+    if (front->held[FRONT_ISO] >= slots_max(front, FRONT_ISO))
         return;
     for (const struct hcd_urb *urb = front->waiting[FRONT_ISO].head; urb; urb = urb->hcd_next)
         wanted++;
     /* What is being taken back makes room soon, and so does an unlink that is on its way. */
-    for (unsigned int i = 0; i < FRONT_SLOTS && wanted > 0; i++)
+    for (unsigned int i = 0; i < front->nr_slots && wanted > 0; i++)
         wanted -= front->slot[i].use == SLOT_UNLINK || (front->slot[i].use == SLOT_URB && front->slot[i].take_back);
     while (wanted > 0 && take_back(front))
         wanted--;

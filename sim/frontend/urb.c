@@ -8,17 +8,33 @@
 
 /* ---- slots and grants ---- */
 
+void front_slots_init(struct front *front, unsigned int count)
+{
+    assert(front->used == 0);
+    front->nr_slots = count;
+    memset(front->free_ids, 0, sizeof(front->free_ids));
+    for (unsigned int i = 0; i < count; i++)
+        front->free_ids[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+/* The lowest that is free; the caller has seen that one is. */
 static struct front_slot *slot_take(struct front *front, uint16_t *id)
 {
-    for (uint16_t i = 0; i < FRONT_SLOTS; i++) {
-        if (front->slot[i].use == SLOT_FREE) {
-            *id = i;
-            front->used++;
-            front->slot[i].order = front->order++;
-            return &front->slot[i];
-        }
-    }
-    return NULL;
+    unsigned int word = 0;
+    assert(front->used < front->nr_slots);
+    while (!front->free_ids[word])
+        word++;
+    *id = (uint16_t)(word * 64 + (unsigned int)__builtin_ctzll(front->free_ids[word]));
+    front->free_ids[word] &= front->free_ids[word] - 1;
+    front->used++;
+    front->slot[*id].order = front->order++;
+    return &front->slot[*id];
+}
+
+void front_slot_want_unlink(struct front *front, struct front_slot *slot)
+{
+    front->unlinks_wanted += !slot->unlink_wanted;
+    slot->unlink_wanted = true;
 }
 
 bool front_slot_end_grants(struct front *front, struct front_slot *slot)
@@ -49,11 +65,15 @@ void front_slot_free(struct front *front, struct front_slot *slot)
     if (slot->use == SLOT_URB)
         front->held[front_class_of(slot->urb)]--;
     front_slot_abandon_grants(front, slot);
+    front->unlinks_wanted -= slot->unlink_wanted;
+    front->taken_back -= slot->take_back;
     slot->use = SLOT_FREE;
     slot->urb = NULL;
     slot->unlink_wanted = false;
     slot->unlink_sent = false;
     slot->take_back = false;
+    size_t id = (size_t)(slot - front->slot);
+    front->free_ids[id / 64] |= UINT64_C(1) << id % 64;
     front->used--;
 }
 
@@ -163,10 +183,11 @@ bool front_slot_send_unlink(struct front *front, uint16_t id)
     struct front_slot *target = &front->slot[id];
     struct usbif_urb_request request = {0};
     uint16_t own;
-    if (front->used == FRONT_SLOTS)
+    if (front->used == front->nr_slots)
         return false;
     struct front_slot *slot = slot_take(front, &own);
     slot->use = SLOT_UNLINK;
+    front->unlinks_wanted -= target->unlink_wanted;
     target->unlink_wanted = false;
     target->unlink_sent = true;
 
@@ -277,7 +298,7 @@ static void urb_done(struct front *front, struct front_slot *slot, const struct 
 
 static enum pvusb_verdict response_done(struct front *front, const struct usbif_urb_response *response)
 {
-    if (response->id >= FRONT_SLOTS || front->slot[response->id].use == SLOT_FREE)
+    if (response->id >= front->nr_slots || front->slot[response->id].use == SLOT_FREE)
         return PVUSB_RESPONSE_ID;
     struct front_slot *slot = &front->slot[response->id];
     if (slot->use == SLOT_UNLINK) {
