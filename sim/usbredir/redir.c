@@ -135,6 +135,7 @@ static void on_reset(void *priv)
 {
     struct redir *redir = priv;
     memset(redir->reading, 0, sizeof(redir->reading));
+    redir_iso_end_all(redir, true);
     described_reset(&redir->described);
     if (redir->device && redir->host->ops->reset(redir->host, redir->device))
         redir->status = -ENODEV;
@@ -210,6 +211,7 @@ static int make_parser(struct redir *redir)
     redir->parser->hello_func = on_hello;
     redir->parser->reset_func = on_reset;
     redir_set_data_callbacks(redir->parser);
+    redir_set_iso_callbacks(redir->parser);
     usbredirparser_caps_set_cap(caps, usb_redir_cap_connect_device_version);
     usbredirparser_caps_set_cap(caps, usb_redir_cap_ep_info_max_packet_size);
     usbredirparser_caps_set_cap(caps, usb_redir_cap_64bits_ids);

@@ -12,7 +12,7 @@
 #define REQ_SET_CONFIGURATION 9
 #define REQ_SET_INTERFACE     11
 
-static uint8_t status_of(int32_t status)
+uint8_t redir_status_of(int32_t status)
 {
     switch (status) {
     case 0:
@@ -44,15 +44,15 @@ void redir_data_init(struct redir *redir)
     }
 }
 
-static void give_free(struct transfer *transfer)
+void redir_give_free(struct transfer *transfer)
 {
     transfer->origin = REDIR_FREE;
     transfer->next = transfer->redir->free;
     transfer->redir->free = transfer;
 }
 
-/* Buffers stay with their transfers. NULL: there is no more. */
-static struct transfer *take(struct redir *redir, enum redir_origin origin, uint64_t id, uint32_t length)
+/* Buffers stay with their transfers. */
+struct transfer *redir_take(struct redir *redir, enum redir_origin origin, uint64_t id, uint32_t length)
 {
     struct transfer *transfer = redir->free;
     if (!transfer || !redir->device)
@@ -79,7 +79,7 @@ static void answer_control(struct transfer *transfer)
 {
     struct usb_redir_control_packet_header header = transfer->control;
     bool in = header.requesttype & 0x80u;
-    header.status = status_of(transfer->host.status);
+    header.status = redir_status_of(transfer->host.status);
     header.length = (uint16_t)transfer->host.actual;
     usbredirparser_send_control_packet(transfer->redir->parser, transfer->id, &header,
                                        in && header.length ? transfer->buffer : NULL, in ? header.length : 0);
@@ -89,7 +89,7 @@ static void answer_bulk(struct transfer *transfer)
 {
     struct usb_redir_bulk_packet_header header = transfer->bulk;
     uint32_t n = transfer->host.actual;
-    header.status = status_of(transfer->host.status);
+    header.status = redir_status_of(transfer->host.status);
     header.length = (uint16_t)n;
     header.length_high = (uint16_t)(n >> 16);
     n = transfer->host.in ? n : 0;
@@ -100,7 +100,7 @@ static void answer_bulk(struct transfer *transfer)
 static void answer_interrupt(struct transfer *transfer, uint64_t id)
 {
     struct usb_redir_interrupt_packet_header header = {.endpoint = transfer->address,
-                                                       .status = status_of(transfer->host.status),
+                                                       .status = redir_status_of(transfer->host.status),
                                                        .length = (uint16_t)transfer->host.actual};
     int n = transfer->host.in ? header.length : 0;
     usbredirparser_send_interrupt_packet(transfer->redir->parser, id, &header, n ? transfer->buffer : NULL,
@@ -122,7 +122,7 @@ static void answer_report(struct transfer *transfer)
         return;
     if (transfer->host.status) {
         redir->reading[number] = false;
-        send_receiving_status(redir, 0, transfer->address, status_of(transfer->host.status));
+        send_receiving_status(redir, 0, transfer->address, redir_status_of(transfer->host.status));
         return;
     }
     redir->stats.reports++;
@@ -134,7 +134,7 @@ static void answer_configuration(struct transfer *transfer)
 {
     struct redir *redir = transfer->redir;
     const struct guest_configuration *current = redir->described.current;
-    struct usb_redir_configuration_status_header header = {.status = status_of(transfer->host.status),
+    struct usb_redir_configuration_status_header header = {.status = redir_status_of(transfer->host.status),
                                                            .configuration = current ? current->value : 0};
     redir_send_endpoints(redir);
     usbredirparser_send_configuration_status(redir->parser, transfer->id, &header);
@@ -145,7 +145,7 @@ static void answer_setting(struct transfer *transfer)
     struct redir *redir = transfer->redir;
     uint8_t interface = transfer->host.setup[4];
     struct usb_redir_alt_setting_status_header header = {
-        .status = status_of(transfer->host.status),
+        .status = redir_status_of(transfer->host.status),
         .interface = interface,
         .alt = interface < GUEST_INTERFACES_MAX ? redir->described.alternate[interface] : 0};
     redir_send_endpoints(redir);
@@ -157,11 +157,15 @@ static void done(struct host_urb *host)
     struct transfer *transfer = host->context;
     struct redir *redir = transfer->redir;
     enum redir_origin origin = transfer->origin;
-    if (redir->closing) {
-        give_free(transfer);
+    if (redir->closing || origin == REDIR_STOPPED) {
+        redir_give_free(transfer);
         return;
     }
     redir->stats.transfers++;
+    if (origin == REDIR_STREAM) {
+        redir_iso_done(transfer);
+        return;
+    }
     if (host->type == USBIF_PIPE_TYPE_CTRL && host->status == 0)
         described_follow(&redir->described, host->setup);
     if (origin == REDIR_CONTROL)
@@ -176,12 +180,12 @@ static void done(struct host_urb *host)
         answer_configuration(transfer);
     else
         answer_setting(transfer);
-    give_free(transfer);
+    redir_give_free(transfer);
 }
 
 /* ---- requests ---- */
 
-static struct host_urb *fill(struct transfer *transfer, uint8_t type, bool in, uint32_t length)
+struct host_urb *redir_fill(struct transfer *transfer, uint8_t type, bool in, uint32_t length)
 {
     transfer->host = (struct host_urb){.endpoint = transfer->address & 15u,
                                        .type = type,
@@ -195,7 +199,7 @@ static struct host_urb *fill(struct transfer *transfer, uint8_t type, bool in, u
     return &transfer->host;
 }
 
-static void submit(struct transfer *transfer)
+void redir_submit(struct transfer *transfer)
 {
     struct usb_host *host = transfer->redir->host;
     host->ops->submit(host, transfer->redir->device, &transfer->host);
@@ -207,7 +211,7 @@ static void on_control(void *priv, uint64_t id, struct usb_redir_control_packet_
     struct redir *redir = priv;
     struct usb_host *host = redir->host;
     bool in = header->requesttype & 0x80u, good = in || data_len == header->length;
-    struct transfer *transfer = good ? take(redir, REDIR_CONTROL, id, header->length) : NULL;
+    struct transfer *transfer = good ? redir_take(redir, REDIR_CONTROL, id, header->length) : NULL;
     if (!transfer) {
         struct usb_redir_control_packet_header refusal = *header;
         refusal.status = redir->device ? usb_redir_inval : usb_redir_ioerror;
@@ -219,7 +223,7 @@ static void on_control(void *priv, uint64_t id, struct usb_redir_control_packet_
         transfer->address = 0;
         if (!in && data_len)
             memcpy(transfer->buffer, data, (size_t)data_len);
-        struct host_urb *urb = fill(transfer, USBIF_PIPE_TYPE_CTRL, in, header->length);
+        struct host_urb *urb = redir_fill(transfer, USBIF_PIPE_TYPE_CTRL, in, header->length);
         const uint8_t setup[8] = {header->requesttype,     header->request,
                                   (uint8_t)header->value,  (uint8_t)(header->value >> 8),
                                   (uint8_t)header->index,  (uint8_t)(header->index >> 8),
@@ -228,7 +232,7 @@ static void on_control(void *priv, uint64_t id, struct usb_redir_control_packet_
         if (setup[0] == 0x02 && setup[1] == REQ_CLEAR_FEATURE && header->value == 0)
             host->ops->clear_halt(host, redir->device, urb, setup[4]);
         else
-            submit(transfer);
+            redir_submit(transfer);
     }
     usbredirparser_free_packet_data(redir->parser, data);
 }
@@ -247,7 +251,7 @@ static void on_bulk(void *priv, uint64_t id, struct usb_redir_bulk_packet_header
     bool in = header->endpoint & 0x80u;
     bool good = (in || (uint32_t)data_len == length) && header->stream_id == 0 &&
                 is_endpoint(redir, header->endpoint, USBIF_PIPE_TYPE_BULK);
-    struct transfer *transfer = good ? take(redir, REDIR_BULK, id, length) : NULL;
+    struct transfer *transfer = good ? redir_take(redir, REDIR_BULK, id, length) : NULL;
     if (!transfer) {
         struct usb_redir_bulk_packet_header refusal = *header;
         refusal.status = redir->device ? usb_redir_inval : usb_redir_ioerror;
@@ -259,8 +263,8 @@ static void on_bulk(void *priv, uint64_t id, struct usb_redir_bulk_packet_header
         transfer->address = header->endpoint;
         if (!in && length)
             memcpy(transfer->buffer, data, length);
-        (void)fill(transfer, USBIF_PIPE_TYPE_BULK, in, length);
-        submit(transfer);
+        (void)redir_fill(transfer, USBIF_PIPE_TYPE_BULK, in, length);
+        redir_submit(transfer);
     }
     usbredirparser_free_packet_data(redir->parser, data);
 }
@@ -271,7 +275,7 @@ static void on_interrupt(void *priv, uint64_t id, struct usb_redir_interrupt_pac
     struct redir *redir = priv;
     bool good = !(header->endpoint & 0x80u) && data_len == header->length &&
                 is_endpoint(redir, header->endpoint, USBIF_PIPE_TYPE_INT);
-    struct transfer *transfer = good ? take(redir, REDIR_INTERRUPT, id, header->length) : NULL;
+    struct transfer *transfer = good ? redir_take(redir, REDIR_INTERRUPT, id, header->length) : NULL;
     if (!transfer) {
         struct usb_redir_interrupt_packet_header refusal = {.endpoint = header->endpoint,
                                                             .status = usb_redir_inval};
@@ -281,8 +285,8 @@ static void on_interrupt(void *priv, uint64_t id, struct usb_redir_interrupt_pac
         transfer->address = header->endpoint;
         if (data_len)
             memcpy(transfer->buffer, data, (size_t)data_len);
-        (void)fill(transfer, USBIF_PIPE_TYPE_INT, false, header->length);
-        submit(transfer);
+        (void)redir_fill(transfer, USBIF_PIPE_TYPE_INT, false, header->length);
+        redir_submit(transfer);
     }
     usbredirparser_free_packet_data(redir->parser, data);
 }
@@ -292,7 +296,10 @@ static void on_cancel(void *priv, uint64_t id)
     struct redir *redir = priv;
     for (unsigned int i = 0; i < REDIR_TRANSFERS; i++) {
         struct transfer *transfer = &redir->transfers[i];
-        if (transfer->origin == REDIR_FREE || transfer->origin == REDIR_REPORT || transfer->id != id)
+        enum redir_origin origin = transfer->origin;
+        bool asked = origin != REDIR_FREE && origin != REDIR_REPORT && origin != REDIR_STREAM &&
+                     origin != REDIR_STOPPED;
+        if (!asked || transfer->id != id)
             continue;
         redir->stats.cancels++;
         if (redir->device)
@@ -306,12 +313,12 @@ static void on_cancel(void *priv, uint64_t id)
 static void submit_report(struct redir *redir, uint8_t address)
 {
     const struct guest_endpoint *endpoint = described_endpoint(&redir->described, address);
-    struct transfer *transfer = endpoint ? take(redir, REDIR_REPORT, 0, endpoint->packet) : NULL;
+    struct transfer *transfer = endpoint ? redir_take(redir, REDIR_REPORT, 0, endpoint->packet) : NULL;
     if (!transfer)
         return;
     transfer->address = address;
-    (void)fill(transfer, USBIF_PIPE_TYPE_INT, true, endpoint->packet);
-    submit(transfer);
+    (void)redir_fill(transfer, USBIF_PIPE_TYPE_INT, true, endpoint->packet);
+    redir_submit(transfer);
 }
 
 static void on_start_receiving(void *priv, uint64_t id,
@@ -369,7 +376,7 @@ static void on_stop_receiving(void *priv, uint64_t id,
 static void on_set_configuration(void *priv, uint64_t id, struct usb_redir_set_configuration_header *header)
 {
     struct redir *redir = priv;
-    struct transfer *transfer = take(redir, REDIR_CONFIGURATION, id, 0);
+    struct transfer *transfer = redir_take(redir, REDIR_CONFIGURATION, id, 0);
     if (!transfer) {
         struct usb_redir_configuration_status_header refusal = {.status = usb_redir_ioerror};
         usbredirparser_send_configuration_status(redir->parser, id, &refusal);
@@ -377,7 +384,8 @@ static void on_set_configuration(void *priv, uint64_t id, struct usb_redir_set_c
     }
     transfer->address = 0;
     memset(redir->reading, 0, sizeof(redir->reading));
-    struct host_urb *urb = fill(transfer, USBIF_PIPE_TYPE_CTRL, false, 0);
+    redir_iso_end_all(redir, false);
+    struct host_urb *urb = redir_fill(transfer, USBIF_PIPE_TYPE_CTRL, false, 0);
     urb->setup[1] = REQ_SET_CONFIGURATION;
     urb->setup[2] = header->configuration;
     redir->host->ops->set_configuration(redir->host, redir->device, urb, header->configuration);
@@ -394,7 +402,7 @@ static void on_get_configuration(void *priv, uint64_t id)
 static void on_set_setting(void *priv, uint64_t id, struct usb_redir_set_alt_setting_header *header)
 {
     struct redir *redir = priv;
-    struct transfer *transfer = take(redir, REDIR_SETTING, id, 0);
+    struct transfer *transfer = redir_take(redir, REDIR_SETTING, id, 0);
     if (!transfer) {
         struct usb_redir_alt_setting_status_header refusal = {.status = usb_redir_ioerror,
                                                               .interface = header->interface};
@@ -402,7 +410,8 @@ static void on_set_setting(void *priv, uint64_t id, struct usb_redir_set_alt_set
         return;
     }
     transfer->address = 0;
-    struct host_urb *urb = fill(transfer, USBIF_PIPE_TYPE_CTRL, false, 0);
+    redir_iso_end_interface(redir, header->interface);
+    struct host_urb *urb = redir_fill(transfer, USBIF_PIPE_TYPE_CTRL, false, 0);
     urb->setup[0] = 0x01;
     urb->setup[1] = REQ_SET_INTERFACE;
     urb->setup[2] = header->alt;
@@ -424,32 +433,6 @@ static void on_get_setting(void *priv, uint64_t id, struct usb_redir_get_alt_set
 
 /* ---- what there is not ---- */
 
-static void on_start_iso(void *priv, uint64_t id, struct usb_redir_start_iso_stream_header *header)
-{
-    struct redir *redir = priv;
-    struct usb_redir_iso_stream_status_header refusal = {.status = usb_redir_inval,
-                                                         .endpoint = header->endpoint};
-    usbredirparser_send_iso_stream_status(redir->parser, id, &refusal);
-}
-
-static void on_stop_iso(void *priv, uint64_t id, struct usb_redir_stop_iso_stream_header *header)
-{
-    struct redir *redir = priv;
-    struct usb_redir_iso_stream_status_header answer = {.status = usb_redir_success,
-                                                        .endpoint = header->endpoint};
-    usbredirparser_send_iso_stream_status(redir->parser, id, &answer);
-}
-
-static void on_iso(void *priv, uint64_t id, struct usb_redir_iso_packet_header *header, uint8_t *data,
-                   int data_len)
-{
-    struct redir *redir = priv;
-    (void)id;
-    (void)header;
-    (void)data_len;
-    usbredirparser_free_packet_data(redir->parser, data);
-}
-
 static void on_streams(void *priv, uint64_t id, struct usb_redir_alloc_bulk_streams_header *header)
 {
     struct redir *redir = priv;
@@ -463,14 +446,11 @@ void redir_set_data_callbacks(struct usbredirparser *parser)
     parser->control_packet_func = on_control;
     parser->bulk_packet_func = on_bulk;
     parser->interrupt_packet_func = on_interrupt;
-    parser->iso_packet_func = on_iso;
     parser->cancel_data_packet_func = on_cancel;
     parser->set_configuration_func = on_set_configuration;
     parser->get_configuration_func = on_get_configuration;
     parser->set_alt_setting_func = on_set_setting;
     parser->get_alt_setting_func = on_get_setting;
-    parser->start_iso_stream_func = on_start_iso;
-    parser->stop_iso_stream_func = on_stop_iso;
     parser->start_interrupt_receiving_func = on_start_receiving;
     parser->stop_interrupt_receiving_func = on_stop_receiving;
     parser->alloc_bulk_streams_func = on_streams;
