@@ -90,6 +90,8 @@ static int client_waiting(struct xen *xen)
     struct client *client = (struct client *)xen;
     struct epoll_event events[4]; /* as many as there are descriptors */
     int waits = 0;
+    if (client->set)
+        return client_joined_waiting(client);
     int rc = client_check(client);
     int n = rc ? 0 : epoll_wait(client->wait, events, 4, 0);
     for (int i = 0; !rc && i < n; i++) {
@@ -112,6 +114,8 @@ static void client_free(struct client *client)
     arena_destroy(client->arena);
     if (client->table)
         munmap(client->table, sizeof(*client->table));
+    if (client->set)
+        client_leave(client);
     close_fd(&client->control);
     close_fd(&client->store);
     close_fd(&client->ports_wait);
@@ -141,6 +145,7 @@ void client_abandon(struct client *client)
     }
     free(client->grants);
     client->grants = NULL;
+    client->set = NULL;
     client_free(client);
 }
 
@@ -161,6 +166,7 @@ const struct xen_ops client_ops = {
     .close = client_close,
     .fd = client_fd,
     .waiting = client_waiting,
+    .join = client_join,
     .pages_alloc = client_pages_alloc,
     .pages_free = client_pages_free,
     .grant = client_grant,
@@ -217,6 +223,11 @@ static int wait_for(int epoll, int fd)
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+static int wait_for_store(struct client *client, int fd)
+{
+    return client->set ? client_join_store(client, fd) : wait_for(client->wait, fd);
+}
+
 static int make_waits(struct client *client)
 {
     client->wait = epoll_create1(EPOLL_CLOEXEC);
@@ -246,7 +257,7 @@ int client_store_connect(struct client *client)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) || wait_for(client->wait, fd)) {
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) || wait_for_store(client, fd)) {
         close(fd);
         return client_break(client);
     }

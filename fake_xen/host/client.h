@@ -3,6 +3,7 @@
 #ifndef FAKEXEN_HOST_CLIENT_H
 #define FAKEXEN_HOST_CLIENT_H
 
+#include "../waitset/private.h"
 #include "../xenstore/wire.h"
 #include "protocol.h"
 
@@ -29,12 +30,25 @@ struct client_map {
 };
 
 struct client_port {
+    struct xen_source source; /* first */
+    struct client *client;
     struct client_port *next;
     evtchn_port_t port;
     int receive;
     int notify;
     bool bound;      /* as the host said last */
     uint32_t closed; /* the table's counter before it said so */
+    /* Of a handle in a set; else the kernel knows. */
+    struct client_port *next_found;
+    bool queued; /* has an event, and is among client->found */
+    bool masked;
+    bool again; /* an event came while it was masked */
+};
+
+/* Descriptors of a handle in a set. */
+struct client_source {
+    struct xen_source source; /* first */
+    struct client *client;
 };
 
 struct client_event {
@@ -46,7 +60,7 @@ struct client_event {
 struct client {
     struct xen xen; /* first */
     int control;
-    int wait; /* epoll: the sockets, ports_wait and wake */
+    int wait; /* epoll: the sockets, ports_wait and wake; -1 in a set */
     bool broken;
 
     struct control_table *table;
@@ -60,7 +74,15 @@ struct client {
     unsigned int map_limit;
 
     struct client_port *ports;
-    int ports_wait; /* epoll: the unmasked ports */
+    int ports_wait; /* epoll: the unmasked ports; -1 in a set */
+
+    struct xen_waitset *set; /* that it has joined, or NULL; what follows is for such a handle */
+    struct client_source control_source;
+    struct client_source watch_source;
+    struct client_port *found; /* ports with an event that was not taken */
+    struct client_port **found_last;
+    bool watch_found;
+    uint32_t looks; /* the set's, when waiting() was asked last */
 
     int store;        /* -1 while it is not connected */
     char *store_path; /* what it is connected to at its first use; NULL if it was given with hello */
@@ -143,6 +165,16 @@ int client_evtchn_close(struct xen *xen, evtchn_port_t port);
 int client_evtchn_pending(struct xen *xen, evtchn_port_t *out);
 int client_evtchn_unmask(struct xen *xen, evtchn_port_t port);
 int client_evtchn_status(struct xen *xen, evtchn_port_t port, bool *bound);
+
+/* client_waitset.c: the same for a handle in a set */
+int client_join(struct xen *xen, struct xen_waitset *set);
+int client_join_store(struct client *client, int fd);
+int client_join_port(struct client_port *port);
+void client_leave_port(struct client_port *port);
+void client_leave(struct client *client);
+int client_joined_waiting(struct client *client);
+int client_joined_pending(struct client *client, evtchn_port_t *out);
+void client_joined_unmask(struct client_port *port);
 
 /* client_xenstore.c */
 void client_events_drop(struct client *client);

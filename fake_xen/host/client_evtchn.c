@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A pending event is a readable eventfd; a masked port one that nobody waits on. EPOLLONESHOT masks: the epoll_wait()
- * that finds the event ends the wait for the next.
+ * that finds the event ends the wait for the next. In a set it is otherwise: client_waitset.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,21 +33,29 @@ static int port_find(struct client *client, evtchn_port_t number, struct client_
     return 0;
 }
 
+static void port_forget(struct client_port *port)
+{
+    if (port->client->set)
+        client_leave_port(port);
+    else
+        (void)epoll_ctl(port->client->ports_wait, EPOLL_CTL_DEL, port->receive, NULL);
+}
+
 void client_ports_close(struct client *client)
 {
     struct client_port *next;
     for (struct client_port *port = client->ports; port; port = next) {
         next = port->next;
-        epoll_ctl(client->ports_wait, EPOLL_CTL_DEL, port->receive, NULL);
+        port_forget(port);
         client_port_free(port);
     }
     client->ports = NULL;
 }
 
-static int port_wait(struct client *client, struct client_port *port, int op)
+static int port_wait(struct client_port *port, int op)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = port};
-    return epoll_ctl(client->ports_wait, op, port->receive, &event) ? -errno : 0;
+    return epoll_ctl(port->client->ports_wait, op, port->receive, &event) ? -errno : 0;
 }
 
 /* Makes a port of the answer's two descriptors, which are taken. */
@@ -59,8 +67,8 @@ static int port_adopt(struct client *client, evtchn_port_t number, const int fds
         close(fds[1]);
         return -ENOMEM;
     }
-    *port = (struct client_port){.port = number, .receive = fds[0], .notify = fds[1]};
-    int rc = port_wait(client, port, EPOLL_CTL_ADD);
+    *port = (struct client_port){.client = client, .port = number, .receive = fds[0], .notify = fds[1]};
+    int rc = client->set ? client_join_port(port) : port_wait(port, EPOLL_CTL_ADD);
     if (rc) {
         client_port_free(port);
         return rc;
@@ -138,7 +146,7 @@ int client_evtchn_close(struct xen *xen, evtchn_port_t number)
     while (*at != port)
         at = &(*at)->next;
     *at = port->next;
-    epoll_ctl(client->ports_wait, EPOLL_CTL_DEL, port->receive, NULL);
+    port_forget(port);
     client_port_free(port);
     return 0;
 }
@@ -148,6 +156,8 @@ int client_evtchn_pending(struct xen *xen, evtchn_port_t *out)
     struct client *client = (struct client *)xen;
     struct epoll_event event;
     eventfd_t value;
+    if (client->set)
+        return client_joined_pending(client, out);
     int rc = client_check(client);
     if (rc)
         return rc;
@@ -166,7 +176,12 @@ int client_evtchn_unmask(struct xen *xen, evtchn_port_t number)
 {
     struct client_port *port;
     int rc = port_find((struct client *)xen, number, &port);
-    return rc ? rc : port_wait((struct client *)xen, port, EPOLL_CTL_MOD);
+    if (rc)
+        return rc;
+    if (!port->client->set)
+        return port_wait(port, EPOLL_CTL_MOD);
+    client_joined_unmask(port);
+    return 0;
 }
 
 /* A port that was bound stays so until the host counts a close: the host is not asked at every event. */

@@ -195,6 +195,7 @@ int host_share_end(struct host_client *client, uint32_t frame);
 void host_share_end_all(struct host_client *client);
 
 /* host_evtchn.c */
+void host_evtchn_raise_fd(int fd);
 int host_evtchn_alloc(struct host_client *client, uint32_t remote, struct host_answer *answer);
 int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint32_t remote, uint32_t port,
                      struct host_answer *answer);

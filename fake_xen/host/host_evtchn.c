@@ -48,6 +48,17 @@ static int port_open(struct host_client *client, domid_t remote, const struct ho
 }
 
 /*
+ * An event that is not lost if somebody filled the counter: who waits in a set does not empty it, and is not told of a
+ * write that fails.
+ */
+void host_evtchn_raise_fd(int fd)
+{
+    eventfd_t value;
+    if (eventfd_write(fd, 1) && errno == EAGAIN && !eventfd_read(fd, &value))
+        (void)!eventfd_write(fd, 1);
+}
+
+/*
  * The end that is left: unbound, and told so. Its client counts what closed in memory of its own, so that it needs
  * to ask only after that.
  */
@@ -56,7 +67,7 @@ static void tell_peer(struct host_port *peer)
     const struct host_client *client = peer->evtchn.handle;
     if (client)
         __atomic_fetch_add(&client->granter->table->closed, 1, __ATOMIC_RELEASE);
-    (void)!eventfd_write(peer->receive, 1);
+    host_evtchn_raise_fd(peer->receive);
 }
 
 static void port_close(struct host_client *client, struct host_port *port)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -36,7 +35,7 @@ void host_notify_send(struct host_notify *notify)
 {
     if (notify->event < 0)
         return;
-    (void)!eventfd_write(notify->event, 1);
+    host_evtchn_raise_fd(notify->event);
     close(notify->event);
     notify->event = -1;
 }

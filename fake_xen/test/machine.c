@@ -13,6 +13,8 @@ struct xen *machine_open(struct test_machine *test, domid_t domid)
     struct xen *xen = NULL;
     assert_int_equal(test->machine->ops->open(test->machine, domid, &xen), 0);
     assert_int_equal(xen->domid, domid);
+    if (test->opened)
+        test->opened(test, xen);
     return xen;
 }
 

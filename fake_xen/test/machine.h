@@ -15,6 +15,7 @@ struct test_machine {
     struct xen *guest;
     struct xen *other;
     void *form; /* of the file that made it */
+    void (*opened)(struct test_machine *test, struct xen *xen); /* what the form does with each handle, or NULL */
 };
 
 #define GUEST 5

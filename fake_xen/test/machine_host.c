@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fakexen/waitset.h>
+
 #include "machine_host.h"
 
 /* The same tests with the genuine xenstored. */
@@ -17,6 +19,12 @@
 #else
 #define GENUINE       NULL
 #define GENUINE_STORE false
+#endif
+/* The same tests with all handles in one set. */
+#ifdef MACHINE_JOINED
+#define JOINED true
+#else
+#define JOINED false
 #endif
 
 static void require(bool condition)
@@ -109,6 +117,11 @@ int host_process_stop(struct host_process *process)
 bool (*const machine_waiting)(const struct xen *xen) = NULL;
 const bool machine_own_store = !GENUINE_STORE;
 
+static void join(struct test_machine *test, struct xen *xen)
+{
+    require(!xen_waitset_add(((struct host_form *)test->form)->set, xen));
+}
+
 void machine_begin(struct test_machine *test)
 {
     struct host_form *form = calloc(1, sizeof(*form));
@@ -118,6 +131,8 @@ void machine_begin(struct test_machine *test)
     snprintf(form->dir, sizeof(form->dir), "%s/machine", form->parent);
     host_process_start_with(&form->process, form->dir, form->parent, GENUINE);
     require(!fakexen_client_machine_create(form->dir, &test->machine));
+    require(!JOINED || !xen_waitset_create(&form->set));
+    test->opened = JOINED ? join : NULL;
     test->form = form;
 }
 
@@ -132,6 +147,7 @@ void machine_finish(struct test_machine *test)
 {
     struct host_form *form = test->form;
     fakexen_client_machine_destroy(test->machine);
+    xen_waitset_destroy(form->set);
     require(!host_process_stop(&form->process));
     free(form);
 }

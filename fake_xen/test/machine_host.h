@@ -17,6 +17,7 @@ struct host_form {
     struct host_process process;
     char parent[32];
     char dir[48];
+    struct xen_waitset *set; /* with MACHINE_JOINED all handles are in it */
 };
 
 /* Returns when the host listens. When it ends it removes parent, if given, which must be empty then. */

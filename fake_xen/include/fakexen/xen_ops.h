@@ -78,6 +78,7 @@ struct xen_copy {
 };
 
 struct xen;
+struct xen_waitset; /* waitset.h */
 
 struct xen_ops {
     const char *name; /* "local", "client", ... */
@@ -96,10 +97,16 @@ struct xen_ops {
      */
     int (*fd)(struct xen *xen);
     /*
-     * One look for all of that: XEN_WAITS_*, or -EPIPE at the end of the machine. NULL where a look at each costs no
-     * more; use xen_waiting().
+     * One look for all of that: XEN_WAITS_*, or -EPIPE at the end of the machine. In a set (join) what the set's last
+     * look found, and a look of its own only when asked again before the next. NULL where a look at each costs no more;
+     * use xen_waiting().
      */
     int (*waiting)(struct xen *xen);
+    /*
+     * From now on the handle is waited for in that set and has no fd() (-1), until it is closed. -EBUSY once it has a
+     * port. NULL where fd() is as good; use xen_waitset_add().
+     */
+    int (*join)(struct xen *xen, struct xen_waitset *set);
 
     /* ---- memory of the domain ---- */
 
@@ -223,15 +230,29 @@ struct xen_ops {
     int (*xs_watch_read)(struct xen *xen, char *path, char *token);
 };
 
+/* What an entry of a set belongs to: called when a look finds its descriptor ready. */
+struct xen_source {
+    void (*found)(struct xen_source *source);
+};
+
+/* A handle's place in a set. */
+struct xen_member {
+    struct xen_source source; /* of fd(), where there is no join */
+    struct xen_waitset *set;  /* NULL: in none */
+    bool found;               /* something may be there for xen_waiting(), which was not asked since */
+};
+
 /* Implementations embed this as their first member. */
 struct xen {
     const struct xen_ops *ops;
     domid_t domid;
+    struct xen_member member;
 };
 
 /* What may be waiting, in the order of bits of enum xen_waits; -EPIPE at the end of the machine. */
 static inline int xen_waiting(struct xen *xen)
 {
+    xen->member.found = false;
     return xen->ops->waiting ? xen->ops->waiting(xen) : XEN_WAITS_EVENT | XEN_WAITS_WATCH;
 }
 
