@@ -152,6 +152,12 @@ static void leave(struct usb_device *device)
         device->ops->destroy(device);
 }
 
+void device_kicked(struct usb_device *device, const struct device_endpoint *ep)
+{
+    bool in = ep->address & 0x80u || ep == &device->in[0];
+    device->kicked |= UINT32_C(1) << ((ep->address & 15u) + (in ? 0u : 16u));
+}
+
 /*
  * Runs every endpoint that was kicked until none is. Not entered twice: what completions and ops kick is
  * found by the loop that called them, so neither the stack nor an op's state is at their mercy.
@@ -162,17 +168,13 @@ static void run(struct usb_device *device)
         return;
     enter(device);
     device->running = true;
-    bool again = true;
-    while (again && !device->dead) {
-        again = false;
-        for (unsigned int i = 0; i < 32; i++) {
-            struct device_endpoint *ep = i < 16 ? &device->in[i] : &device->out[i - 16];
-            if (!ep->kicked)
-                continue;
-            ep->kicked = false;
-            again = true;
-            run_endpoint(device, ep);
-        }
+    unsigned int at = 0; /* in rounds, so that none keeps the others waiting */
+    while (device->kicked && !device->dead) {
+        uint32_t rest = device->kicked >> at << at;
+        unsigned int i = (unsigned int)__builtin_ctz(rest ? rest : device->kicked);
+        device->kicked &= ~(UINT32_C(1) << i);
+        at = (i + 1) % 32;
+        run_endpoint(device, i < 16 ? &device->in[i] : &device->out[i - 16]);
     }
     device->running = false;
     leave(device);
@@ -180,7 +182,7 @@ static void run(struct usb_device *device)
 
 void device_kick(struct usb_device *device, uint8_t address)
 {
-    device_endpoint(device, address)->kicked = true;
+    device_kicked(device, device_endpoint(device, address));
     run(device);
 }
 
@@ -208,7 +210,7 @@ void device_submit(struct usb_device *device, struct host_urb *urb)
         return;
     }
     enqueue(ep, urb);
-    ep->kicked = true;
+    device_kicked(device, ep);
     run(device);
 }
 
@@ -223,7 +225,7 @@ void device_cancel(struct usb_device *device, struct host_urb *urb)
     enter(device);
     complete(device, ep, urb, -ECONNRESET, moved);
     /* The next one in the queue has become the first (rule XFR-09). */
-    ep->kicked = true;
+    device_kicked(device, ep);
     run(device);
     leave(device);
 }

@@ -67,7 +67,6 @@ struct device_endpoint {
     bool exists;     /* in the current configuration and alternate settings */
     bool halted;
     bool wedged; /* CLEAR_FEATURE does not clear the halt */
-    bool kicked;
     bool ended;            /* the transfer of head is over */
     int32_t status;        /* with which head ends */
     uint32_t moved;        /* bytes of head moved so far */
@@ -147,6 +146,7 @@ struct usb_device {
     bool slowed; /* at full speed, of a device that could do better */
     uint64_t now_ns; /* of the last step */
     bool running;
+    uint32_t kicked; /* endpoints to be looked at: in[] and, from bit 16 on, out[] */
     bool dead;
     unsigned int depth;
 };
@@ -229,6 +229,8 @@ void ep0_find_endpoints(struct usb_device *device);
 /* The configuration with that bConfigurationValue, or NULL. */
 const uint8_t *ep0_configuration(const struct usb_device *device, uint8_t value);
 struct device_endpoint *device_endpoint(struct usb_device *device, uint8_t address);
+/* Has it looked at by the next run. */
+void device_kicked(struct usb_device *device, const struct device_endpoint *ep);
 /* Makes an URB ready to be queued: bounds checked, no packet done. */
 bool iso_accept(struct host_urb *urb);
 /* An URB leaves the queue, and its followers keep their frames. */

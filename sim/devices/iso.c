@@ -76,7 +76,7 @@ void iso_begin(struct usb_device *device, struct device_endpoint *ep)
     }
     if (!ep->head)
         return;
-    ep->kicked = true;
+    device_kicked(device, ep);
     if (ep->streaming)
         return;
     ep->streaming = true;
