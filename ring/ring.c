@@ -35,6 +35,7 @@ enum ring_word {
     RSP_EVENT = offsetof(struct usbif_urb_sring, rsp_event),
 };
 
+#define URB_HEAD (uint16_t)offsetof(struct usbif_urb_request, seg)
 #define RING_SLOTS_OFFSET offsetof(struct usbif_urb_sring, ring)
 
 static uint32_t word_load(const uint8_t *page, enum ring_word word)
@@ -125,13 +126,34 @@ uint32_t pvusb_ring_front_free(const struct pvusb_ring_front *front)
     return front->kind->slots - (front->req_prod - front->rsp_cons);
 }
 
-bool pvusb_ring_front_put(struct pvusb_ring_front *front, const void *request)
+static bool put_request(struct pvusb_ring_front *front, const void *request, uint16_t size)
 {
     if (pvusb_ring_front_free(front) == 0)
         return false;
-    copy_to_shared(slot(front->page, front->kind, front->req_prod), request, front->kind->request_size);
+    copy_to_shared(slot(front->page, front->kind, front->req_prod), request, size);
     front->req_prod++;
     return true;
+}
+
+bool pvusb_ring_front_put(struct pvusb_ring_front *front, const void *request)
+{
+    return put_request(front, request, front->kind->request_size);
+}
+
+/* How much of a request means something, which its first bytes say. */
+static uint16_t used_bytes(const struct usbif_urb_request *request)
+{
+    uint32_t segs = request->nr_buffer_segs;
+    if (usbif_pipeunlink(request->pipe))
+        segs = 0;
+    else if (usbif_pipetype(request->pipe) == USBIF_PIPE_TYPE_ISOC)
+        segs += request->u.isoc.nr_frame_desc_segs;
+    return (uint16_t)(URB_HEAD + (segs < PVUSB_SEGMENTS_MAX ? segs : PVUSB_SEGMENTS_MAX) * sizeof(request->seg[0]));
+}
+
+bool pvusb_ring_front_put_urb(struct pvusb_ring_front *front, const struct usbif_urb_request *request)
+{
+    return put_request(front, request, used_bytes(request));
 }
 
 bool pvusb_ring_front_push(struct pvusb_ring_front *front)
@@ -187,14 +209,32 @@ uint32_t pvusb_ring_back_owed(const struct pvusb_ring_back *back)
     return back->req_cons - back->rsp_prod;
 }
 
-enum pvusb_verdict pvusb_ring_back_take(struct pvusb_ring_back *back, void *request)
+static enum pvusb_verdict back_look(const struct pvusb_ring_back *back)
 {
     /* A frontend can have at most a ring of requests without an answer; ours not yet pushed count as owed. */
     uint32_t room = back->kind->slots - (back->req_cons - back->rsp_published);
     enum pvusb_verdict verdict = bound(word_load(back->page, REQ_PROD), back->req_cons, room);
+    return verdict;
+}
+
+enum pvusb_verdict pvusb_ring_back_take(struct pvusb_ring_back *back, void *request)
+{
+    enum pvusb_verdict verdict = back_look(back);
     if (verdict != PVUSB_OK)
         return verdict;
     copy_from_shared(request, slot(back->page, back->kind, back->req_cons), back->kind->request_size);
+    back->req_cons++;
+    return PVUSB_OK;
+}
+
+enum pvusb_verdict pvusb_ring_back_take_urb(struct pvusb_ring_back *back, struct usbif_urb_request *request)
+{
+    enum pvusb_verdict verdict = back_look(back);
+    if (verdict != PVUSB_OK)
+        return verdict;
+    const uint8_t *from = slot(back->page, back->kind, back->req_cons);
+    copy_from_shared(request, from, URB_HEAD);
+    copy_from_shared(request->seg, from + URB_HEAD, (uint16_t)(used_bytes(request) - URB_HEAD));
     back->req_cons++;
     return PVUSB_OK;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <pvusb/ring.h>
+#include <pvusb/urb.h>
 
 #if defined(__has_include)
 #if __has_include(<valgrind/valgrind.h>)
@@ -169,6 +170,57 @@ static bool watch_message(const struct pvusb_ring_kind *kind, struct pvusb_ring_
            counted_once(reads, 8, at, kind->response_size) && counted_once(writes, -1, 0, 0);
 }
 
+/* Requests and how many of their bytes mean something: 20, and 8 for each segment, of which there are 16. */
+static const struct {
+    uint8_t type;
+    bool unlink;
+    uint16_t segs, desc_segs;
+    uint16_t bytes;
+} used[] = {
+    {USBIF_PIPE_TYPE_BULK, false, 0, 9, 20},       {USBIF_PIPE_TYPE_CTRL, false, 1, 9, 28},
+    {USBIF_PIPE_TYPE_INT, false, 16, 9, 148},      {USBIF_PIPE_TYPE_BULK, false, 17, 9, 148},
+    {USBIF_PIPE_TYPE_BULK, false, 65535, 9, 148},  {USBIF_PIPE_TYPE_ISOC, false, 3, 2, 60},
+    {USBIF_PIPE_TYPE_ISOC, false, 9, 8, 148},      {USBIF_PIPE_TYPE_ISOC, false, 65535, 65535, 148},
+    {USBIF_PIPE_TYPE_ISOC, true, 3, 2, 20},
+};
+
+/* Both copies of a request that is no longer than what it uses. */
+static bool watch_request(struct pvusb_ring_front *front, struct pvusb_ring_back *back, uint32_t n)
+{
+    struct usbif_urb_request sent, got;
+    size_t at = SLOTS + (size_t)(n % PVUSB_URB_RING_SLOTS) * pvusb_urb_ring.slot_size;
+    size_t i = n % (sizeof(used) / sizeof(used[0]));
+    memset(&sent, (int)n + 1, sizeof(sent));
+    memset(&got, 0, sizeof(got));
+    sent.nr_buffer_segs = used[i].segs;
+    sent.u.isoc.nr_frame_desc_segs = used[i].desc_segs;
+    sent.pipe = pvusb_pipe_encode((struct pvusb_pipe){.type = used[i].type, .unlink = used[i].unlink});
+
+    cell = 4;
+    watch();
+    bool ok = pvusb_ring_front_put_urb(front, &sent);
+    unwatch(true);
+    if (!ok || !counted_once(writes, -1, at, used[i].bytes) || !counted_once(reads, -1, 0, 0))
+        return false;
+    pvusb_ring_front_push(front);
+
+    watch();
+    ok = pvusb_ring_back_take_urb(back, &got) == PVUSB_OK;
+    unwatch(false);
+    if (!ok || memcmp(&got, &sent, used[i].bytes) != 0 || !counted_once(reads, 0, at, used[i].bytes) ||
+        !counted_once(writes, -1, 0, 0))
+        return false;
+    for (size_t k = used[i].bytes; k < sizeof(got); k++) {
+        if (((const uint8_t *)&got)[k] != 0)
+            return false;
+    }
+
+    struct usbif_urb_response response = {0};
+    pvusb_ring_back_put(back, &response);
+    pvusb_ring_back_push(back);
+    return pvusb_ring_front_take(front, &response) == PVUSB_OK;
+}
+
 /* The watch itself must be able to fail: two reads of one cell, and a read wider than a cell. */
 static bool watch_notices_double_fetches(void)
 {
@@ -298,6 +350,16 @@ static int run(void)
             }
         }
         printf("kind %zu: %u messages, each cell accessed once\n", k, kinds[k]->slots + 3u);
+    }
+    struct pvusb_ring_front front;
+    struct pvusb_ring_back back;
+    pvusb_ring_front_init(&front, &pvusb_urb_ring[0], guarded);
+    pvusb_ring_back_init(&back, &pvusb_urb_ring[0], guarded);
+    for (uint32_t n = 0; n < 3u * PVUSB_URB_RING_SLOTS; n++) {
+        if (!watch_request(&front, &back, n)) {
+            printf("request %u: what it uses is not copied exactly once\n", n);
+            return 1;
+        }
     }
     return nobody_sleeps_on_work() ? 0 : 1;
 }

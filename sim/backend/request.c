@@ -389,7 +389,7 @@ static bool take_requests(struct back *back)
 {
     struct usbif_urb_request slot;
     enum pvusb_verdict verdict;
-    while (back->urb_page && (verdict = pvusb_ring_back_take(&back->urb_ring, &slot)) != PVUSB_EMPTY) {
+    while (back->urb_page && (verdict = pvusb_ring_back_take_urb(&back->urb_ring, &slot)) != PVUSB_EMPTY) {
         if (verdict != PVUSB_OK) {
             back_violation(back, verdict);
             return false;

@@ -157,12 +157,13 @@ static int fill_request(struct front *front, struct front_slot *slot, const stru
 
 int front_urb_start(struct front *front, struct hcd_urb *urb)
 {
-    struct usbif_urb_request request = {0};
+    struct usbif_urb_request request;
     uint16_t id;
     struct front_slot *slot = slot_take(front, &id);
     slot->use = SLOT_URB;
     slot->urb = urb;
     front->held[front_class_of(urb)]++;
+    memset(&request, 0, offsetof(struct usbif_urb_request, seg)); /* of these only what is used is sent */
     request.id = id;
     int rc = fill_request(front, slot, urb, &request);
     if (rc) {
@@ -170,7 +171,7 @@ int front_urb_start(struct front *front, struct hcd_urb *urb)
         return rc;
     }
     urb->hcd_private = slot;
-    pvusb_ring_front_put(&front->urb_ring, &request);
+    pvusb_ring_front_put_urb(&front->urb_ring, &request);
     front->stats.requests++;
     if (!urb->hcd_seen && front->tap)
         front->tap->submitted(front->tap->context, urb);
@@ -200,7 +201,7 @@ bool front_slot_send_unlink(struct front *front, uint16_t id)
                                                          .in = urb->in,
                                                          .unlink = true}); /* rule UNL-02 */
     request.u.unlink.unlink_id = id;
-    pvusb_ring_front_put(&front->urb_ring, &request);
+    pvusb_ring_front_put_urb(&front->urb_ring, &request);
     front->stats.requests++;
     front->stats.unlinks++;
     return true;

@@ -63,6 +63,8 @@ void pvusb_ring_front_attach(struct pvusb_ring_front *front, const struct pvusb_
 uint32_t pvusb_ring_front_free(const struct pvusb_ring_front *front);
 /* Copies a request (kind->request_size bytes) into the next slot; false when no slot is free. Not yet visible. */
 bool pvusb_ring_front_put(struct pvusb_ring_front *front, const void *request);
+/* The same for a request of the URB ring, without the segments that it does not use: what they hold stays. */
+bool pvusb_ring_front_put_urb(struct pvusb_ring_front *front, const struct usbif_urb_request *request);
 /* Publishes what was put. True when the backend asked to be notified (rule RING-05). */
 bool pvusb_ring_front_push(struct pvusb_ring_front *front);
 /* Copies out the next response. PVUSB_OK, PVUSB_EMPTY, or the violation, after which the ring must not be used. */
@@ -86,6 +88,8 @@ uint32_t pvusb_ring_back_owed(const struct pvusb_ring_back *back);
  * PVUSB_EMPTY, or a violation if the frontend's index says otherwise (rules RING-09, RING-18).
  */
 enum pvusb_verdict pvusb_ring_back_take(struct pvusb_ring_back *back, void *request);
+/* The same for a request of the URB ring, without the segments that it does not use: those of *request stay. */
+enum pvusb_verdict pvusb_ring_back_take_urb(struct pvusb_ring_back *back, struct usbif_urb_request *request);
 /* Copies a response into the next slot; false when none is owed. The rest of the slot keeps its bytes (rule RING-14). */
 bool pvusb_ring_back_put(struct pvusb_ring_back *back, const void *response);
 /* Publishes what was put. True when the frontend asked to be notified. */
