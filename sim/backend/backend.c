@@ -112,6 +112,7 @@ void back_destroy(struct back *back)
     back_disconnect(back);
     back_close_ports(back);
     xen_close(back->xen);
+    free(back->request);
     free(back);
 }
 

@@ -144,6 +144,11 @@ static void connect(struct back *back)
         fatal(back, "both rings in one page", -EINVAL);
         return;
     }
+    rc = back_requests_begin(back, pvusb_urb_ring[0].slots);
+    if (rc) {
+        fatal(back, "no room for requests", rc);
+        return;
+    }
     rc = map_ring(back, urb_ref, &back->urb_page);
     if (!rc)
         rc = map_ring(back, conn_ref, &back->conn_page);
@@ -183,7 +188,7 @@ void back_disconnect(struct back *back)
     if (!back->urb_page)
         return;
     back_cancel_port(back, 0);
-    for (unsigned int i = 0; i < BACK_REQUESTS; i++) {
+    for (unsigned int i = 0; i < back->nr_requests; i++) {
         if (back->request[i].used && back->request[i].at_host)
             back_detach_port(back, back->request[i].port); /* a host that cancels late has it done when closed */
     }

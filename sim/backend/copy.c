@@ -14,7 +14,7 @@ void back_bounce_begin(struct back *back)
     if (back->kept || back->config.buffers == BACK_BUFFERS_MAP || !back->xen->ops->grant_copy)
         return;
     back->bounce_size = all ? PVUSB_URB_LENGTH_MAX : BACK_COPY_MAX;
-    back->bounce = calloc(BACK_REQUESTS, back->bounce_size); /* without memory all is mapped */
+    back->bounce = calloc(back->nr_requests, back->bounce_size); /* without memory all is mapped */
 }
 
 void back_bounce_end(struct back *back)

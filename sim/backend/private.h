@@ -9,7 +9,7 @@
 #include "backend/backend.h"
 #include "xenbus/xenbus.h"
 
-#define BACK_REQUESTS    PVUSB_URB_RING_SLOTS
+#define BACK_REQUESTS_MAX (PVUSB_URB_RING_SLOTS << PVUSB_RING_ORDER_MAX)
 #define BACK_BUSID_MAX   32u /* the kernel backend compares 20 bytes (rule XS-09) */
 /* Per step: a guest that never stops must not hold up the others (MAL-41). The ring bounds its requests. */
 #define BACK_EVENTS_PER_STEP  16u
@@ -21,8 +21,9 @@
 #define BACK_COPY_MAX 4096u
 /* Responses that wait to be published while requests are taken. Measured: more, and both halves work in turns. */
 #define BACK_PUSH_AFTER 2u
-/* 16 requests of 16 pages, two rings (rule RING-20), and what is kept. */
-#define BACK_MAPS_MAX (BACK_REQUESTS * PVUSB_SEGMENTS_MAX + 2u + BACK_KEPT_MAX)
+/* A ring of requests of 16 pages, two rings (rule RING-20), and what is kept. */
+#define BACK_MAPS_MAX                                                                                        \
+    (BACK_REQUESTS_MAX * PVUSB_SEGMENTS_MAX + (1u << PVUSB_RING_ORDER_MAX) + 1u + BACK_KEPT_MAX)
 
 /* A request that owes its response. */
 struct back_request {
@@ -32,6 +33,7 @@ struct back_request {
     unsigned int port;       /* whose device it is for */
     struct pvusb_urb urb;
     struct back_request *target; /* an unlink that waits for its target's end */
+    struct back_request *next;   /* while it is free */
     struct back *back;
     void *data;              /* mapped data pages */
     void *desc;              /* mapped descriptor pages */
@@ -79,7 +81,10 @@ struct back {
     uint8_t *bounce;      /* bounce_size bytes for each request; NULL: data is mapped */
     uint32_t bounce_size;
     struct back_kept *kept; /* NULL: this frontend ends its grants with each request */
-    struct back_request request[BACK_REQUESTS];
+    struct back_request *request; /* one for each slot of the ring, from the first connection on */
+    unsigned int nr_requests;
+    struct back_request *free; /* of those */
+    unsigned int waiting_unlinks; /* requests with a target */
     uint64_t order;
     struct back_stats stats;
 };
@@ -101,6 +106,8 @@ void back_check_frontend(struct back *back);
 void back_violation(struct back *back, enum pvusb_verdict verdict);
 
 /* request.c */
+/* At the beginning of a connection: as many as the ring has slots. -ENOMEM. */
+int back_requests_begin(struct back *back, unsigned int count);
 void back_take_requests(struct back *back);
 /* The same without asking for an event. */
 void back_poll_requests(struct back *back);

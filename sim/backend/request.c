@@ -6,6 +6,7 @@
 #include "backend/private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define REQ_CLEAR_FEATURE     1
@@ -15,6 +16,48 @@
 #define REQ_SET_INTERFACE     11
 
 #define PIPE_UNDEFINED 0x3ff80040u /* usbif.h: bits 6 and 19 to 29 must be zero */
+
+/* ---- requests ---- */
+
+static void request_free(struct back_request *request)
+{
+    struct back *back = request->back;
+    back->waiting_unlinks -= request->target != NULL;
+    request->target = NULL;
+    request->used = false;
+    request->next = back->free;
+    back->free = request;
+}
+
+int back_requests_begin(struct back *back, unsigned int count)
+{
+    if (back->nr_requests != count) {
+        struct back_request *request = calloc(count, sizeof(*request));
+        if (!request)
+            return -ENOMEM;
+        free(back->request);
+        back->request = request;
+        back->nr_requests = count;
+    }
+    back->free = NULL;
+    for (unsigned int i = count; i-- > 0;) {
+        assert(!back->request[i].used); /* those of the connection before were answered or cancelled */
+        back->request[i].back = back;
+        request_free(&back->request[i]);
+    }
+    return 0;
+}
+
+static struct back_request *request_take(struct back *back)
+{
+    struct back_request *request = back->free;
+    assert(request); /* the ring lets no more be owed than it has slots */
+    back->free = request->next;
+    request->used = true;
+    request->at_host = false;
+    request->order = back->order++;
+    return request;
+}
 
 /* ---- answering ---- */
 
@@ -142,14 +185,23 @@ static int32_t map_request(struct back_request *request, const struct usbif_urb_
 
 /* ---- completion ---- */
 
+static struct back_request *first_unlink(const struct back *back, const struct back_request *target)
+{
+    struct back_request *first = NULL;
+    for (unsigned int i = 0; back->waiting_unlinks > 0 && i < back->nr_requests; i++) {
+        struct back_request *request = &back->request[i];
+        if (request->used && request->target == target && (!first || request->order < first->order))
+            first = request;
+    }
+    return first;
+}
+
 static void answer_waiting_unlinks(struct back *back, const struct back_request *target)
 {
-    for (unsigned int i = 0; i < BACK_REQUESTS; i++) {
-        struct back_request *request = &back->request[i];
-        if (request->used && request->target == target) {
-            request->used = false;
-            answer(back, request->urb.id, USBIF_STATUS_OK);
-        }
+    struct back_request *request;
+    while ((request = first_unlink(back, target))) {
+        request_free(request);
+        answer(back, request->urb.id, USBIF_STATUS_OK);
     }
 }
 
@@ -166,7 +218,7 @@ static void transfer_done(struct host_urb *host)
         host->actual = 0;
     }
     unmap_request(request);
-    request->used = false;
+    request_free(request);
     request->at_host = false;
     respond(back, &(struct usbif_urb_response){
                       .id = request->urb.id,
@@ -194,7 +246,7 @@ static unsigned int port_of(const struct back *back, struct pvusb_pipe pipe, int
 static struct back_request *find_target(struct back *back, uint16_t id, unsigned int port)
 {
     struct back_request *oldest = NULL;
-    for (unsigned int i = 0; i < BACK_REQUESTS; i++) {
+    for (unsigned int i = 0; i < back->nr_requests; i++) {
         struct back_request *request = &back->request[i];
         if (request->used && request->at_host && request->port == port && request->urb.id == id &&
             (!oldest || request->order < oldest->order))
@@ -215,15 +267,16 @@ static void do_unlink(struct back *back, struct back_request *request)
     int32_t status;
     unsigned int port = port_of(back, request->urb.pipe, &status);
     if (port == 0) {
-        request->used = false;
+        request_free(request);
         answer(back, request->urb.id, status); /* MAL-29, MAL-30 */
         return;
     }
     request->target = find_target(back, request->urb.unlink_id, port);
+    back->waiting_unlinks += request->target != NULL;
     if (request->target)
         cancel(request->target); /* its completion answers this request too */
     if (request->used && !request->target) {
-        request->used = false;
+        request_free(request);
         answer(back, request->urb.id, USBIF_STATUS_OK); /* finished or never there (rule UNL-05) */
     }
 }
@@ -330,27 +383,11 @@ static void start_transfer(struct back_request *request, const struct usbif_urb_
     memcpy(request->host.setup, urb->setup, sizeof(urb->setup));
     int32_t status = map_request(request, slot);
     if (status) {
-        request->used = false;
+        request_free(request);
         answer(request->back, urb->id, status);
         return;
     }
     submit(request);
-}
-
-static struct back_request *request_take(struct back *back)
-{
-    for (unsigned int i = 0; i < BACK_REQUESTS; i++) {
-        struct back_request *request = &back->request[i];
-        if (!request->used) {
-            request->used = true;
-            request->at_host = false;
-            request->target = NULL;
-            request->back = back;
-            request->order = back->order++;
-            return request;
-        }
-    }
-    return NULL; /* cannot be: the ring lets no more than 16 be owed */
 }
 
 /* Old frontends send Linux's own pipe word: served, and said once (rule PIPE-01). */
@@ -366,18 +403,17 @@ static void dispatch(struct back *back, const struct usbif_urb_request *slot)
 {
     struct back_request *request = request_take(back);
     int32_t status;
-    assert(request);
     note_odd_pipe(back, slot->pipe);
     back->stats.requests++;
     enum pvusb_verdict verdict = pvusb_urb_decode(slot, &request->urb);
     if (verdict != PVUSB_OK) {
         back_log(back, "request %u refused: %s", slot->id, pvusb_verdict_name(verdict));
-        request->used = false;
+        request_free(request);
         answer(back, slot->id, USBIF_STATUS_INVAL);
     } else if (request->urb.pipe.unlink) {
         do_unlink(back, request);
     } else if (settle_early(back, request, &status)) {
-        request->used = false;
+        request_free(request);
         answer(back, slot->id, status);
     } else {
         start_transfer(request, slot);
@@ -417,7 +453,7 @@ void back_cancel_port(struct back *back, unsigned int port)
 {
     for (;;) {
         struct back_request *oldest = NULL;
-        for (unsigned int i = 0; i < BACK_REQUESTS; i++) {
+        for (unsigned int i = 0; i < back->nr_requests; i++) {
             struct back_request *request = &back->request[i];
             if (request->used && request->at_host && !request->target && (port == 0 || request->port == port) &&
                 (!oldest || request->order < oldest->order))
