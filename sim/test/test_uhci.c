@@ -403,6 +403,16 @@ static void test_uhci_audio(void **state)
         assert_int_equal(s.jumps, 0);
         assert_int_equal(s.doubled, 0);
     }
+    /* A controller that is late: what it still can do counts, the rest is missed, and then all is as before. */
+    for (unsigned int ms = 0; ms < 14; ms++)
+        uhci_driver_step(rig.driver, rig.now_ns += SECOND / 1000);
+    uhci_rig_run_for(&rig, SECOND);
+    for (unsigned int d = 0; d < 2; d++) {
+        struct guest_audio_stats s = guest_audio_stats(audio, d);
+        assert_int_equal(s.errors, 13);
+        assert_int_equal(s.lost, d ? 13 * 48 : 0);
+        assert_int_equal(s.odd + s.jumps + s.doubled, 0);
+    }
     guest_audio_stop(audio);
     uhci_rig_run_for(&rig, SECOND / 4);
     assert_false(guest_audio_busy(audio));

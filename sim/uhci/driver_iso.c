@@ -29,13 +29,26 @@ static uint16_t frame_now(struct uhci_driver *driver)
     return driver->frame;
 }
 
-static void put_in_frame(struct uhci_driver *driver, unsigned int frame, uint16_t td)
+/*
+ * What goes to devices comes first: QEMU counts a packet from a device without data, as a stream that begins
+ * has them, as 2048 bytes, and the frame is over (model.h).
+ */
+static void put_in_frame(struct uhci_driver *driver, unsigned int frame, uint16_t td, bool in)
 {
-    uint16_t first = driver->frame_td[frame];
-    driver->frame_next[td] = first;
-    driver->frame_td[frame] = td;
-    driver->td[td].link = first == NONE ? frame_link(driver, frame) : td_address(driver, first);
-    store32(&driver->frames[frame], td_address(driver, td));
+    uint16_t before = NONE, after = driver->frame_td[frame];
+    while (in && after != NONE) {
+        before = after;
+        after = driver->frame_next[before];
+    }
+    driver->frame_next[td] = after;
+    driver->td[td].link = after == NONE ? frame_link(driver, frame) : td_address(driver, after);
+    if (before == NONE) {
+        driver->frame_td[frame] = td;
+        store32(&driver->frames[frame], td_address(driver, td));
+    } else {
+        driver->frame_next[before] = td;
+        store32(&driver->td[before].link, td_address(driver, td));
+    }
 }
 
 static void take_from_frame(struct uhci_driver *driver, unsigned int frame, uint16_t td)
@@ -77,7 +90,7 @@ bool uhci_iso_load(struct uhci_driver *driver, struct transfer *transfer)
             token_make(urb->in ? PID_IN : PID_OUT, ep->device, ep->number, false, packet->length);
         driver->td[td].buffer = buffer;
         driver->td[td].control = TD_ACTIVE | TD_ISO | (i + 1u == urb->nr_packets ? TD_IOC : 0);
-        put_in_frame(driver, (frame + i * interval_of(urb)) % FRAMES, td);
+        put_in_frame(driver, (frame + i * interval_of(urb)) % FRAMES, td, urb->in);
         if (last == NONE)
             transfer->first = td;
         else
@@ -101,7 +114,15 @@ bool uhci_iso_scan(struct uhci_driver *driver, struct transfer *transfer)
             return true;
         transfer->at = driver->next_td[transfer->at];
     }
-    return driver->now_ns >= transfer->over_ns;
+    if (driver->now_ns < transfer->over_ns)
+        return false;
+    /* A controller that is late goes on with what it has missed: what counts are its frames. */
+    uint16_t end = (uint16_t)(transfer->frame + span(transfer->urb) + interval_of(transfer->urb) + ISO_GRACE);
+    int16_t left = (int16_t)(end - frame_now(driver));
+    if (left <= 0)
+        return true;
+    transfer->over_ns = driver->now_ns + (uint64_t)left * MS;
+    return false;
 }
 
 void uhci_iso_unload(struct uhci_driver *driver, struct transfer *transfer)

@@ -42,7 +42,7 @@ struct transfer {
     uint16_t at;          /* all before it are done */
     uint32_t actual;      /* of those */
     uint16_t frame;       /* isochronous: of the first packet */
-    uint64_t over_ns;     /* isochronous: when all its frames have passed for sure */
+    uint64_t over_ns;     /* isochronous: when all its frames should have passed */
 };
 
 struct endpoint {

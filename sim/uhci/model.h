@@ -14,6 +14,8 @@
  *   - What a device answers later than at once is looked for at the next frame, or as soon as it comes if the
  *     frame has begun; a transaction whose queue is not in the schedule for 32 frames is cancelled.
  *   - Data toggles make no difference; wrong ones are counted.
+ *   - Isochronous packets that a device is behind with are not run; QEMU's devices answer theirs at once, or
+ *     keep packets themselves, as usb-redir does.
  *
  * Devices come from a usb_host by their busid and are presented at full or low speed (usb_host.h,
  * full_speed()). Each transaction is a transfer of its own to the device; the model has copies of all data,

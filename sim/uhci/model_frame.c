@@ -106,6 +106,8 @@ static enum next run_td(struct uhci_model *model, uint32_t link, struct uhci_td 
     struct model_port *port = model_find(model, token_device(td->token));
     if (!port)
         return td_error(model, td, RESULT_ERROR);
+    if (td->control & TD_ISO && model_iso_waiting(model, td->token) >= ISO_WAITING)
+        return NEXT_QUEUE; /* the device is behind: that frame has passed */
     int result = model_start(model, port, link & LINK_ADDRESS, td);
     if (result == RESULT_NAK)
         td->control |= TD_NAK;

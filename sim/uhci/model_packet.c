@@ -32,6 +32,17 @@ struct packet *model_packet(struct uhci_model *model, uint32_t address)
     return NULL;
 }
 
+unsigned int model_iso_waiting(const struct uhci_model *model, uint32_t token)
+{
+    unsigned int n = 0;
+    for (unsigned int i = 0; i < PACKETS; i++) {
+        const struct packet *packet = &model->packets[i];
+        bool same = !((packet->token ^ token) & TOKEN_ENDPOINT);
+        n += packet->state == PACKET_PENDING && packet->iso && same;
+    }
+    return n;
+}
+
 static struct packet *take_packet(struct uhci_model *model)
 {
     for (unsigned int i = 0; i < PACKETS; i++) {

@@ -14,6 +14,7 @@
 #define PACKET_BYTES    4096u /* of a control transfer's data stage, as in QEMU; no TD has more */
 #define VALID_FRAMES    32
 #define BUSID_MAX       32u
+#define ISO_WAITING     2u /* for a device, and its endpoint */
 
 /* A transaction's way through a device: as a transfer of the usb_host. */
 enum packet_state {
@@ -93,6 +94,8 @@ void model_iso_done(struct uhci_model *model, struct packet *packet);
 /* model_packet.c */
 struct model_port *model_find(struct uhci_model *model, uint8_t device);
 struct packet *model_packet(struct uhci_model *model, uint32_t address);
+/* Isochronous packets that the device of an endpoint has not come to yet. */
+unsigned int model_iso_waiting(const struct uhci_model *model, uint32_t token);
 /*
  * Starts the transaction. A result, or RESULT_PENDING: then model_packet() finds it later, and once it is
  * PACKET_DONE model_finish() has its result and frees it.
