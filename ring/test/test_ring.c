@@ -231,47 +231,6 @@ static void test_ring_response_leaves_the_rest_of_its_slot(void **state)
     assert_memory_equal(f.page + SLOTS + 16, request + 16, 132);
 }
 
-/* RING-04, SEG-10: what a request does not use is neither written nor read. */
-static void test_ring_requests_are_copied_as_far_as_used(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct usbif_urb_request sent, got;
-    memset(&sent, 0x11, sizeof(sent));
-    sent.pipe = (uint32_t)USBIF_PIPE_TYPE_BULK << USBIF_PIPE_TYPE_SHIFT;
-    for (uint16_t segs = 0; segs < PVUSB_SEGMENTS_MAX; segs++) {
-        fixture_init(&f, &pvusb_urb_ring[0], 0);
-        memset(f.page + SLOTS, 0x22, 148);
-        memset(&got, 0x33, sizeof(got));
-        sent.nr_buffer_segs = segs;
-        const size_t bytes = 20 + 8u * segs;
-        assert_true(pvusb_ring_front_put_urb(&f.front, &sent));
-        assert_true(pvusb_ring_front_push(&f.front));
-        assert_memory_equal(f.page + SLOTS, &sent, bytes);
-        assert_int_equal(f.page[SLOTS + bytes], 0x22);
-        assert_int_equal(pvusb_ring_back_take_urb(&f.back, &got), PVUSB_OK);
-        assert_memory_equal(&got, &sent, bytes);
-        assert_int_equal(((const uint8_t *)&got)[bytes], 0x33);
-        assert_int_equal(pvusb_ring_back_take_urb(&f.back, &got), PVUSB_EMPTY);
-    }
-}
-
-/* RING-09: a request is as impossible when only part of it would be copied. */
-static void test_ring_used_part_of_impossible_requests(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct usbif_urb_request request = {0};
-    fixture_init(&f, &pvusb_urb_ring[0], 0xfffffff0u);
-    word_set(f.page, REQ_PROD, 0xfffffff0u + 17);
-    assert_int_equal(pvusb_ring_back_take_urb(&f.back, &request), PVUSB_RING_OVERFLOW);
-    word_set(f.page, REQ_PROD, 0xfffffff0u - 1);
-    assert_int_equal(pvusb_ring_back_take_urb(&f.back, &request), PVUSB_RING_UNDERFLOW);
-    for (unsigned int i = 0; i < 16; i++)
-        assert_true(pvusb_ring_front_put_urb(&f.front, &request));
-    assert_false(pvusb_ring_front_put_urb(&f.front, &request));
-}
-
 /* RING-01, RING-11: the 17th (513th, 65th) request finds no slot until a response was taken; then it lies in the
  * first. */
 static void test_ring_front_put_is_refused_when_full(void **state)
@@ -623,8 +582,6 @@ int main(void)
         cmocka_unit_test(test_ring_back_init_believes_the_page),
         cmocka_unit_test(test_ring_byte_positions),
         cmocka_unit_test(test_ring_response_leaves_the_rest_of_its_slot),
-        cmocka_unit_test(test_ring_requests_are_copied_as_far_as_used),
-        cmocka_unit_test(test_ring_used_part_of_impossible_requests),
         cmocka_unit_test(test_ring_front_put_is_refused_when_full),
         cmocka_unit_test(test_ring_back_put_is_refused_when_nothing_is_owed),
         cmocka_unit_test(test_ring_push_publishes),

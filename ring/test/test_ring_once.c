@@ -188,7 +188,7 @@ static const struct {
 static bool watch_request(struct pvusb_ring_front *front, struct pvusb_ring_back *back, uint32_t n)
 {
     struct usbif_urb_request sent, got;
-    size_t at = SLOTS + (size_t)(n % PVUSB_URB_RING_SLOTS) * pvusb_urb_ring.slot_size;
+    size_t at = SLOTS + (size_t)(n % PVUSB_URB_RING_SLOTS) * pvusb_urb_ring[0].slot_size;
     size_t i = n % (sizeof(used) / sizeof(used[0]));
     memset(&sent, (int)n + 1, sizeof(sent));
     memset(&got, 0, sizeof(got));
