@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include <fakexen/fakexen.h>
+#include <fakexen/waitset.h>
 
 #include "bench/process.h"
 #include "process/family.h"
@@ -30,6 +31,8 @@ struct two {
     struct bench_counters *back; /* shared with the backend, which writes it when it has done something */
     struct xen_machine *machine;
     struct front *fronts[BENCH_GUESTS_MAX];
+    struct xen_waitset *set;
+    struct xen_waitset_fd end; /* of the backend */
     bool ask;   /* the next step() takes events and asks for more */
     bool asked; /* the last one did, so that we may block */
 };
@@ -38,7 +41,10 @@ struct two {
 
 struct server {
     struct back_driver *driver;
+    struct bench_devices *devices;
     struct usb_host *host;
+    struct xen_waitset *set;
+    struct xen_waitset_fd lifeline;
 };
 
 static bool server_pending(void *context)
@@ -53,68 +59,64 @@ static void server_poll(void *context, uint64_t now_ns)
     server->host->ops->step(server->host, now_ns);
 }
 
-/* The first descriptor is the lifeline. */
-static int server_step(const struct server *server, const struct loop *loop)
+static int server_step(const struct server *server)
 {
     uint64_t now = loop_now_ns();
-    int rc = loop->nr > 1 ? back_driver_step_ready(server->driver, now, loop->fds + 1, loop->nr - 1)
-                          : back_driver_step(server->driver, now);
+    int rc = back_driver_step(server->driver, now);
     server->host->ops->step(server->host, now);
     return rc;
 }
 
-static int server_sleep(const struct server *server, struct loop *loop, int lifeline, bool more)
-{
-    int fds[LOOP_FDS_MAX];
-    loop_clear(loop);
-    loop_add(loop, lifeline);
-    unsigned int n = back_driver_fds(server->driver, fds, LOOP_FDS_MAX);
-    for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
-        loop_add(loop, fds[i]);
-    return loop_wait(loop, more || back_driver_busy(server->driver) ? 0 : server->host->ops->deadline(server->host));
-}
-
-static int back_loop(struct two *two, struct family *family, struct server *server)
+static int back_loop(struct two *two, struct server *server)
 {
     const struct loop_spin spin = {
         .ns = two->way.spin_ns, .pending = server_pending, .poll = server_poll, .context = server};
-    struct loop loop = {.nr = 0};
     int rc = 0;
-    while (!rc && !loop_ready(&loop, family->lifeline[0])) {
+    while (!rc && !server->lifeline.ready) {
         bool more = false;
-        rc = server_step(server, &loop);
+        rc = server_step(server);
         if (!rc && spin.ns > 0) {
             more = loop_spin(&spin, server->host->ops->deadline(server->host));
-            rc = server_step(server, &loop);
+            rc = server_step(server);
         }
         struct bench_counters counters = {0};
         pvusb_bench_count_back(server->driver, &counters);
         *two->back = counters;
         if (!rc)
-            rc = server_sleep(server, &loop, family->lifeline[0], more);
+            rc = xen_waitset_until(server->set, more || back_driver_busy(server->driver)
+                                                    ? 0
+                                                    : server->host->ops->deadline(server->host));
     }
     return rc;
+}
+
+static int back_open(struct family *family, struct two *two, struct xen_machine *machine, struct server *server)
+{
+    server->host = bench_devices_host(server->devices);
+    int rc = xen_waitset_create(&server->set);
+    if (!rc)
+        rc = xen_waitset_add_fd(server->set, &server->lifeline, family->lifeline[0]);
+    const struct back_config config = {
+        .host = server->host, .quiet = true, .buffers = two->way.buffers, .set = server->set};
+    return rc ? rc : back_driver_create(machine, 0, &config, &server->driver);
 }
 
 static int back_main(struct family *family, void *context)
 {
     struct two *two = context;
     struct xen_machine *machine = NULL;
-    struct bench_devices *devices = NULL;
     struct server server = {.driver = NULL};
     bench_become_device_side(&two->setup);
     int rc = fakexen_client_machine_create(family->dir, &machine);
     if (!rc)
-        rc = bench_devices_create(&two->setup, &devices);
-    if (!rc) {
-        server.host = bench_devices_host(devices);
-        const struct back_config config = {.host = server.host, .quiet = true, .buffers = two->way.buffers};
-        rc = back_driver_create(machine, 0, &config, &server.driver);
-    }
+        rc = bench_devices_create(&two->setup, &server.devices);
     if (!rc)
-        rc = back_loop(two, family, &server);
+        rc = back_open(family, two, machine, &server);
+    if (!rc)
+        rc = back_loop(two, &server);
     back_driver_destroy(server.driver);
-    bench_devices_destroy(devices);
+    xen_waitset_destroy(server.set);
+    bench_devices_destroy(server.devices);
     fakexen_client_machine_destroy(machine);
     if (rc && rc != -EPIPE)
         snprintf(family->error, FAMILY_ERROR_MAX, "the backend: %s", strerror(-rc));
@@ -168,24 +170,18 @@ static bool front_spin(const struct two *two, uint64_t until_ns)
 static int two_wait(struct bench_session *session, uint64_t until_ns)
 {
     struct two *two = (struct two *)session;
-    struct loop loop;
     uint64_t due = until_ns;
-    int backend = two->family.child[1].alive;
     if (!two->asked) { /* what comes after the spinning is to send an event */
         two->ask = !front_spin(two, until_ns);
         return 0;
     }
-    loop_clear(&loop);
-    loop_add(&loop, backend);
     for (unsigned int g = 0; g < two->setup.guests; g++) {
-        struct xen *xen = front_xen(two->fronts[g]);
         uint64_t deadline = front_deadline(two->fronts[g]);
-        loop_add(&loop, xen->ops->fd(xen));
         due = deadline < due ? deadline : due;
     }
-    int rc = loop_wait(&loop, due);
+    int rc = xen_waitset_until(two->set, due);
     two->ask = true;
-    return rc || !loop_ready(&loop, backend) ? rc : -EPIPE;
+    return rc || !two->end.ready ? rc : -EPIPE;
 }
 
 static void two_counters(struct bench_session *session, struct bench_counters *out)
@@ -201,6 +197,7 @@ static void two_close(struct bench_session *session)
     char error[FAMILY_ERROR_MAX];
     for (unsigned int g = 0; g < BENCH_GUESTS_MAX && two->fronts[g]; g++)
         front_destroy(two->fronts[g]);
+    xen_waitset_destroy(two->set);
     fakexen_client_machine_destroy(two->machine);
     if (two->have_family)
         (void)family_close(&two->family, 0, error);
@@ -238,10 +235,22 @@ static int start_processes(struct two *two, char *error)
     return 0;
 }
 
+static int wait_for_all(struct two *two)
+{
+    int rc = xen_waitset_create(&two->set);
+    if (!rc)
+        rc = xen_waitset_add_fd(two->set, &two->end, two->family.child[1].alive);
+    for (unsigned int g = 0; !rc && g < two->setup.guests; g++)
+        rc = xen_waitset_add(two->set, front_xen(two->fronts[g]));
+    return rc;
+}
+
 static int connect_guests(struct two *two)
 {
     uint64_t limit = loop_now_ns() + CONNECT_NS;
     int rc = pvusb_bench_fronts(&two->setup, two->machine, two->fronts);
+    if (!rc)
+        rc = wait_for_all(two);
     while (!rc) {
         uint64_t now = loop_now_ns();
         two->ask = true;

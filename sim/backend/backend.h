@@ -23,8 +23,6 @@
 #ifndef SIM_BACKEND_BACKEND_H
 #define SIM_BACKEND_BACKEND_H
 
-#include <poll.h>
-
 #include <fakexen/xen_ops.h>
 #include <pvusb/verdict.h>
 #include <xen/io/xenbus.h>
@@ -49,6 +47,7 @@ struct back_config {
     void *log_context;
     bool quiet; /* log only that a frontend died */
     enum back_buffers buffers;
+    struct xen_waitset *set; /* for the driver: what its handles are waited for in; NULL: who waits polls their fds */
 };
 
 struct back_stats {
@@ -96,20 +95,18 @@ struct back_driver;
 int back_driver_create(struct xen_machine *machine, domid_t domid, const struct back_config *config,
                        struct back_driver **out);
 void back_driver_destroy(struct back_driver *driver);
-/* -EPIPE when the machine is gone. */
-int back_driver_step(struct back_driver *driver, uint64_t now_ns);
 /*
- * The same for who has just polled what back_driver_fds() gave: connectors whose descriptor is not ready, and that have
- * nothing else to do, are left out. A wake-up then costs the same however many idle guests there are.
+ * -EPIPE when the machine is gone. With config->set, connectors that nothing came for and that have nothing else to do
+ * are left out: a wake-up costs the same however many idle guests there are.
  */
-int back_driver_step_ready(struct back_driver *driver, uint64_t now_ns, const struct pollfd *fds, unsigned int nr);
+int back_driver_step(struct back_driver *driver, uint64_t now_ns);
 bool back_driver_busy(const struct back_driver *driver);
 /* back_poll() and back_pending() of all connectors. */
 void back_driver_poll(struct back_driver *driver);
 bool back_driver_pending(const struct back_driver *driver);
 /* The i-th connector, NULL past the last. */
 struct back *back_driver_connector(struct back_driver *driver, unsigned int i);
-/* Fills fds to wait on; returns how many there are, which may be more than size. */
+/* Fills fds to wait on without a set; returns how many there are, which may be more than size. */
 unsigned int back_driver_fds(struct back_driver *driver, int *fds, unsigned int size);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fakexen/waitset.h>
+
 #include "backend/private.h"
 
 #define CONNECTORS_MAX 1024u
@@ -64,6 +66,20 @@ static int cannot_serve(struct back_driver *driver, const char *kind, domid_t fr
     return 0;
 }
 
+static int open_handle(const struct back_driver *driver, domid_t domid, struct xen **out)
+{
+    struct xen *xen;
+    int rc = driver->machine->ops->open(driver->machine, domid, &xen);
+    if (!rc && driver->config.set) {
+        rc = xen_waitset_add(driver->config.set, xen);
+        if (rc)
+            xen_close(xen);
+    }
+    if (!rc)
+        *out = xen;
+    return rc;
+}
+
 static int add_connector(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid)
 {
     struct back_config config = driver->config;
@@ -77,7 +93,7 @@ static int add_connector(struct back_driver *driver, const char *kind, domid_t f
     if (!grown)
         return cannot_serve(driver, kind, frontend, devid, -ENOMEM);
     driver->connector = grown;
-    int rc = driver->machine->ops->open(driver->machine, driver->xen->domid, &xen);
+    int rc = open_handle(driver, driver->xen->domid, &xen);
     if (rc)
         return cannot_serve(driver, kind, frontend, devid, rc);
     config.kind = kind;
@@ -200,7 +216,7 @@ int back_driver_create(struct xen_machine *machine, domid_t domid, const struct 
         return -ENOMEM;
     driver->machine = machine;
     driver->config = *config;
-    rc = machine->ops->open(machine, domid, &driver->xen);
+    rc = open_handle(driver, domid, &driver->xen);
     if (rc)
         goto out;
     rc = driver->xen->ops->xs_watch(driver->xen, "@introduceDomain", "domains");
@@ -242,24 +258,16 @@ static void pass_devices_on(struct back_driver *driver, bool released)
     }
 }
 
-/* What was polled: the driver's own descriptor, then those of the connectors. None: all are to be looked at. */
-struct polled {
-    const struct pollfd *fds;
-    unsigned int nr;
-};
-
-static bool ready(struct polled polled, unsigned int i, struct xen *xen)
-{
-    return i >= polled.nr || polled.fds[i].revents || polled.fds[i].fd != xen->ops->fd(xen);
-}
-
-static int step(struct back_driver *driver, uint64_t now_ns, struct polled polled)
+int back_driver_step(struct back_driver *driver, uint64_t now_ns)
 {
     bool released = false;
-    int rc = ready(polled, 0, driver->xen) || driver->domains || driver->devices ? take_watches(driver) : 0;
-    for (unsigned int i = 0, at = 1; !rc && i < driver->nr_connectors; at++) {
+    int waits = xen_waitset_has(driver->xen) ? xen_waiting(driver->xen) : 0;
+    int rc = waits < 0 ? waits : 0;
+    if (waits & XEN_WAITS_WATCH || driver->domains || driver->devices)
+        rc = rc ? rc : take_watches(driver);
+    for (unsigned int i = 0; !rc && i < driver->nr_connectors;) {
         struct back *back = driver->connector[i].back;
-        if (!back->busy && !back->polled && !ready(polled, at, back->xen)) {
+        if (!back->busy && !back->polled && !xen_waitset_has(back->xen)) {
             i++;
             continue;
         }
@@ -271,22 +279,11 @@ static int step(struct back_driver *driver, uint64_t now_ns, struct polled polle
         rc = 0;
         back_destroy(back); /* the toolstack removed it */
         driver->connector[i] = driver->connector[--driver->nr_connectors];
-        polled.nr = 0; /* the others have moved */
         released = true;
     }
     if (!rc)
         pass_devices_on(driver, released);
     return rc;
-}
-
-int back_driver_step(struct back_driver *driver, uint64_t now_ns)
-{
-    return step(driver, now_ns, (struct polled){0});
-}
-
-int back_driver_step_ready(struct back_driver *driver, uint64_t now_ns, const struct pollfd *fds, unsigned int nr)
-{
-    return step(driver, now_ns, (struct polled){.fds = fds, .nr = nr});
 }
 
 bool back_driver_busy(const struct back_driver *driver)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <fakexen/waitset.h>
+
 #include "backend/backend.h"
 #include "bus/hostbus.h"
 #include "cli/cli.h"
@@ -191,6 +193,9 @@ struct server {
     struct back_driver *driver;
     struct usb_host *usb;
     struct hostbus_follow *bus; /* NULL: devices of the command line */
+    struct xen_waitset *set;
+    struct xen_waitset_fd signals;
+    struct xen_waitset_fd changes; /* of the bus */
 };
 
 static bool pending(void *context)
@@ -205,72 +210,69 @@ static void poll_rings(void *context, uint64_t now_ns)
     server->usb->ops->step(server->usb, now_ns);
 }
 
-/* Only connectors that something came for, or that were polled, are looked at. */
-static int step_ready(struct back_driver *driver, uint64_t now_ns, const struct loop *loop)
-{
-    return loop->nr > 1 ? back_driver_step_ready(driver, now_ns, loop->fds + 1, loop->nr - 1)
-                        : back_driver_step(driver, now_ns);
-}
-
-static int serve(struct server *server, int signals, uint64_t spin_ns)
+static int serve(struct server *server, uint64_t spin_ns)
 {
     struct back_driver *driver = server->driver;
     struct usb_host *usb = server->usb;
     const struct loop_spin spin = {.ns = spin_ns, .pending = pending, .poll = poll_rings, .context = server};
-    struct loop loop = {.nr = 0};
-    for (;;) {
-        int fds[LOOP_FDS_MAX];
+    int rc = 0;
+    while (!rc && !server->signals.ready) {
         uint64_t now = loop_now_ns();
-        int rc = step_ready(driver, now, &loop);
-        if (rc)
-            return rc;
-        if (server->bus)
+        rc = back_driver_step(driver, now);
+        if (!rc && server->changes.ready) {
+            server->changes.ready = false;
             rc = hostbus_follow_step(server->bus);
+        }
         if (rc)
             return rc;
         usb->ops->step(usb, now);
         bool more = false;
         if (spin_ns > 0) {
             more = loop_spin(&spin, usb->ops->deadline(usb));
-            rc = step_ready(driver, now, &loop);
-            if (rc)
-                return rc;
+            rc = back_driver_step(driver, now);
         }
-        loop_clear(&loop);
-        loop_add(&loop, signals);
-        loop_add(&loop, server->bus ? hostbus_follow_fd(server->bus) : -1);
-        unsigned int n = back_driver_fds(driver, fds, LOOP_FDS_MAX);
-        for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
-            loop_add(&loop, fds[i]);
-        rc = loop_wait(&loop, more || back_driver_busy(driver) ? 0 : usb->ops->deadline(usb));
-        if (rc || loop_ready(&loop, signals))
-            return rc;
+        if (!rc)
+            rc = xen_waitset_until(server->set, more || back_driver_busy(driver) ? 0 : usb->ops->deadline(usb));
     }
+    return rc;
+}
+
+static int make_set(struct server *server, int signals)
+{
+    int rc = xen_waitset_create(&server->set);
+    if (!rc)
+        rc = xen_waitset_add_fd(server->set, &server->signals, signals);
+    if (!rc)
+        rc = xen_waitset_add_fd(server->set, &server->changes, server->bus ? hostbus_follow_fd(server->bus) : -1);
+    return rc;
 }
 
 static int run_driver(const struct options *options, struct sim_host *sim, struct xen_machine *machine)
 {
-    struct back_driver *driver = NULL;
-    struct hostbus_follow *bus = NULL;
-    const struct back_config config = {
-        .host = sim_host_host(sim), .log = print_line, .quiet = !options->verbose,
-        .buffers = options->no_persistent ? BACK_BUFFERS_MAP : BACK_BUFFERS_BEST};
+    struct server server = {.usb = sim_host_host(sim)};
+    struct back_config config = {.host = server.usb,
+                                 .log = print_line,
+                                 .quiet = !options->verbose,
+                                 .buffers = options->no_persistent ? BACK_BUFFERS_MAP : BACK_BUFFERS_BEST};
     const struct hostbus_follow_config follow = {
         .dir = options->dir, .host = sim, .log = options->verbose ? print_line : NULL};
     int signals = loop_signal_fd();
-    int rc = options->dir ? hostbus_follow_create(&follow, &bus) : 0;
+    int rc = options->dir ? hostbus_follow_create(&follow, &server.bus) : 0;
     if (!rc)
-        rc = back_driver_create(machine, (domid_t)options->domid, &config, &driver);
+        rc = make_set(&server, signals);
+    config.set = server.set;
+    if (!rc)
+        rc = back_driver_create(machine, (domid_t)options->domid, &config, &server.driver);
     if (!rc) {
         printf("backend ready in domain %u\n", (unsigned int)options->domid);
         fflush(stdout);
-        struct server server = {.driver = driver, .usb = sim_host_host(sim), .bus = bus};
-        rc = serve(&server, signals, options->spin_us * 1000);
+        rc = serve(&server, options->spin_us * 1000);
     }
     if (rc)
         usage_error("backend", "%s", rc == -EPIPE ? "the machine is gone" : strerror(-rc));
-    back_driver_destroy(driver);
-    hostbus_follow_destroy(bus);
+    back_driver_destroy(server.driver);
+    hostbus_follow_destroy(server.bus);
+    xen_waitset_destroy(server.set);
     if (signals >= 0)
         close(signals);
     return rc ? EXIT_PEER : EXIT_AS_EXPECTED;

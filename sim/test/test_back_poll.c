@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <fakexen/waitset.h>
+
 #define NOWHERE RAW_PIPE(RAW_BULK, 99, 1, 1) /* answered at once: there is no such device */
 
 static void put(struct lab *lab, uint16_t id)
@@ -124,12 +126,23 @@ static unsigned int answered(struct lab *lab, unsigned int n)
     return raw_front_rsp_prod(&lab->front[n]);
 }
 
-/* back_driver_step_ready(): who is not ready is not looked at, unless it was polled; a change of the list looks at all. */
-static void test_back_poll_step_ready(void **state)
+/* Local handles join no set, so the test says what its look found: all, or only connector n. */
+static void found(struct lab *lab, struct xen_waitset *set, int n)
 {
-    struct pollfd fds[3] = {{.fd = -1}, {.fd = -1}, {.fd = -1}}; /* as of local handles */
+    for (int i = 0; i < 2; i++) {
+        struct xen *xen = back_xen(back_driver_connector(lab->driver, (unsigned int)i));
+        xen->member.set = set;
+        xen->member.found = i == n;
+    }
+}
+
+/* back_driver_step(): with a set, who nothing came for is not looked at, unless it was polled. */
+static void test_back_poll_only_found(void **state)
+{
+    struct xen_waitset *set;
     struct lab lab;
     (void)state;
+    assert_int_equal(xen_waitset_create(&set), 0);
     lab_init(&lab, USB_VER_USB20, 4);
     lab_add(&lab, 2, 0);
     lab_start_driver(&lab);
@@ -141,26 +154,28 @@ static void test_back_poll_step_ready(void **state)
         struct usbif_urb_request request = raw_request(1, NOWHERE);
         raw_front_send(&lab.front[i], &request);
     }
-    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
+    found(&lab, set, -1);
+    assert_int_equal(back_driver_step(lab.driver, 0), 0);
     assert_int_equal(answered(&lab, 0) + answered(&lab, 1), 0);
-    fds[2].revents = POLLIN;
-    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
-    assert_int_equal(answered(&lab, 0) + answered(&lab, 1), 1);
-    fds[2].fd = 4711; /* not what it was: somebody else's descriptor by now */
-    fds[2].revents = 0;
-    fds[1].fd = 4711;
-    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
-    assert_int_equal(answered(&lab, 0) + answered(&lab, 1), 2);
-    for (unsigned int i = 1; i < 3; i++)
-        fds[i] = (struct pollfd){.fd = -1};
+    found(&lab, set, 1);
+    assert_int_equal(back_driver_step(lab.driver, 0), 0);
+    assert_int_equal(answered(&lab, 0), 0);
+    assert_int_equal(answered(&lab, 1), 1);
+    assert_int_equal(back_driver_step(lab.driver, 0), 0); /* what was found is seen to */
+    found(&lab, NULL, -1);
+    assert_int_equal(back_driver_step(lab.driver, 0), 0);
+    assert_int_equal(answered(&lab, 0), 1);
     lab_run(&lab);
     for (unsigned int i = 0; i < 2; i++)
         back_poll(back_driver_connector(lab.driver, i)); /* now it owes the step that asks for events */
     publish_quietly(&lab, 2);
-    assert_int_equal(back_driver_step_ready(lab.driver, 0, fds, 3), 0);
+    found(&lab, set, -1);
+    assert_int_equal(back_driver_step(lab.driver, 0), 0);
     assert_int_equal(answered(&lab, 0), 2);
+    found(&lab, NULL, -1);
     lab_run(&lab);
     lab_dispose(&lab);
+    xen_waitset_destroy(set);
 }
 
 int main(void)
@@ -170,7 +185,7 @@ int main(void)
         cmocka_unit_test(test_back_poll_then_step_asks),
         cmocka_unit_test(test_back_poll_violation),
         cmocka_unit_test(test_back_poll_driver),
-        cmocka_unit_test(test_back_poll_step_ready),
+        cmocka_unit_test(test_back_poll_only_found),
     };
     return cmocka_run_group_tests_name("back_poll", tests, NULL, NULL);
 }
