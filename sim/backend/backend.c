@@ -64,12 +64,15 @@ static void unplugged(void *context, const char *busid)
 int back_create(struct xen *xen, const struct back_config *config, struct back **out)
 {
     int rc;
+    unsigned int ring_pages = config->ring_pages ? config->ring_pages : BACK_RING_PAGES_MAX;
     struct back *back = calloc(1, sizeof(*back));
     if (!back)
         return -ENOMEM;
     back->xen = xen;
     back->config = *config;
     back->state = XenbusStateUnknown;
+    while (back->order_max < PVUSB_RING_ORDER_MAX && 2u << back->order_max <= ring_pages)
+        back->order_max++;
     back->listener = (struct usb_host_listener){.plugged = plugged, .unplugged = unplugged, .context = back};
     snprintf(back->dir, sizeof(back->dir), "/local/domain/%u/backend/%s/%u/%u", xen->domid, config->kind,
              config->frontend, config->devid);

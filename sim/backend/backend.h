@@ -18,6 +18,13 @@
  * or Closed. A peer that does not know the node never sees a difference. With kept pages the backend can look at and
  * change a buffer also between requests; who trusts it less than that does not offer.
  *
+ * An URB ring of more than one page is another, with blkif.h's words for it: a backend that takes such writes
+ * "max-urb-ring-page-order" = "0" to "4" into its directory before InitWait, the largest ring in powers of two of pages.
+ * A frontend that finds it may write "urb-ring-page-order", not above that, with its other nodes, and the references
+ * of the pages in their order into "urb-ring-ref", as always, "urb-ring-ref1", "urb-ring-ref2" and so on. Over those pages lies
+ * one ring (pvusb/ring.h) of 16 slots for each page. Without urb-ring-page-order it is the one page of usbif.h; one that
+ * is no number, or too large, ends in Closing, as two references of one page do.
+ *
  * Threads: one. Time comes from step(). No allocation per request.
  */
 #ifndef SIM_BACKEND_BACKEND_H
@@ -48,6 +55,7 @@ struct back_config {
     bool quiet; /* log only that a frontend died */
     enum back_buffers buffers;
     struct xen_waitset *set; /* for the driver: what its handles are waited for in; NULL: who waits polls their fds */
+    unsigned int ring_pages; /* of an URB ring, at most: 1, 2, 4, 8 or 16; 0 is 16. With 1 nothing is offered */
 };
 
 struct back_stats {

@@ -63,19 +63,25 @@ static bool online(struct back *back)
 }
 
 /*
- * What a frontend that died said of its grants must not be taken for the word of the next one, which may not know the
- * node. One that is there already has just written it.
+ * What a frontend that died wrote must not be taken for the word of the next one, which may not know the node. One that
+ * is there already has just written it.
  */
-static void offer_to_keep(struct back *back)
+static void offer(struct back *back, const char *node, unsigned int value, const char *answer)
 {
     char path[XENBUS_PATH_MAX + XENBUS_VALUE_MAX];
-    if (back->config.buffers != BACK_BUFFERS_BEST)
-        return;
     if (back->frontend_state <= XenbusStateInitialising || back->frontend_state >= XenbusStateClosing) {
-        snprintf(path, sizeof(path), "%s/%s", back->frontend_dir, BACK_KEPT_NODE);
+        snprintf(path, sizeof(path), "%s/%s", back->frontend_dir, answer);
         (void)back->xen->ops->xs_rm(back->xen, XEN_XBT_NIL, path); /* only domain 0 may */
     }
-    (void)xenbus_write(back->xen, XEN_XBT_NIL, back->dir, BACK_KEPT_NODE, "1");
+    (void)xenbus_write(back->xen, XEN_XBT_NIL, back->dir, node, "%u", value);
+}
+
+static void offer_extensions(struct back *back)
+{
+    if (back->config.buffers == BACK_BUFFERS_BEST)
+        offer(back, BACK_KEPT_NODE, 1, BACK_KEPT_NODE);
+    if (back->order_max > 0)
+        offer(back, BACK_ORDER_MAX_NODE, back->order_max, BACK_ORDER_NODE);
 }
 
 /* Rules BUS-03, XS-06, XS-07: what is wrong is said once, and looked at again when a node is written. */
@@ -100,68 +106,116 @@ static void initialise(struct back *back)
     back->num_ports = ports;
     back->usb_ver = version;
     (void)xenbus_write(back->xen, XEN_XBT_NIL, back->dir, "hotplug-status", "connected"); /* rule XS-15 */
-    offer_to_keep(back);
+    offer_extensions(back);
     back_set_state(back, XenbusStateInitWait);
 }
 
 /* ---- InitWait: what the frontend wrote ---- */
 
-static int map_ring(struct back *back, grant_ref_t ref, void **page)
+/* What it asks for: each node is read once. */
+struct connection {
+    unsigned int order;
+    grant_ref_t urb_ref[BACK_RING_PAGES_MAX];
+    grant_ref_t conn_ref;
+    evtchn_port_t port;
+};
+
+static int map_ring(struct back *back, unsigned int count, const grant_ref_t refs[], void **page)
 {
-    return back->xen->ops->grant_map(back->xen, back->config.frontend, 1, &ref, true, page);
+    return back->xen->ops->grant_map(back->xen, back->config.frontend, count, refs, true, page);
 }
 
-static void unmap_ring(struct back *back, void **page)
+static void unmap_ring(struct back *back, unsigned int count, void **page)
 {
     if (*page)
-        back->xen->ops->grant_unmap(back->xen, *page, 1);
+        back->xen->ops->grant_unmap(back->xen, *page, count);
     *page = NULL;
 }
 
-/* A node that is missing may still come (rule BUS-09); one that cannot be used ends in Closing (MAL-43 to MAL-45). */
+/* A node that is missing may still come (rule BUS-09). */
+static int read_node(struct back *back, const char *node, uint32_t *out)
+{
+    char text[64];
+    int rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, node, 0, UINT32_MAX, out);
+    snprintf(text, sizeof(text), "reading %s", node);
+    if (rc)
+        complain(back, text, rc);
+    return rc;
+}
+
+/* Who was not told of larger rings has none, whatever a frontend before it left there. */
+static int read_order(struct back *back, unsigned int *out)
+{
+    uint32_t order = 0;
+    int rc = back->order_max == 0 ? -ENOENT
+                                  : xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, BACK_ORDER_NODE, 0,
+                                                       back->order_max, &order);
+    *out = order;
+    if (rc == -EINVAL || rc == -ERANGE)
+        fatal(back, BACK_ORDER_NODE " is no number, or more than was offered", rc);
+    else if (rc && rc != -ENOENT)
+        complain(back, "reading " BACK_ORDER_NODE, rc);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int read_connection(struct back *back, struct connection *c)
+{
+    int rc = read_order(back, &c->order);
+    for (unsigned int i = 0; !rc && i < pvusb_urb_ring[c->order].pages; i++) {
+        char node[32] = "urb-ring-ref";
+        if (i > 0)
+            snprintf(node, sizeof(node), "urb-ring-ref%u", i);
+        rc = read_node(back, node, &c->urb_ref[i]);
+    }
+    if (!rc)
+        rc = read_node(back, "conn-ring-ref", &c->conn_ref);
+    return rc ? rc : read_node(back, "event-channel", &c->port);
+}
+
+static bool a_page_twice(const struct connection *c)
+{
+    unsigned int pages = pvusb_urb_ring[c->order].pages;
+    for (unsigned int i = 0; i < pages; i++) {
+        if (c->urb_ref[i] == c->conn_ref)
+            return true;
+        for (unsigned int k = 0; k < i; k++) {
+            if (c->urb_ref[i] == c->urb_ref[k])
+                return true;
+        }
+    }
+    return false;
+}
+
+/* One that cannot be used ends in Closing (MAL-43 to MAL-45). */
 static void connect(struct back *back)
 {
-    uint32_t urb_ref;
-    uint32_t conn_ref;
-    uint32_t port;
+    struct connection c;
     back_close_channel(back);
-    int rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, "urb-ring-ref", 0, UINT32_MAX, &urb_ref);
-    if (rc) {
-        complain(back, "reading urb-ring-ref", rc);
+    if (read_connection(back, &c))
+        return;
+    const struct pvusb_ring_kind *kind = &pvusb_urb_ring[c.order];
+    if (a_page_twice(&c)) {
+        fatal(back, "a page twice in the rings", -EINVAL);
         return;
     }
-    rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, "conn-ring-ref", 0, UINT32_MAX, &conn_ref);
-    if (rc) {
-        complain(back, "reading conn-ring-ref", rc);
-        return;
-    }
-    rc = xenbus_read_number(back->xen, XEN_XBT_NIL, back->frontend_dir, "event-channel", 0, UINT32_MAX, &port);
-    if (rc) {
-        complain(back, "reading event-channel", rc);
-        return;
-    }
-    if (urb_ref == conn_ref) {
-        fatal(back, "both rings in one page", -EINVAL);
-        return;
-    }
-    rc = back_requests_begin(back, pvusb_urb_ring[0].slots);
+    int rc = back_requests_begin(back, kind->slots);
     if (rc) {
         fatal(back, "no room for requests", rc);
         return;
     }
-    rc = map_ring(back, urb_ref, &back->urb_page);
+    rc = map_ring(back, kind->pages, c.urb_ref, &back->urb_page);
     if (!rc)
-        rc = map_ring(back, conn_ref, &back->conn_page);
+        rc = map_ring(back, 1, &c.conn_ref, &back->conn_page);
     if (!rc)
-        rc = back->xen->ops->evtchn_bind(back->xen, back->config.frontend, port, &back->evtchn);
+        rc = back->xen->ops->evtchn_bind(back->xen, back->config.frontend, c.port, &back->evtchn);
     if (rc) {
         const char *what = back->conn_page ? "binding event channel" : "mapping rings";
-        unmap_ring(back, &back->urb_page);
-        unmap_ring(back, &back->conn_page);
+        unmap_ring(back, kind->pages, &back->urb_page);
+        unmap_ring(back, 1, &back->conn_page);
         fatal(back, what, rc);
         return;
     }
-    pvusb_ring_back_init(&back->urb_ring, &pvusb_urb_ring[0], back->urb_page);
+    pvusb_ring_back_init(&back->urb_ring, kind, back->urb_page);
     pvusb_ring_back_init(&back->conn_ring, &pvusb_conn_ring, back->conn_page);
     back->verdict = PVUSB_OK; /* of this connection, not of an earlier one (rule RING-10) */
     back->odd_pipes = false;
@@ -195,8 +249,8 @@ void back_disconnect(struct back *back)
     back_push(back);
     back_kept_end(back);
     back_bounce_end(back);
-    unmap_ring(back, &back->urb_page);
-    unmap_ring(back, &back->conn_page);
+    unmap_ring(back, back->urb_ring.kind->pages, &back->urb_page);
+    unmap_ring(back, 1, &back->conn_page);
     memset(back->address, 0, sizeof(back->address)); /* rule ADR-06 */
     for (unsigned int i = 1; i <= PVUSB_PORTS_MAX; i++) {
         back->port[i].told = USBIF_SPEED_NONE;

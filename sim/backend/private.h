@@ -17,13 +17,16 @@
 /* Pages that stay mapped; each is a mapping of its own to the kernel, which bounds those of a process. */
 #define BACK_KEPT_MAX 1024u
 #define BACK_KEPT_NODE "feature-persistent"
+#define BACK_ORDER_MAX_NODE "max-urb-ring-page-order"
+#define BACK_ORDER_NODE     "urb-ring-page-order"
+#define BACK_RING_PAGES_MAX (1u << PVUSB_RING_ORDER_MAX)
 /* Up to here two copies cost less than a map and an unmap, where the frontend does not keep its grants. */
 #define BACK_COPY_MAX 4096u
 /* Responses that wait to be published while requests are taken. Measured: more, and both halves work in turns. */
 #define BACK_PUSH_AFTER 2u
 /* A ring of requests of 16 pages, two rings (rule RING-20), and what is kept. */
 #define BACK_MAPS_MAX                                                                                        \
-    (BACK_REQUESTS_MAX * PVUSB_SEGMENTS_MAX + (1u << PVUSB_RING_ORDER_MAX) + 1u + BACK_KEPT_MAX)
+    (BACK_REQUESTS_MAX * PVUSB_SEGMENTS_MAX + BACK_RING_PAGES_MAX + 1u + BACK_KEPT_MAX)
 
 /* A request that owes its response. */
 struct back_request {
@@ -74,7 +77,8 @@ struct back {
     uint8_t address[PVUSB_ADDRESS_MAX + 1];     /* -> port, 0 for none (rule ADR-01) */
 
     evtchn_port_t evtchn;
-    void *urb_page;
+    unsigned int order_max; /* of the URB ring's pages, as offered */
+    void *urb_page;         /* the first of urb_ring.kind->pages */
     void *conn_page;
     struct pvusb_ring_back urb_ring;
     struct pvusb_ring_back conn_ring;

@@ -41,15 +41,20 @@ void raw_front_open(struct raw_front *f, struct xen *xen, domid_t backend, unsig
 void raw_front_make(struct raw_front *f)
 {
     const struct xen_ops *ops = f->xen->ops;
+    unsigned int ring_pages = 1u << f->order;
     void *pages;
-    assert_int_equal(ops->pages_alloc(f->xen, 2, &pages), 0);
+    assert_int_equal(ops->pages_alloc(f->xen, ring_pages + 1, &pages), 0);
     f->urb_page = pages;
-    f->conn_page = f->urb_page + PVUSB_PAGE_SIZE;
+    f->conn_page = f->urb_page + ring_pages * PVUSB_PAGE_SIZE;
     raw_set_word(f->urb_page, REQ_EVENT, 1);
     raw_set_word(f->urb_page, RSP_EVENT, 1);
     raw_set_word(f->conn_page, REQ_EVENT, 1);
     raw_set_word(f->conn_page, RSP_EVENT, 1);
     assert_int_equal(ops->grant(f->xen, f->backend, f->urb_page, false, &f->urb_ref), 0);
+    for (unsigned int i = 1; i < ring_pages; i++) {
+        const uint8_t *page = f->urb_page + i * PVUSB_PAGE_SIZE;
+        assert_int_equal(ops->grant(f->xen, f->backend, page, false, &f->more_ref[i - 1]), 0);
+    }
     assert_int_equal(ops->grant(f->xen, f->backend, f->conn_page, false, &f->conn_ref), 0);
     assert_int_equal(ops->evtchn_alloc(f->xen, f->backend, &f->port), 0);
     f->urb_req = f->urb_published = f->urb_rsp = 0;
@@ -63,9 +68,11 @@ void raw_front_unmake(struct raw_front *f)
     if (!f->made)
         return;
     assert_int_equal(ops->grant_end(f->xen, f->urb_ref), 0);
+    for (unsigned int i = 1; i < 1u << f->order; i++)
+        assert_int_equal(ops->grant_end(f->xen, f->more_ref[i - 1]), 0);
     assert_int_equal(ops->grant_end(f->xen, f->conn_ref), 0);
     assert_int_equal(ops->evtchn_close(f->xen, f->port), 0);
-    ops->pages_free(f->xen, f->urb_page, 2);
+    ops->pages_free(f->xen, f->urb_page, (1u << f->order) + 1);
     f->made = false;
 }
 
@@ -127,6 +134,15 @@ void raw_front_write_nodes(struct raw_front *f)
     assert_int_equal(f->xen->ops->xs_begin(f->xen, &t), 0);
     snprintf(value, sizeof(value), "%u", f->urb_ref);
     set_node(f, t, "urb-ring-ref", value);
+    for (unsigned int i = 1; i < 1u << f->order; i++) {
+        char node[24];
+        snprintf(node, sizeof(node), "urb-ring-ref%u", i);
+        snprintf(value, sizeof(value), "%u", f->more_ref[i - 1]);
+        set_node(f, t, node, value);
+    }
+    snprintf(value, sizeof(value), "%u", f->order);
+    if (f->order > 0)
+        set_node(f, t, "urb-ring-page-order", value);
     snprintf(value, sizeof(value), "%u", f->conn_ref);
     set_node(f, t, "conn-ring-ref", value);
     snprintf(value, sizeof(value), "%u", f->port);
@@ -200,7 +216,7 @@ void raw_buffer(struct raw_front *f, struct usbif_urb_request *request, uint32_t
 
 uint8_t *raw_front_slot(struct raw_front *f, uint32_t index)
 {
-    return f->urb_page + SLOTS + 148 * (size_t)(index % 16);
+    return f->urb_page + SLOTS + 148 * (size_t)(index % (16u << f->order));
 }
 
 void raw_front_put(struct raw_front *f, const struct usbif_urb_request *request)

@@ -16,6 +16,7 @@
 #include <xen/io/xenbus.h>
 
 #define RAW_PAGES     20u
+#define RAW_ORDER_MAX 4u
 #define RAW_RESPONSES 256u
 #define RAW_EVENTS    2048u
 
@@ -32,9 +33,11 @@ struct raw_front {
     struct xen *xen;
     domid_t backend;
     char dir[64];
+    unsigned int order; /* of the pages of the URB ring (backend.h), 0 if the test does not say otherwise */
     uint8_t *urb_page;
     uint8_t *conn_page;
     grant_ref_t urb_ref;
+    grant_ref_t more_ref[(1u << RAW_ORDER_MAX) - 1]; /* of the pages behind the first */
     grant_ref_t conn_ref;
     evtchn_port_t port;
     bool made; /* rings, grants and channel are there */
@@ -66,7 +69,7 @@ void raw_front_unmake(struct raw_front *f);
 void raw_front_close(struct raw_front *f);
 /* Puts n conn requests whose ids are first, first + 1 and so on, and publishes them (rule CONN-01). */
 void raw_front_prime(struct raw_front *f, unsigned int n, uint16_t first);
-/* The three nodes in one transaction (rule XS-11). */
+/* The three nodes, and those of a larger ring, in one transaction (rule XS-11). */
 void raw_front_write_nodes(struct raw_front *f);
 void raw_front_set_node(struct raw_front *f, const char *node, const char *value);
 void raw_front_set_state(struct raw_front *f, enum xenbus_state state);

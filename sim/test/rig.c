@@ -40,7 +40,7 @@ void rig_start_back(struct rig *rig)
     struct xen *xen;
     struct back_config config = {
         .kind = "qusb", .frontend = 1, .devid = 0, .host = &rig->host.host, .log = keep_line, .log_context = rig,
-        .buffers = rig->buffers};
+        .buffers = rig->buffers, .ring_pages = rig->ring_pages};
     assert_int_equal(rig->machine->ops->open(rig->machine, 0, &xen), 0);
     assert_int_equal(back_create(xen, &config, &rig->back), 0);
 }

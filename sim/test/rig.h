@@ -20,6 +20,7 @@ struct rig {
     struct vusb_controller controller;
     struct scripted_host host;
     enum back_buffers buffers; /* how rig_start_back() has data reached */
+    unsigned int ring_pages;   /* and how large it lets an URB ring be */
     struct front *front; /* NULL until rig_start_front() */
     struct back *back;   /* NULL until rig_start_back() */
     int back_rc;         /* of the last back_step() */

@@ -9,7 +9,7 @@
 #include "hosts/usb_host.h"
 
 #define SCRIPTED_DEVICES 32u
-#define SCRIPTED_HELD    64u
+#define SCRIPTED_HELD    256u
 #define SCRIPTED_LOG     16384u
 
 struct scripted_host {

@@ -368,7 +368,7 @@ static void test_violation_connect(void **state)
         const char *id, *node, *value;
         const char *error;
     } cases[] = {
-        {"MAL-43", "conn-ring-ref", "same", "22 both rings in one page"},
+        {"MAL-43", "conn-ring-ref", "same", "22 a page twice in the rings"},
         {"MAL-44 urb", "urb-ring-ref", "ro", "13 mapping rings"},
         {"MAL-44 conn", "conn-ring-ref", "ro", "13 mapping rings"},
         {"MAL-45 unknown", "event-channel", "4711", "22 binding event channel"},
