@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define LIMIT_NS UINT64_C(20000000000)
+#define STEP_NS  UINT64_C(1000000)
 
 static uint64_t real_now(void)
 {
@@ -85,6 +86,7 @@ void qtest_rig_step(struct qtest_rig *rig)
     uint64_t due = guest_deadline(rig->guest), qtest = qtest_deadline(rig->qtest);
     due = qtest < due ? qtest : due;
     due = rig->limit_ns && rig->limit_ns < due ? rig->limit_ns : due;
+    due = rig->on_step && rig->now_ns + STEP_NS < due ? rig->now_ns + STEP_NS : due;
     if (rig->clock == QTEST_VIRTUAL) {
         rig->now_ns = due > rig->now_ns ? due : rig->now_ns;
     } else {
@@ -96,6 +98,8 @@ void qtest_rig_step(struct qtest_rig *rig)
     }
     qtest_step(rig->qtest, rig->now_ns);
     assert_true(qtest_alive(rig->qtest));
+    if (rig->on_step)
+        rig->on_step(rig);
 }
 
 void qtest_rig_until(struct qtest_rig *rig, const unsigned int *count, unsigned int n)

@@ -21,6 +21,7 @@ struct qtest_rig {
     /* Set after qtest_rig_open(), before the first step; may be NULL. */
     void (*on_ready)(struct qtest_rig *rig, struct guest_device *device);
     void (*on_gone)(struct qtest_rig *rig, struct guest_device *device);
+    void (*on_step)(struct qtest_rig *rig); /* at the end of each, which is every millisecond then */
 };
 
 /* Skips the test's program where QEMU is missing: call it first in main(). */
