@@ -23,10 +23,12 @@ static void changed(void *context, struct guest_audio *audio, int status)
         sound->status = status;
 }
 
+/* Who keeps packets for a while, as QEMU's usb-redir does, is asked when the first ones are through. */
 static bool runs(void *context)
 {
     const struct sound *sound = context;
-    return sound->status || guest_audio_state(sound->audio) == GUEST_AUDIO_RUNNING;
+    return sound->status || (guest_audio_state(sound->audio) == GUEST_AUDIO_RUNNING &&
+                             guest_audio_stats(sound->audio, GUEST_AUDIO_RECORD).samples > 0);
 }
 
 static bool played(void *context)

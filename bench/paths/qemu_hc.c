@@ -226,9 +226,12 @@ static int open_kind(const struct kind *kind, const struct bench_setup *asked, s
         snprintf(why, BENCH_WHY_MAX, "one guest with at most %u devices", kind->ports);
         return -ENOTSUP;
     }
-    if (setup.device == BENCH_AUDIO || (kind->own_disk && (setup.device != BENCH_DISK || setup.wire))) {
-        snprintf(why, BENCH_WHY_MAX, "%s",
-                 kind->own_disk ? "only QEMU's disk, and without a wire" : "no isochronous streams");
+    if (kind->own_disk && (setup.device != BENCH_DISK || setup.wire)) {
+        snprintf(why, BENCH_WHY_MAX, "only QEMU's disk, and without a wire");
+        return -ENOTSUP;
+    }
+    if (kind->controller == QTEST_EHCI && setup.device == BENCH_AUDIO) {
+        snprintf(why, BENCH_WHY_MAX, "no isochronous streams");
         return -ENOTSUP;
     }
     if (!qtest_program(QTEST_REAL, &reason)) {
