@@ -101,8 +101,9 @@ void conform_wait(struct conform *t, bool (*holds)(struct conform *t, void *cont
 /* The same, but says whether it came to pass. */
 bool conform_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context);
 /*
- * Until the peer has done all it will do by itself now: when it is idle, if the peer can tell, else when a quiet time of
- * 50 ms has passed. What such a peer does later than that is not seen, nor what it does when a timer of its own ends.
+ * Until the peer has done all it will do by itself now: when it is idle, if the peer can tell; when its processes have
+ * slept for 50 ms, if they are known; else when a quiet time of 50 ms has passed. What such a peer does later than that is
+ * not seen, nor what it does when a longer timer of its own ends.
  */
 void conform_settle(struct conform *t);
 /*

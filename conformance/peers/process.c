@@ -22,8 +22,6 @@
 
 #define GUEST     1u
 #define WORDS_MAX 256u
-#define QUIET_NS  UINT64_C(50000000)   /* what a backend of somebody else gets */
-#define NEVER_NS  UINT64_C(1000000000) /* one of ours that never sleeps; on a busy machine others take long to */
 
 struct process {
     struct peer peer;
@@ -246,18 +244,16 @@ static void process_settle(struct peer *peer)
     if (p->driven)
         driven_sync(p->driven);
     else if (p->program.pid > 0)
-        quiet_wait(pids, 2, far_now() + NEVER_NS);
+        quiet_wait(pids, 2);
 }
 
-/* Who knows what timers a backend has: it gets a quiet time. */
 static void command_settle(struct peer *peer)
 {
-    uint64_t end = far_now() + QUIET_NS;
-    if (of(peer)->driven)
-        driven_sync(of(peer)->driven);
-    else
-        while (far_now() < end)
-            (void)far_turn(-1, -1, end);
+    struct process *p = of(peer);
+    if (p->driven)
+        driven_sync(p->driven);
+    else if (p->program.pid > 0)
+        quiet_wait_family(p->program.pid, p->far.family.child[0].pid);
 }
 
 static uint64_t process_now(struct peer *peer)

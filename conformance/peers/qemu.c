@@ -8,6 +8,7 @@
 #include "far_machine.h"
 #include "peer.h"
 #include "qemu_program.h"
+#include "quiet.h"
 
 #define GUEST 1u
 
@@ -80,6 +81,14 @@ static bool qemu_turn(struct peer *peer, int fd, uint64_t until_ns, bool advance
     return far_turn(fd, -1, until_ns);
 }
 
+static void qemu_settle(struct peer *peer)
+{
+    struct qemu *q = of(peer);
+    pid_t pid = q->program ? qemu_program_pid(q->program) : 0;
+    if (pid > 0)
+        quiet_wait_family(pid, q->far.family.child[0].pid);
+}
+
 static uint64_t qemu_now(struct peer *peer)
 {
     (void)peer;
@@ -100,6 +109,7 @@ const struct peer_ops peer_qemu = {
     .kill = qemu_kill,
     .died = qemu_died,
     .turn = qemu_turn,
+    .settle = qemu_settle,
     .now = qemu_now,
     .machine = qemu_machine,
 };

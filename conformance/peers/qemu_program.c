@@ -9,7 +9,6 @@
 
 #define PROBES 4u
 
-
 static struct peer *of(struct qemu_program *program)
 {
     return (struct peer *)(void *)program;
@@ -27,6 +26,11 @@ int qemu_program_start(const char *dir, unsigned int guest, struct qemu_program 
     if (rc)
         snprintf(error, size, "%s", line);
     return rc;
+}
+
+pid_t qemu_program_pid(const struct qemu_program *program)
+{
+    return peer_pid((const struct peer *)(const void *)program);
 }
 
 bool qemu_program_died(struct qemu_program *program, char *line, size_t size)
