@@ -94,7 +94,7 @@ void conform_note(struct conform *t, const char *format, ...) __attribute__((for
 
 /*
  * Lets the peer work until holds(), and fails with "waited for WHAT" when it has not come to pass within the
- * bounded wait of the run (virtual time in one process, real time else).
+ * bounded wait of the run (virtual time in one process, real time else; a peer that still works then may end that).
  */
 void conform_wait(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context,
                   const char *what);

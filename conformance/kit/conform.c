@@ -129,7 +129,12 @@ static bool turn_until(struct conform *t, bool (*holds)(struct conform *t, void 
 
 bool kit_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context, uint64_t ns)
 {
-    return turn_until(t, holds, context, t->peer->ops->now(t->peer) + ns, true);
+    if (turn_until(t, holds, context, t->peer->ops->now(t->peer) + ns, true))
+        return true;
+    if (!t->peer->ops->rest)
+        return false;
+    t->peer->ops->rest(t->peer);
+    return turn_until(t, holds, context, 0, true);
 }
 
 bool conform_try(struct conform *t, bool (*holds)(struct conform *t, void *context), void *context)

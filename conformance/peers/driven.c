@@ -137,6 +137,10 @@ static int ask(struct driven *d, const char *format, ...)
     uint64_t end = loop_now_ns() + d->peer->config.timeout_ns;
     while (!d->replied && loop_now_ns() < end && listen_until(d, end))
         ;
+    if (!d->replied && loop_now_ns() >= end) { /* it may be slow */
+        d->peer->ops->rest(d->peer);
+        driven_listen(d);
+    }
     if (!d->replied && loop_now_ns() >= end)
         wrong(d, "DRIVE.md: no answer to '%.*s'", n < 60 ? n - 1 : 60, line);
     return d->replied ? d->rc : -EIO;

@@ -65,6 +65,10 @@ struct peer_ops {
      * case waits for a quiet time.
      */
     void (*settle)(struct peer *peer);
+    /*
+     * Until the peer's processes sleep, which a wait that is over gives to who is only slow. NULL: it does not.
+     */
+    void (*rest)(struct peer *peer);
     uint64_t (*now)(struct peer *peer);
     struct xen_machine *(*machine)(struct peer *peer);
     /* Device side, for a backend under test. speed: USBIF_SPEED_* of the probe device. -ENOTSUP. */

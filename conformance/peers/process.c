@@ -237,23 +237,27 @@ static bool process_turn(struct peer *peer, int fd, uint64_t until_ns, bool adva
     return any;
 }
 
-static void process_settle(struct peer *peer)
+static void process_rest(struct peer *peer)
 {
     struct process *p = of(peer);
     const pid_t pids[] = {p->far.family.child[0].pid, p->program.pid};
-    if (p->driven)
-        driven_sync(p->driven);
-    else if (p->program.pid > 0)
+    if (p->program.pid > 0)
         quiet_wait(pids, 2);
 }
 
-static void command_settle(struct peer *peer)
+static void command_rest(struct peer *peer)
 {
     struct process *p = of(peer);
-    if (p->driven)
-        driven_sync(p->driven);
-    else if (p->program.pid > 0)
+    if (p->program.pid > 0)
         quiet_wait_family(p->program.pid, p->far.family.child[0].pid);
+}
+
+static void process_settle(struct peer *peer)
+{
+    if (of(peer)->driven)
+        driven_sync(of(peer)->driven);
+    else
+        peer->ops->rest(peer);
 }
 
 static uint64_t process_now(struct peer *peer)
@@ -333,6 +337,7 @@ const struct peer_ops peer_process = {
     .died = process_died,
     .turn = process_turn,
     .settle = process_settle,
+    .rest = process_rest,
     .now = process_now,
     .machine = process_machine,
     .guest = &guest_ops,
@@ -347,7 +352,8 @@ const struct peer_ops peer_program = {
     .kill = process_kill,
     .died = process_died,
     .turn = process_turn,
-    .settle = command_settle,
+    .settle = process_settle,
+    .rest = command_rest,
     .now = process_now,
     .machine = process_machine,
     .guest = &guest_ops,

@@ -81,7 +81,7 @@ static bool qemu_turn(struct peer *peer, int fd, uint64_t until_ns, bool advance
     return far_turn(fd, -1, until_ns);
 }
 
-static void qemu_settle(struct peer *peer)
+static void qemu_rest(struct peer *peer)
 {
     struct qemu *q = of(peer);
     pid_t pid = q->program ? qemu_program_pid(q->program) : 0;
@@ -109,7 +109,8 @@ const struct peer_ops peer_qemu = {
     .kill = qemu_kill,
     .died = qemu_died,
     .turn = qemu_turn,
-    .settle = qemu_settle,
+    .settle = qemu_rest,
+    .rest = qemu_rest,
     .now = qemu_now,
     .machine = qemu_machine,
 };

@@ -31,6 +31,14 @@ expect 3 'the peer never came: exit 7; words' "$conform" --role frontend --peer 
   xenbus.frontend.close
 expect 1 'DRIVE.md: no answer to' "$conform" --timeout 1 --role frontend --peer "sh -c 'echo drive 1; sleep 9'" \
   xenbus.frontend.late.backend
+# One that is slow and not idle is waited for longer than one wait.
+# shellcheck disable=SC2016
+work='end=$((${EPOCHREALTIME/./}+1500000)); while ((${EPOCHREALTIME/./}<end)); do :; done'
+# shellcheck disable=SC2016
+expect 0 'pass 1 ' "$conform" --timeout 1 --peer "bash -c '$work; exec $bin/pvusb backend --xen fake:\$PVUSB_DIR $probes'" \
+  xenbus.backend.init-wait
+expect 1 'frontend state: expected 4' "$conform" --timeout 1 --role frontend \
+  --peer "bash -c 'echo drive 1; read x; $work; while :; do echo ok; read x || exit; done'" xenbus.frontend.late.backend
 expect 3 '/none/x: not found' "$conform" --peer /none/x backend.unlink.order
 expect 3 'is no simple command' "$conform" --peer 'a | b' backend.unlink.order
 expect 1 'the peer died: signal 9, Killed' "$conform" --peer "sh -c 'kill -9 \$\$'" backend.unlink.order
