@@ -118,6 +118,20 @@ int xen_waitset_add(struct xen_waitset *set, struct xen *xen)
     return 0;
 }
 
+int xen_waitset_open(struct xen_waitset *set, struct xen_machine *machine, domid_t domid, struct xen **out)
+{
+    struct xen *xen;
+    int rc = machine->ops->open(machine, domid, &xen);
+    if (!rc && set) {
+        rc = xen_waitset_add(set, xen);
+        if (rc)
+            xen_close(xen);
+    }
+    if (!rc)
+        *out = xen;
+    return rc;
+}
+
 static void found_fd(struct xen_source *source)
 {
     ((struct xen_waitset_fd *)(void *)source)->ready = true;

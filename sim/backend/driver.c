@@ -66,20 +66,6 @@ static int cannot_serve(struct back_driver *driver, const char *kind, domid_t fr
     return 0;
 }
 
-static int open_handle(const struct back_driver *driver, domid_t domid, struct xen **out)
-{
-    struct xen *xen;
-    int rc = driver->machine->ops->open(driver->machine, domid, &xen);
-    if (!rc && driver->config.set) {
-        rc = xen_waitset_add(driver->config.set, xen);
-        if (rc)
-            xen_close(xen);
-    }
-    if (!rc)
-        *out = xen;
-    return rc;
-}
-
 static int add_connector(struct back_driver *driver, const char *kind, domid_t frontend, unsigned int devid)
 {
     struct back_config config = driver->config;
@@ -93,7 +79,7 @@ static int add_connector(struct back_driver *driver, const char *kind, domid_t f
     if (!grown)
         return cannot_serve(driver, kind, frontend, devid, -ENOMEM);
     driver->connector = grown;
-    int rc = open_handle(driver, driver->xen->domid, &xen);
+    int rc = xen_waitset_open(driver->config.set, driver->machine, driver->xen->domid, &xen);
     if (rc)
         return cannot_serve(driver, kind, frontend, devid, rc);
     config.kind = kind;
@@ -216,7 +202,7 @@ int back_driver_create(struct xen_machine *machine, domid_t domid, const struct 
         return -ENOMEM;
     driver->machine = machine;
     driver->config = *config;
-    rc = open_handle(driver, domid, &driver->xen);
+    rc = xen_waitset_open(config->set, machine, domid, &driver->xen);
     if (rc)
         goto out;
     rc = driver->xen->ops->xs_watch(driver->xen, "@introduceDomain", "domains");

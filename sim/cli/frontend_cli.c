@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <fakexen/waitset.h>
+
 #include "cli/cli.h"
 #include "cli/drive.h"
 #include "cli/options.h"
@@ -55,6 +57,8 @@ struct options {
 
 struct frontend {
     const struct options *options;
+    struct xen_waitset *set;
+    struct xen_waitset_fd signals;
     struct front *front;
     struct guest *guest;
     struct storage *storage;
@@ -294,16 +298,12 @@ static int step(struct frontend *frontend, uint64_t now_ns)
     return rc;
 }
 
-static int wait_for_more(struct frontend *frontend, struct loop *loop, int signals, uint64_t until_ns)
+static int wait_for_more(struct frontend *frontend, uint64_t until_ns)
 {
-    struct xen *xen = front_xen(frontend->front);
     uint64_t due = front_deadline(frontend->front);
     uint64_t guest = frontend->guest ? guest_deadline(frontend->guest) : UINT64_MAX;
     due = guest < due ? guest : due;
-    loop_clear(loop);
-    loop_add(loop, signals);
-    loop_add(loop, xen->ops->fd(xen));
-    return loop_wait(loop, due < until_ns ? due : until_ns);
+    return xen_waitset_until(frontend->set, due < until_ns ? due : until_ns);
 }
 
 static bool pending(void *context)
@@ -326,11 +326,10 @@ static bool spin(struct frontend *frontend)
     return loop_spin(&spin, guest < due ? guest : due);
 }
 
-static int play(struct frontend *frontend, int signals)
+static int play(struct frontend *frontend)
 {
     frontend->limit_ns = limit_from(frontend, loop_now_ns());
     for (;;) {
-        struct loop loop;
         bool more = false;
         int rc = step(frontend, loop_now_ns());
         if (!rc && !frontend->ended && frontend->options->spin_us) {
@@ -341,28 +340,38 @@ static int play(struct frontend *frontend, int signals)
             return rc;
         if (!frontend->storage && loop_now_ns() >= frontend->limit_ns)
             return -ETIMEDOUT;
-        rc = wait_for_more(frontend, &loop, signals, more ? 0 : frontend->storage ? UINT64_MAX : frontend->limit_ns);
-        if (rc || loop_ready(&loop, signals))
+        rc = wait_for_more(frontend, more ? 0 : frontend->storage ? UINT64_MAX : frontend->limit_ns);
+        if (rc || frontend->signals.ready)
             return rc;
     }
 }
 
 /* An orderly end, within the frontend's own bound. */
-static void close_all(struct frontend *frontend, int signals)
+static void close_all(struct frontend *frontend)
 {
-    struct loop loop;
+    xen_waitset_remove_fd(frontend->set, &frontend->signals); /* a second one ends nothing sooner */
     frontend->ended = true;
     if (frontend->guest)
         guest_close(frontend->guest);
     front_close(frontend->front);
     while (step(frontend, loop_now_ns()) == 0 &&
            ((frontend->guest && guest_busy(frontend->guest)) || front_state(frontend->front) != XenbusStateClosed)) {
-        if (wait_for_more(frontend, &loop, -1, UINT64_MAX))
+        if (wait_for_more(frontend, UINT64_MAX))
             break;
     }
-    (void)signals;
     destroy_guest(frontend);
     front_destroy(frontend->front);
+}
+
+/* Who drives it polls what stdin is, too. */
+static int make_set(struct frontend *frontend, struct xen *xen, int signals)
+{
+    if (frontend->options->drive)
+        return 0;
+    int rc = xen_waitset_create(&frontend->set);
+    if (!rc)
+        rc = xen_waitset_add(frontend->set, xen);
+    return rc ? rc : xen_waitset_add_fd(frontend->set, &frontend->signals, signals);
 }
 
 static int run(const struct options *options)
@@ -374,7 +383,9 @@ static int run(const struct options *options)
     if (code)
         return code;
     int signals = loop_signal_fd();
-    int rc = front_create(xen, (unsigned int)options->devid, options->verbose ? print_line : NULL, NULL,
+    int rc = make_set(&frontend, xen, signals);
+    if (!rc)
+        rc = front_create(xen, (unsigned int)options->devid, options->verbose ? print_line : NULL, NULL,
                           &frontend.front);
     if (rc)
         xen_close(xen);
@@ -384,7 +395,7 @@ static int run(const struct options *options)
     } else if (!rc) {
         front_set_reconnect(frontend.front, !options->no_reconnect);
         front_set_persistent(frontend.front, !options->no_persistent);
-        rc = play(&frontend, signals);
+        rc = play(&frontend);
     }
     if (rc == -ETIMEDOUT)
         usage_error("frontend", "no disk came within %" PRIu64 " s; is 'pvusb backend' running?", options->timeout_s);
@@ -394,7 +405,8 @@ static int run(const struct options *options)
                                       : rc == -EPROTO     ? "a line on stdin is too long"
                                                           : strerror(-rc));
     if (frontend.front)
-        close_all(&frontend, signals);
+        close_all(&frontend);
+    xen_waitset_destroy(frontend.set);
     disconnect_machine(options->xen, machine);
     if (signals >= 0)
         close(signals);

@@ -23,6 +23,8 @@ void xen_waitset_destroy(struct xen_waitset *set);
  * of the local implementation is not waited for: it stays outside, and is asked at each step.
  */
 int xen_waitset_add(struct xen_waitset *set, struct xen *xen);
+/* Opens a handle and puts it into the set; without a set (NULL) only that. */
+int xen_waitset_open(struct xen_waitset *set, struct xen_machine *machine, domid_t domid, struct xen **out);
 /* Whether xen_waiting() may find something. True for a handle that is in no set. No system call. */
 static inline bool xen_waitset_has(const struct xen *xen)
 {
