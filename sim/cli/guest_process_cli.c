@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <fakexen/waitset.h>
+
 #include "cli/cli.h"
 #include "cli/guest_files.h"
 #include "cli/options.h"
@@ -106,31 +108,27 @@ static uint64_t publish(struct publishing *publishing, const struct vm *vm)
     return UINT64_MAX;
 }
 
-static int serve(const struct options *options, struct vm *vm, int signals)
+static int serve(const struct options *options, struct vm *vm, struct xen_waitset *set, int signals)
 {
     struct publishing publishing = {.options = options};
+    struct xen_waitset_fd end;
     uint64_t until_ns = UINT64_MAX;
-    int rc = 0;
+    int rc = xen_waitset_add_fd(set, &end, signals);
     while (!rc && !(until_ns != UINT64_MAX && (vm_closed(vm) || loop_now_ns() >= until_ns))) {
-        struct loop loop;
-        int fds[LOOP_FDS_MAX];
         rc = vm_step(vm, loop_now_ns());
         if (rc)
             break;
-        loop_clear(&loop);
-        loop_add(&loop, until_ns == UINT64_MAX ? signals : -1);
-        unsigned int n = vm_fds(vm, fds, LOOP_FDS_MAX);
-        for (unsigned int i = 0; i < n && i < LOOP_FDS_MAX; i++)
-            loop_add(&loop, fds[i]);
         uint64_t due = vm_deadline(vm);
         const uint64_t publish_ns = publish(&publishing, vm);
         due = publish_ns < due ? publish_ns : due;
-        rc = loop_wait(&loop, due < until_ns ? due : until_ns);
-        if (!rc && loop_ready(&loop, signals)) {
+        rc = xen_waitset_until(set, due < until_ns ? due : until_ns);
+        if (!rc && end.ready) {
+            xen_waitset_remove_fd(set, &end); /* once is enough */
             until_ns = loop_now_ns() + CLOSING_NS;
             vm_close(vm);
         }
     }
+    xen_waitset_remove_fd(set, &end);
     return rc;
 }
 
@@ -160,22 +158,25 @@ static int run(const struct options *options)
         fakexen_client_machine_destroy(machine);
         return EXIT_USAGE;
     }
-    const struct vm_config config = {.machine = machine,
-                                     .domid = (domid_t)options->domid,
-                                     .dir = options->dir,
-                                     .read = options->read,
-                                     .traffic = options->traffic,
-                                     .log = print_line};
+    struct vm_config config = {.machine = machine,
+                               .domid = (domid_t)options->domid,
+                               .dir = options->dir,
+                               .read = options->read,
+                               .traffic = options->traffic,
+                               .log = print_line};
     int signals = loop_signal_fd();
-    int rc = vm_create(&config, &vm);
+    int rc = xen_waitset_create(&config.set);
+    if (!rc)
+        rc = vm_create(&config, &vm);
     if (!rc) {
         printf("guest %s, domain %u\n", options->name, (unsigned int)options->domid);
         fflush(stdout);
         if (options->ready && write(READY_FD, "", 1) == 1)
             close(READY_FD);
-        rc = serve(options, vm, signals);
+        rc = serve(options, vm, config.set, signals);
         vm_destroy(vm);
     }
+    xen_waitset_destroy(config.set);
     fakexen_client_machine_destroy(machine);
     close(signals);
     close(lock);

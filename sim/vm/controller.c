@@ -155,7 +155,7 @@ int vm_controller_create(struct vm *vm, unsigned int devid, const char *backend)
     controller->devid = devid;
     snprintf(controller->name, sizeof(controller->name), "controller %u", devid);
     snprintf(controller->backend, sizeof(controller->backend), "%s", backend);
-    int rc = vm->config.machine->ops->open(vm->config.machine, vm->config.domid, &xen);
+    int rc = xen_waitset_open(vm->config.set, vm->config.machine, vm->config.domid, &xen);
     if (rc) {
         free(controller);
         return rc;

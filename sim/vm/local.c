@@ -37,6 +37,8 @@ static void destroy(struct vm_local *local)
     if (local->c.guest)
         guest_destroy(local->c.guest);
     local->ops->destroy(local);
+    if (local->follow && local->c.vm->config.set)
+        xen_waitset_remove_fd(local->c.vm->config.set, &local->changes);
     hostbus_follow_destroy(local->follow);
     if (local->sim) {
         struct usb_host *host = sim_host_host(local->sim);
@@ -82,7 +84,9 @@ int vm_local_follow(struct vm_local *local, bool (*mine)(void *context, const st
 {
     const struct hostbus_follow_config config = {
         .dir = local->c.vm->config.dir, .host = local->sim, .mine = mine, .log = log_bus, .context = local};
-    return hostbus_follow_create(&config, &local->follow);
+    int rc = hostbus_follow_create(&config, &local->follow);
+    struct xen_waitset *set = local->c.vm->config.set;
+    return rc || !set ? rc : xen_waitset_add_fd(set, &local->changes, hostbus_follow_fd(local->follow));
 }
 
 /* ---- all of them ---- */
@@ -91,7 +95,7 @@ int vm_locals_begin(struct vm *vm)
 {
     if (!vm->config.dir)
         return 0;
-    int rc = vm->config.machine->ops->open(vm->config.machine, 0, &vm->xen0);
+    int rc = xen_waitset_open(vm->config.set, vm->config.machine, 0, &vm->xen0);
     if (!rc)
         rc = vm->xen0->ops->xs_watch(vm->xen0, "/pvusb/pci", "passed");
     return rc ? rc : vm_emulated_create(vm);
@@ -99,15 +103,9 @@ int vm_locals_begin(struct vm *vm)
 
 static int take_watches(struct vm *vm)
 {
-    char path[XEN_XS_PATH_MAX + 1];
-    char token[XEN_XS_TOKEN_MAX + 1];
-    int rc;
-    while (!(rc = vm->xen0->ops->xs_watch_read(vm->xen0, path, token)))
-        vm->look_local = true;
-    if (rc == -EPIPE)
+    int rc = vm_take_watches(vm->xen0, &vm->look_local);
+    if (rc || !vm->look_local)
         return rc;
-    if (!vm->look_local)
-        return 0;
     vm->look_local = false;
     for (struct vm_local *local = vm->locals; local; local = local->next)
         vm_emulated_command(local);
@@ -120,8 +118,10 @@ int vm_locals_step(struct vm *vm, uint64_t now_ns)
     int rc = vm->xen0 && !vm->closing ? take_watches(vm) : 0;
     for (struct vm_local **link = &vm->locals; !rc && *link;) {
         struct vm_local *local = *link;
-        if (local->follow)
+        if (local->follow && (!vm->config.set || local->changes.ready)) {
+            local->changes.ready = false;
             rc = hostbus_follow_step(local->follow);
+        }
         step(local, now_ns);
         if (!local->closing || guest_busy(local->c.guest)) {
             link = &local->next;
@@ -144,20 +144,6 @@ uint64_t vm_locals_deadline(const struct vm *vm)
         first = hcd < first ? hcd : first;
     }
     return first;
-}
-
-unsigned int vm_locals_fds(struct vm *vm, int *fds, unsigned int size, unsigned int n)
-{
-    if (!vm->xen0)
-        return n;
-    if (n < size)
-        fds[n] = vm->xen0->ops->fd(vm->xen0);
-    n++;
-    for (struct vm_local *local = vm->locals; local; local = local->next, n++) {
-        if (n < size)
-            fds[n] = hostbus_follow_fd(local->follow);
-    }
-    return n;
 }
 
 void vm_locals_close(struct vm *vm)

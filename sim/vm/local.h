@@ -15,6 +15,7 @@ struct vm_local {
     const struct vm_local_ops *ops;
     struct sim_host *sim;
     struct hostbus_follow *follow;
+    struct xen_waitset_fd changes; /* of its bus, with a set */
     struct usb_host_listener listener;
     bool closing;
     /* The emulated one. */
@@ -43,7 +44,6 @@ struct vm_local_ops {
 int vm_locals_begin(struct vm *vm);
 int vm_locals_step(struct vm *vm, uint64_t now_ns);
 uint64_t vm_locals_deadline(const struct vm *vm);
-unsigned int vm_locals_fds(struct vm *vm, int *fds, unsigned int size, unsigned int n);
 void vm_locals_close(struct vm *vm);
 void vm_locals_count(const struct vm *vm, struct vm_stats *stats);
 void vm_locals_destroy(struct vm *vm);

@@ -3,6 +3,8 @@
 #ifndef SIM_VM_PRIVATE_H
 #define SIM_VM_PRIVATE_H
 
+#include <fakexen/waitset.h>
+
 #include "frontend/frontend.h"
 #include "guest/storage.h"
 #include "vm/vm.h"
@@ -61,6 +63,9 @@ void vm_log(struct vm *vm, const char *format, ...) __attribute__((format(printf
 void vm_tell_port(struct vm_controller *controller, unsigned int port, const char *what);
 /* data/usb/<devid> */
 void vm_tell_controller(const struct vm_controller *controller, bool there);
+
+/* Takes the handle's watch events, if it may have some; *any is set when it had. 0 or -EPIPE. */
+int vm_take_watches(struct xen *xen, bool *any);
 
 /* controller.c */
 /* A USB core on the hcd, which finds devices, tells of them and reads disks. */

@@ -112,15 +112,22 @@ static int find_new(struct vm *vm)
     return 0;
 }
 
-static int take_watches(struct vm *vm)
+int vm_take_watches(struct xen *xen, bool *any)
 {
     char path[XEN_XS_PATH_MAX + 1];
     char token[XEN_XS_TOKEN_MAX + 1];
-    int rc;
-    while (!(rc = vm->xen->ops->xs_watch_read(vm->xen, path, token)))
-        vm->look = true;
-    if (rc == -EPIPE || !vm->look || vm->closing)
-        return rc == -EPIPE ? rc : 0;
+    int waits = xen_waitset_has(xen) ? xen_waiting(xen) : 0;
+    int rc = waits < 0 ? waits : 0;
+    while (!rc && waits & XEN_WAITS_WATCH && !(rc = xen->ops->xs_watch_read(xen, path, token)))
+        *any = true;
+    return rc == -EPIPE ? rc : 0;
+}
+
+static int take_watches(struct vm *vm)
+{
+    int rc = vm_take_watches(vm->xen, &vm->look);
+    if (rc || !vm->look || vm->closing)
+        return rc;
     vm->look = false;
     drop_missing(vm);
     return find_new(vm);
@@ -141,7 +148,7 @@ int vm_create(const struct vm_config *config, struct vm **out)
     if (!vm)
         return -ENOMEM;
     vm->config = *config;
-    int rc = config->machine->ops->open(config->machine, config->domid, &vm->xen);
+    int rc = xen_waitset_open(config->set, config->machine, config->domid, &vm->xen);
     if (!rc)
         rc = forget(vm, "data/usb");
     if (!rc)
@@ -189,19 +196,6 @@ uint64_t vm_deadline(const struct vm *vm)
     }
     const uint64_t local = vm_locals_deadline(vm);
     return local < first ? local : first;
-}
-
-unsigned int vm_fds(struct vm *vm, int *fds, unsigned int size)
-{
-    unsigned int n = 0;
-    if (n < size)
-        fds[n] = vm->xen->ops->fd(vm->xen);
-    n++;
-    for (struct vm_controller *c = vm->controllers; c; c = c->next, n++) {
-        if (n < size)
-            fds[n] = front_xen(c->front)->ops->fd(front_xen(c->front));
-    }
-    return vm_locals_fds(vm, fds, size, n);
 }
 
 void vm_close(struct vm *vm)

@@ -35,6 +35,7 @@ struct vm_config {
     bool traffic;  /* reads them again and again */
     void (*log)(void *context, const char *line);
     void *context;
+    struct xen_waitset *set; /* what vm_step() is waited for in, besides its deadline; NULL: it is called all the time */
 };
 
 struct vm_stats {
@@ -59,8 +60,6 @@ int vm_create(const struct vm_config *config, struct vm **out);
 int vm_step(struct vm *vm, uint64_t now_ns);
 /* When vm_step() is due even without an event; UINT64_MAX for never. */
 uint64_t vm_deadline(const struct vm *vm);
-/* Fills fds to wait on; returns how many there are, which may be more than size. */
-unsigned int vm_fds(struct vm *vm, int *fds, unsigned int size);
 /* Begins to close everything, as a guest that shuts down. Goes on in vm_step() until vm_closed(). */
 void vm_close(struct vm *vm);
 bool vm_closed(const struct vm *vm);
