@@ -68,6 +68,7 @@ struct bench_session_ops {
     /*
      * Returns when step() has something to do, at the time `until_ns`, or earlier (0: at once). How it waits
      * is what the path is about: blocks, spins, or spins and then blocks. The path knows its own deadlines.
+     * URBs may complete inside, too: who spins takes what he sees.
      */
     int (*wait)(struct bench_session *session, uint64_t until_ns);
     void (*counters)(struct bench_session *session, struct bench_counters *out);
