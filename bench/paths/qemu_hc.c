@@ -230,10 +230,6 @@ static int open_kind(const struct kind *kind, const struct bench_setup *asked, s
         snprintf(why, BENCH_WHY_MAX, "only QEMU's disk, and without a wire");
         return -ENOTSUP;
     }
-    if (kind->controller == QTEST_EHCI && setup.device == BENCH_AUDIO) {
-        snprintf(why, BENCH_WHY_MAX, "no isochronous streams");
-        return -ENOTSUP;
-    }
     if (!qtest_program(QTEST_REAL, &reason)) {
         snprintf(why, BENCH_WHY_MAX, "%s", reason);
         return -ENOPKG;

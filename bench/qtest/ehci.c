@@ -12,7 +12,8 @@
 #define TD_BYTES         (TDS * 32u)
 #define QH_BYTES         ((SKELETONS + ENDPOINTS) * 64u)
 #define SETUP_BYTES      (TRANSFERS * 8u)
-#define STRUCTURES       (FRAME_LIST_BYTES + TD_BYTES + QH_BYTES + 64u + SETUP_BYTES)
+#define ITD_BYTES        (ITDS * 64u)
+#define STRUCTURES       (FRAME_LIST_BYTES + TD_BYTES + QH_BYTES + 64u + ITD_BYTES + SETUP_BYTES)
 
 static struct ehci *ehci_of(struct hcd *hcd)
 {
@@ -134,8 +135,10 @@ void ehci_step(struct ehci *ehci, uint64_t now_ns)
 
 uint64_t ehci_deadline(const struct ehci *ehci)
 {
-    if (ehci->dead || !ehci->polled)
+    if (ehci->dead)
         return UINT64_MAX;
+    if (!ehci->polled)
+        return ehci_queue_deadline(ehci);
     return ehci->held || ehci->ringing ? 0 : ehci->look_ns;
 }
 
@@ -152,7 +155,9 @@ static void lay_out(struct ehci *ehci)
     ehci->frames = (uint32_t *)(void *)at;
     ehci->td = (struct ehci_td *)(void *)(at + FRAME_LIST_BYTES);
     ehci->qh = (struct ehci_qh *)(void *)(at + FRAME_LIST_BYTES + TD_BYTES);
-    ehci->setup = (uint8_t(*)[8])(void *)(at + FRAME_LIST_BYTES + TD_BYTES + QH_BYTES + 64u);
+    at += FRAME_LIST_BYTES + TD_BYTES + QH_BYTES + 64u;
+    ehci->itd = (struct ehci_itd *)(void *)at;
+    ehci->setup = (uint8_t(*)[8])(void *)(at + ITD_BYTES);
     ehci->free_td = ehci->last_free_td = NONE;
     for (unsigned int i = 0; i < TDS; i++)
         ehci_td_release(ehci, (uint16_t)i);
@@ -170,12 +175,7 @@ static void lay_out(struct ehci *ehci)
         qh->info1 = 2u << 12 | (i == SKEL_HEAD ? 1u << 15 : 0); /* high speed, head */
         qh->info2 = 1u << 30 | (i == SKEL_HEAD ? 0 : 1);
     }
-    for (unsigned int frame = 0; frame < FRAMES; frame++) {
-        unsigned int k = 0;
-        while (k < 7 && !(frame & 1u << k))
-            k++;
-        ehci->frames[frame] = hc_address(ehci->hc.bus, &ehci->qh[7 - k]) | LINK_QH;
-    }
+    ehci_iso_open(ehci);
 }
 
 static int start(struct ehci *ehci)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest's driver for an EHCI controller (EHCI Specification 1.0) of which only what the benchmark needs:
- * control, bulk and interrupt transfers of high-speed devices. Believes nothing that the controller writes,
- * as uhci/driver.h.
+ * transfers of high-speed devices. Believes nothing that the controller writes, as uhci/driver.h.
  *
  * By interrupt, it works as Linux's ehci-hcd does: interrupt threshold of one microframe, the asynchronous
  * schedule runs while there is something on it. Polled, it looks at its descriptors at every step() and rings
  * the doorbell for new transfers, which wakes QEMU's controller at once instead of at its next millisecond.
  *
- * Not modelled: isochronous and split transfers, devices of other speeds (they go to nobody), suspend, memory
- * above 4 GiB.
+ * Isochronous URBs: packets up to the endpoint's size, one for each microframe; those of a frame ascending,
+ * in seven pages of the bus' memory. An unlinked one is back when its frames have passed.
+ *
+ * Not modelled: high-bandwidth endpoints, split transfers (QEMU has none either), devices of other speeds
+ * (they go to nobody), suspend, memory above 4 GiB.
  *
  * Threads: one.
  */

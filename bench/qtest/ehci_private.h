@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Between ehci.c (the controller), ehci_queue.c (endpoints) and ehci_td.c (transfers as descriptors). */
+/* Between ehci.c (the controller), ehci_queue.c (endpoints), ehci_td.c and ehci_iso.c (transfers as
+ * descriptors). */
 #ifndef BENCH_QTEST_EHCI_PRIVATE_H
 #define BENCH_QTEST_EHCI_PRIVATE_H
 
@@ -45,6 +46,11 @@ struct ehci_qh {
     uint32_t unused[4];
 };
 
+/* Section 3.3. 64 bytes apart. */
+struct ehci_itd {
+    uint32_t next, transaction[8], buffer[7];
+};
+
 enum { PID_OUT = 0, PID_IN = 1, PID_SETUP = 2 };
 #define TOKEN_ACTIVE 0x80u
 #define TOKEN_HALTED 0x40u
@@ -58,6 +64,8 @@ enum { PID_OUT = 0, PID_IN = 1, PID_SETUP = 2 };
 #define TDS       2048u
 #define ENDPOINTS 64u
 #define TRANSFERS 256u
+#define ITDS      512u
+#define PAGE      4096u
 #define NONE      UINT16_MAX
 #define FRAMES    1024u
 #define SKELETONS 9u /* queue heads for periods of 1 to 128 frames, and the head of the asynchronous ones */
@@ -72,11 +80,16 @@ struct transfer {
     bool loaded;
     uint16_t first, last, at; /* TDs; all before `at` are done */
     uint32_t actual;          /* of those */
+    /* Isochronous: `first` and `at` are iTDs. */
+    uint16_t frame;   /* microframe of the first packet */
+    uint16_t packet;  /* all before it are done */
+    uint64_t over_ns; /* when all its frames should have passed */
 };
 
 enum endpoint_state {
     EP_FREE,
     EP_LINKED,
+    EP_ISO,     /* has no queue */
     EP_LEAVING, /* out of the schedule, until the controller says that it has noticed */
 };
 
@@ -91,6 +104,8 @@ struct endpoint {
     uint16_t packet;
     unsigned int skeleton;
     uint16_t tail;
+    uint16_t iso_next; /* microframe that continues the stream */
+    bool iso_streaming;
     struct transfer *head, *end;
 };
 
@@ -106,12 +121,17 @@ struct ehci {
     uint32_t *frames;
     struct ehci_qh *qh; /* SKELETONS, then one for each endpoint */
     struct ehci_td *td;
+    struct ehci_itd *itd; /* ITDS */
     uint8_t (*setup)[8];
 
     uint16_t qh_next[SKELETONS + ENDPOINTS];
     uint16_t td_next[TDS], td_length[TDS];
     uint16_t free_td, last_free_td, nr_free_td;
-    uint16_t stop; /* a TD that is never active: where a queue waits after a short packet */
+    uint16_t stop;       /* a TD that is never active: where a queue waits after a short packet */
+    uint16_t microframe; /* when it was last looked at */
+    uint16_t free_itds[ITDS], next_free_itd, nr_free_itds;
+    uint16_t itd_next[ITDS], itd_frame[ITDS];     /* the next one of the transfer; entry of the frame list */
+    uint16_t frame_itd[FRAMES], frame_next[ITDS]; /* the first one of each frame, and the next ones */
     struct endpoint endpoints[ENDPOINTS];
     struct transfer transfers[TRANSFERS];
     struct transfer *free_transfer;
@@ -148,6 +168,8 @@ void ehci_queue_scan(struct ehci *ehci);
 /* The controller has noticed what was taken out before the last ring. */
 void ehci_queue_advanced(struct ehci *ehci);
 bool ehci_queue_leaving(const struct ehci *ehci);
+/* Of isochronous transfers, whose packets may have been missed. */
+uint64_t ehci_queue_deadline(const struct ehci *ehci);
 void ehci_queue_abort(struct ehci *ehci, int status);
 void ehci_queue_forsake(struct ehci *ehci, unsigned int port);
 
@@ -161,5 +183,18 @@ enum td_result { TD_RUNNING, TD_DONE, TD_STOPPED };
 enum td_result ehci_td_scan(struct ehci *ehci, struct transfer *transfer, int *status);
 /* The queue head begins anew at the endpoint's first transfer; the controller is not at it. */
 void ehci_td_restart(struct ehci *ehci, struct endpoint *ep);
+
+/* ehci_iso.c */
+/* The frame list, with nothing isochronous in it. */
+void ehci_iso_open(struct ehci *ehci);
+/* 0, -EINVAL, -EMSGSIZE. */
+int ehci_iso_check(const struct ehci *ehci, const struct hcd_urb *urb);
+/* false: not yet, the frames are not free. */
+bool ehci_iso_load(struct ehci *ehci, struct transfer *transfer);
+void ehci_iso_unload(struct ehci *ehci, struct transfer *transfer);
+/* Whether it is over. */
+bool ehci_iso_scan(struct ehci *ehci, struct transfer *transfer);
+/* It was unlinked: no more packets. It is over when its frames have passed. */
+void ehci_iso_stop(struct ehci *ehci, struct transfer *transfer);
 
 #endif

@@ -44,7 +44,8 @@ static void leave(struct ehci *ehci, struct endpoint *ep)
 
 static void forget(struct ehci *ehci, struct endpoint *ep)
 {
-    ehci_td_release(ehci, ep->tail);
+    if (ep->state != EP_ISO)
+        ehci_td_release(ehci, ep->tail);
     *ep = (struct endpoint){.state = EP_FREE};
 }
 
@@ -100,16 +101,21 @@ static struct endpoint *find_endpoint(struct ehci *ehci, const struct hcd_urb *u
         if (ehci->endpoints[i].state == EP_FREE)
             ep = &ehci->endpoints[i];
     }
-    if (!ep || ehci->nr_free_td == 0)
+    bool iso = urb->type == USBIF_PIPE_TYPE_ISOC;
+    if (!ep || (!iso && ehci->nr_free_td == 0))
         return NULL;
     *ep = (struct endpoint){.port = urb->port,
                             .device = urb->device,
                             .number = control ? 0 : urb->endpoint,
                             .type = urb->type,
                             .in = !control && urb->in,
-                            .packet = urb->packet,
-                            .skeleton = skeleton_of(urb),
-                            .tail = ehci_td_take(ehci)};
+                            .packet = urb->packet};
+    if (iso) {
+        ep->state = EP_ISO;
+        return ep;
+    }
+    ep->skeleton = skeleton_of(urb);
+    ep->tail = ehci_td_take(ehci);
     lay_out_queue(ehci, ep, urb);
     ehci_td_restart(ehci, ep);
     link_queue(ehci, ep);
@@ -135,9 +141,19 @@ static void follow_request(struct ehci *ehci, const struct hcd_urb *urb)
 
 /* ---- transfers ---- */
 
+static void load_streams(struct ehci *ehci, struct endpoint *ep)
+{
+    for (struct transfer *t = ep->head; t && !ehci->dead; t = t->next) {
+        if (!t->loaded && !ehci_iso_load(ehci, t))
+            return;
+    }
+}
+
 static void load_waiting(struct ehci *ehci, struct endpoint *ep)
 {
     bool any = false;
+    if (ep->state == EP_ISO)
+        load_streams(ehci, ep);
     if (ep->state != EP_LINKED || ep->stopped || ehci->dead)
         return;
     for (struct transfer *t = ep->head; t; t = t->next) {
@@ -157,13 +173,16 @@ int ehci_queue_submit(struct ehci *ehci, struct hcd_urb *urb)
     if (ehci->dead)
         return -ESHUTDOWN;
     if (urb->port == 0 || urb->port > ehci->hc.hub.nr_ports || urb->device > PVUSB_ADDRESS_MAX ||
-        urb->endpoint > 15 || urb->type == USBIF_PIPE_TYPE_ISOC || urb->type > 3 || urb->packet == 0 ||
-        urb->packet > 1024 || (urb->length && !urb->buffer))
+        urb->endpoint > 15 || urb->type > 3 || urb->packet == 0 || urb->packet > 1024 ||
+        (urb->length && !urb->buffer))
         return -EINVAL;
     if (urb->length > EHCI_LENGTH_MAX)
         return -EMSGSIZE;
     if (!hc_pages_hold(&ehci->hc.pages, urb->buffer, urb->length))
         return -EFAULT;
+    int rc = urb->type == USBIF_PIPE_TYPE_ISOC ? ehci_iso_check(ehci, urb) : 0;
+    if (rc)
+        return rc;
     struct transfer *t = ehci->free_transfer;
     struct endpoint *ep = t ? find_endpoint(ehci, urb) : NULL;
     if (!ep)
@@ -190,7 +209,9 @@ static void detach(struct ehci *ehci, struct transfer *t)
         for (before = ep->head; before->next != t; before = before->next)
             continue;
     }
-    if (t->loaded)
+    if (t->loaded && ep->state == EP_ISO)
+        ehci_iso_unload(ehci, t);
+    else if (t->loaded)
         ehci_td_unload(ehci, before, t);
     if (before)
         before->next = t->next;
@@ -233,6 +254,32 @@ static void scan(struct ehci *ehci, struct endpoint *ep)
         detach(ehci, t);
         give_back(ehci, t, status);
     }
+}
+
+static void scan_streams(struct ehci *ehci, struct endpoint *ep)
+{
+    while (ep->head && ep->head->loaded && ehci_iso_scan(ehci, ep->head)) {
+        struct transfer *t = ep->head;
+        detach(ehci, t);
+        give_back(ehci, t, t->urb->hcd_unlinked);
+    }
+    load_streams(ehci, ep);
+    if (ep->head)
+        return;
+    ep->iso_streaming = false;
+    if (ep->forsaken)
+        forget(ehci, ep);
+}
+
+uint64_t ehci_queue_deadline(const struct ehci *ehci)
+{
+    uint64_t due = UINT64_MAX;
+    for (unsigned int i = 0; i < ENDPOINTS; i++) {
+        const struct endpoint *ep = &ehci->endpoints[i];
+        if (ep->state == EP_ISO && ep->head && ep->head->loaded && ep->head->over_ns < due)
+            due = ep->head->over_ns;
+    }
+    return due;
 }
 
 static struct transfer *unlinked(struct endpoint *ep)
@@ -294,6 +341,8 @@ int ehci_queue_unlink(struct ehci *ehci, struct hcd_urb *urb, int reason)
     if (!t->loaded || t->endpoint->stopped) {
         detach(ehci, t);
         give_back(ehci, t, reason);
+    } else if (t->endpoint->state == EP_ISO) {
+        ehci_iso_stop(ehci, t);
     } else {
         leave(ehci, t->endpoint);
     }
@@ -304,6 +353,8 @@ void ehci_queue_scan(struct ehci *ehci)
 {
     for (unsigned int i = 0; i < ENDPOINTS && !ehci->dead; i++) {
         struct endpoint *ep = &ehci->endpoints[i];
+        if (ep->state == EP_ISO)
+            scan_streams(ehci, ep);
         if (ep->state != EP_LINKED)
             continue;
         scan(ehci, ep);

@@ -257,7 +257,7 @@ static void test_qtest_isochronous(void **state)
                                   .arguments = arguments};
     uint8_t setup[8];
     if (controller == QTEST_EHCI || real)
-        return; /* its driver has none of these; in real time a busy machine may miss some */
+        return; /* it is a full-speed device; in real time a busy machine may miss some */
     qtest_rig_open(&rig, &config);
     qtest_rig_until(&rig, &rig.ready, 1);
     assert_int_equal(guest_buffer_alloc(rig.guest, STREAMS * 4096, &stream.buffer), 0);

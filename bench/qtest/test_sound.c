@@ -19,6 +19,8 @@
 #define MS   UINT64_C(1000000)
 #define RUNS 20u
 
+static const struct guest_audio_settings usual = {.rate = 48000};
+
 static enum qtest_controller controller;
 
 static struct {
@@ -29,6 +31,7 @@ static struct {
     struct guest_audio *audio;
     unsigned int changes;
     int status;
+    bool pauses; /* in what is played are no fault */
 } lab;
 
 /* The device's side has the same time. */
@@ -62,13 +65,15 @@ static void on_gone(struct qtest_rig *rig, struct guest_device *device)
     lab.audio = NULL;
 }
 
-static void open_lab(uint8_t speed)
+static void open_lab(uint8_t interval)
 {
+    uint8_t speed = controller == QTEST_UHCI ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH;
     char chardev[64];
     int fd[2];
     memset(&lab, 0, sizeof(lab));
     assert_int_equal(sim_host_create(&lab.sim), 0);
-    assert_int_equal(audio_create(&(struct audio_config){.speed = speed}, &lab.card), 0);
+    assert_int_equal(audio_create(&(struct audio_config){.speed = speed, .interval = interval}, &lab.card),
+                     0);
     assert_int_equal(sim_host_plug(lab.sim, "1-1", lab.card), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
     (void)fcntl(fd[0], F_SETFD, FD_CLOEXEC);
@@ -93,10 +98,10 @@ static void close_lab(void)
     sim_host_destroy(lab.sim);
 }
 
-static void start(void)
+static void start(const struct guest_audio_settings *settings)
 {
     unsigned int changes = lab.changes;
-    assert_int_equal(guest_audio_start(lab.audio, &(struct guest_audio_settings){.rate = 48000}), 0);
+    assert_int_equal(guest_audio_start(lab.audio, settings), 0);
     qtest_rig_until(&lab.rig, &lab.changes, changes + 1);
     assert_int_equal(guest_audio_state(lab.audio), GUEST_AUDIO_RUNNING);
 }
@@ -117,8 +122,9 @@ static bool complete(const struct audio_stats *before)
     struct guest_audio_stats in = guest_audio_stats(lab.audio, GUEST_AUDIO_RECORD);
     struct audio_stats played = audio_stats(lab.card, AUDIO_EP_OUT);
     assert_int_equal(in.doubled + in.odd + out.odd + played.odd + played.doubled, 0);
-    uint64_t late = in.lost + in.errors + in.jumps + out.errors + out.jumps + played.lost - before->lost +
-                    played.missed - before->missed;
+    uint64_t late = in.lost + in.errors + in.jumps + out.errors + out.jumps + played.lost - before->lost;
+    if (!lab.pauses)
+        late += played.missed - before->missed;
     print_message("sent %u samples, played %u; recorded %u; late: %u\n", (unsigned int)out.samples,
                   (unsigned int)(played.samples - before->samples), (unsigned int)in.samples,
                   (unsigned int)late);
@@ -126,11 +132,11 @@ static bool complete(const struct audio_stats *before)
 }
 
 /* Until a fifth of a second of sound has gone through in each direction. */
-static bool session(void)
+static bool session(const struct guest_audio_settings *settings)
 {
     struct audio_stats before = audio_stats(lab.card, AUDIO_EP_OUT);
     uint64_t samples = 0;
-    start();
+    start(settings);
     uint64_t limit = lab.rig.now_ns + 5000 * MS;
     while (samples < 9600 && lab.rig.now_ns < limit) {
         uint64_t played = audio_stats(lab.card, AUDIO_EP_OUT).samples - before.samples;
@@ -144,16 +150,31 @@ static bool session(void)
 }
 
 /* Twice, since a stream has to begin anew after its end. */
-static void test_sound_both_ways(void **state)
+static void run_sessions(uint8_t interval, const struct guest_audio_settings *settings)
 {
-    (void)state;
     unsigned int good = 0;
-    open_lab(controller == QTEST_UHCI ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH);
+    open_lab(interval);
+    /* QEMU's xHCI lets the present be when it is four periods late; here that is half a millisecond. */
+    lab.pauses = controller == QTEST_XHCI && interval == 1;
     for (unsigned int i = 0; i < RUNS && good < 2; i++)
-        good += session();
+        good += session(settings);
     assert_int_equal(good, 2);
     assert_int_equal(redir_stats(lab.redir).refused, 0);
     close_lab();
+}
+
+static void test_sound_both_ways(void **state)
+{
+    (void)state;
+    run_sessions(0, &usual);
+}
+
+/* A packet in each microframe, and URBs that begin and end in the middle of a frame. */
+static void test_sound_microframes(void **state)
+{
+    (void)state;
+    if (controller != QTEST_UHCI)
+        run_sessions(1, &(struct guest_audio_settings){.urbs = 6, .packets = 60});
 }
 
 /* A packet that the device spoils is told of, and nothing else is lost with it. Then the device is pulled
@@ -162,9 +183,9 @@ static void test_sound_errors(void **state)
 {
     (void)state;
     bool good = false;
-    open_lab(controller == QTEST_UHCI ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH);
+    open_lab(0);
     for (unsigned int i = 0; i < RUNS && !good; i++) {
-        start();
+        start(&usual);
         audio_fail(lab.card, AUDIO_EP_IN, 20, 0, -EPROTO);
         struct guest_audio_stats in = {.samples = 0};
         for (unsigned int n = 0; n < 500 && in.samples < 4800; n++) {
@@ -187,6 +208,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sound_both_ways),
+        cmocka_unit_test(test_sound_microframes),
         cmocka_unit_test(test_sound_errors),
     };
     assert_true(argc > 1);

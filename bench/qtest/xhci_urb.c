@@ -12,8 +12,14 @@ static unsigned int count(const struct xhci *xhci, const struct hcd_urb *urb)
 {
     uint32_t start = urb->length ? hc_address(xhci->hc.bus, urb->buffer) % BOUNDARY : 0;
     unsigned int data = (start + urb->length + BOUNDARY - 1) / BOUNDARY;
-    if (urb->type == USBIF_PIPE_TYPE_ISOC)
-        return urb->nr_packets * 2u; /* if each should cross a boundary */
+    if (urb->type == USBIF_PIPE_TYPE_ISOC) {
+        data = 0;
+        for (unsigned int i = 0; i < urb->nr_packets; i++) {
+            uint32_t at = start + urb->packets[i].offset;
+            data += at % BOUNDARY + urb->packets[i].length > BOUNDARY ? 2 : 1;
+        }
+        return data;
+    }
     if (urb->type == USBIF_PIPE_TYPE_CTRL)
         return data + 2;
     return data ? data : 1;
