@@ -59,10 +59,12 @@ case $paths in
       has("ctrl-rtt:pvusb-block/eventfd") and has("ctrl-rtt:pvusb-spin/cacheline")'
     holds "no map and one copy with persistent grants" '.paths."pvusb-one" |
       ."full-queue-bulk.copies_per_byte" == [1, 1, 1]'
-    # The other side says what it counted when it has answered, which may be a moment late.
-    holds "a map and an unmap for each URB without" '.paths."pvusb-map"."seq-read.maps_per_urb" | all(. > 1.8 and . < 2.2)'
-    holds "two copies and no map by grant copy" '.paths."pvusb-copy" | (."seq-read.copies_per_byte" | all(. > 1.9 and . < 2.1)) and
-      ."seq-read.maps_per_urb" == [0, 0, 0]'
+    # The other side says what it counted when it has answered, which may be a moment late: for the command before the round
+    # and the last one in it. On a busy machine there may be no more than that one.
+    holds "a map and an unmap for each URB without" '.paths."pvusb-map" | [."seq-read.urbs", ."seq-read.maps_per_urb"] |
+      transpose | all((.[1] - 2) * .[0] | fabs < 6.5)'
+    holds "two copies and no map by grant copy" '.paths."pvusb-copy" | ([."seq-read.bytes", ."seq-read.copies_per_byte"] |
+      transpose | all((.[1] - 2) * .[0] | fabs < 61440.5)) and ."seq-read.maps_per_urb" == [0, 0, 0]'
     ;;
 esac
 
