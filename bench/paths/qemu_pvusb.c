@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <fakexen/fakexen.h>
+#include <fakexen/waitset.h>
 
 #include "bench/devices.h"
 #include "bench/paths/paths.h"
@@ -31,6 +32,8 @@ struct qemu_pvusb {
     struct xen_machine *machine;
     struct peer *peer;
     struct front *front;
+    struct xen_waitset *set;
+    struct xen_waitset_fd end; /* of the peer */
 };
 
 static int pv_step(struct bench_session *session, uint64_t now_ns)
@@ -41,14 +44,9 @@ static int pv_step(struct bench_session *session, uint64_t now_ns)
 static int pv_wait(struct bench_session *session, uint64_t until_ns)
 {
     struct qemu_pvusb *pv = (struct qemu_pvusb *)session;
-    struct xen *xen = front_xen(pv->front);
     uint64_t due = front_deadline(pv->front);
-    struct loop loop;
-    loop_clear(&loop);
-    loop_add(&loop, xen->ops->fd(xen));
-    loop_add(&loop, peer_fd(pv->peer));
-    int rc = loop_wait(&loop, due < until_ns ? due : until_ns);
-    return rc || !loop_ready(&loop, peer_fd(pv->peer)) ? rc : -ECHILD;
+    int rc = xen_waitset_until(pv->set, due < until_ns ? due : until_ns);
+    return rc || !pv->end.ready ? rc : -ECHILD;
 }
 
 static void pv_counters(struct bench_session *session, struct bench_counters *out)
@@ -66,6 +64,7 @@ static void pv_close(struct bench_session *session)
     char error[FAMILY_ERROR_MAX];
     if (pv->front)
         front_destroy(pv->front);
+    xen_waitset_destroy(pv->set);
     (void)peer_stop(pv->peer);
     fakexen_client_machine_destroy(pv->machine);
     if (pv->have_family)
@@ -126,7 +125,11 @@ static int connect_front(struct qemu_pvusb *pv)
 {
     struct xen *xen;
     uint64_t limit = loop_now_ns() + CONNECT_NS;
-    int rc = pv->machine->ops->open(pv->machine, GUEST_ID, &xen);
+    int rc = xen_waitset_create(&pv->set);
+    if (!rc)
+        rc = xen_waitset_add_fd(pv->set, &pv->end, peer_fd(pv->peer));
+    if (!rc)
+        rc = xen_waitset_open(pv->set, pv->machine, GUEST_ID, &xen);
     if (rc)
         return rc;
     rc = front_create(xen, 0, NULL, NULL, &pv->front);
