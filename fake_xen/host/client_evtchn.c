@@ -188,14 +188,14 @@ int client_evtchn_unmask(struct xen *xen, evtchn_port_t number)
 int client_evtchn_status(struct xen *xen, evtchn_port_t number, bool *bound)
 {
     struct client *client = (struct client *)xen;
-    struct control_request request = client_request(CONTROL_EVTCHN_STATUS, 0, number);
-    struct control_reply reply;
     struct client_port *port;
     int rc = port_find(client, number, &port);
     if (rc)
         return rc;
     uint32_t closed = __atomic_load_n(&client->table->closed, __ATOMIC_ACQUIRE);
     if (!port->bound || port->closed != closed) {
+        struct control_request request = client_request(CONTROL_EVTCHN_STATUS, 0, number);
+        struct control_reply reply;
         rc = client_call(client, &request, &reply, NULL, NULL);
         if (rc)
             return rc;
