@@ -35,7 +35,7 @@ struct two {
     struct xen_waitset_fd end; /* of the backend */
     uint64_t now_ns; /* of the last step */
     bool ask;   /* the next step() takes events and asks for more */
-    bool asked; /* the last one did, so that we may block */
+    bool asked; /* the last one did and nothing was polled since, so that we may block */
 };
 
 /* ---- the backend's process ---- */
@@ -129,17 +129,17 @@ static int back_main(struct family *family, void *context)
 static int two_step(struct bench_session *session, uint64_t now_ns)
 {
     struct two *two = (struct two *)session;
-    bool whole = two->ask || two->way.spin_ns == 0;
+    bool spins = two->way.spin_ns > 0;
     int rc = 0;
     for (unsigned int g = 0; !rc && g < two->setup.guests; g++) {
         struct front *front = two->fronts[g];
-        if (whole || now_ns >= front_deadline(front))
+        if (two->ask || now_ns >= front_deadline(front))
             rc = front_step(front, now_ns);
-        else if (front_pending(front))
+        else if (spins && front_pending(front))
             front_poll(front, now_ns);
     }
     two->now_ns = now_ns;
-    two->asked = whole;
+    two->asked = two->ask || !spins;
     two->ask = false;
     return rc;
 }
