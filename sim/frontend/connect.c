@@ -80,27 +80,34 @@ static int read_configuration(struct front *front)
     uint32_t keeps = 0;
     rc = xenbus_read_number(front->xen, XEN_XBT_NIL, front->backend_dir, FRONT_KEPT_NODE, 0, 1, &keeps);
     front->keeping = !rc && keeps && !front->never_keep;
+    uint32_t order_max = 0;
+    rc = xenbus_read_number(front->xen, XEN_XBT_NIL, front->backend_dir, FRONT_ORDER_MAX_NODE, 0, UINT32_MAX, &order_max);
+    front->ring_order = rc ? 0 : order_max < front->order_wanted ? order_max : front->order_wanted;
     return 0;
 }
 
 static int make_rings(struct front *front)
 {
     const struct xen_ops *ops = front->xen->ops;
-    int rc = front_memory_alloc(front, 1, &front->urb_page);
+    const struct pvusb_ring_kind *kind = &pvusb_urb_ring[front->ring_order];
+    int rc = front_memory_alloc(front, kind->pages, &front->urb_page);
     if (rc)
         return rc;
-    pvusb_ring_front_init(&front->urb_ring, &pvusb_urb_ring[0], front->urb_page); /* what has a page is a ring */
+    pvusb_ring_front_init(&front->urb_ring, kind, front->urb_page); /* what has a page is a ring */
     rc = front_memory_alloc(front, 1, &front->conn_page);
     if (rc)
         return rc;
     pvusb_ring_front_init(&front->conn_ring, &pvusb_conn_ring, front->conn_page);
-    front_slots_init(front, front->urb_ring.kind->slots);
+    front_slots_init(front, kind->slots);
     rc = front_memory_alloc(front, front->nr_slots, &front->bounce_pages);
     if (rc)
         return rc;
     for (unsigned int i = 0; i < front->nr_slots; i++)
         front->slot[i].bounce = (void *)((uint8_t *)front->bounce_pages + (size_t)i * PVUSB_PAGE_SIZE);
-    rc = ops->grant(front->xen, front->backend_domid, front->urb_page, false, &front->urb_ref);
+    for (unsigned int i = 0; !rc && i < kind->pages; i++) {
+        const uint8_t *page = (const uint8_t *)front->urb_page + (size_t)i * PVUSB_PAGE_SIZE;
+        rc = ops->grant(front->xen, front->backend_domid, page, false, &front->urb_ref[i]);
+    }
     if (!rc)
         rc = ops->grant(front->xen, front->backend_domid, front->conn_page, false, &front->conn_ref);
     if (!rc)
@@ -116,7 +123,21 @@ static int remove_node(struct front *front, xen_transaction t, const char *node)
     return rc == -ENOENT ? 0 : rc;
 }
 
-/* Rule XS-11: the three nodes in one transaction. */
+/* The pages behind the first, and how many there are. Without more than one: what one before us wrote is not our word. */
+static int write_more_pages(struct front *front, xen_transaction t)
+{
+    int rc = 0;
+    if (front->ring_order == 0)
+        return remove_node(front, t, FRONT_ORDER_NODE);
+    for (unsigned int i = 1; !rc && i < front->urb_ring.kind->pages; i++) {
+        char node[32];
+        snprintf(node, sizeof(node), "urb-ring-ref%u", i);
+        rc = xenbus_write(front->xen, t, front->dir, node, "%u", front->urb_ref[i]);
+    }
+    return rc ? rc : xenbus_write(front->xen, t, front->dir, FRONT_ORDER_NODE, "%u", front->ring_order);
+}
+
+/* Rule XS-11: the three nodes in one transaction, and those of the extensions. */
 static int write_nodes(struct front *front)
 {
     unsigned int tries = 0;
@@ -126,11 +147,13 @@ static int write_nodes(struct front *front)
         rc = front->xen->ops->xs_begin(front->xen, &t);
         if (rc)
             return rc;
-        rc = xenbus_write(front->xen, t, front->dir, "urb-ring-ref", "%u", front->urb_ref);
+        rc = xenbus_write(front->xen, t, front->dir, "urb-ring-ref", "%u", front->urb_ref[0]);
         if (!rc)
             rc = xenbus_write(front->xen, t, front->dir, "conn-ring-ref", "%u", front->conn_ref);
         if (!rc)
             rc = xenbus_write(front->xen, t, front->dir, "event-channel", "%u", front->evtchn);
+        if (!rc)
+            rc = write_more_pages(front, t);
         if (!rc && front->keeping)
             rc = xenbus_write(front->xen, t, front->dir, FRONT_KEPT_NODE, "1");
         else if (!rc) /* what one before us wrote is not our word */
@@ -237,19 +260,27 @@ static void return_slots(struct front *front)
     }
 }
 
-static bool release_page(struct front *front, void **page, grant_ref_t *ref, bool late)
+/* What could be ended stays ended when the backend still maps the rest of the ring. */
+static bool release_ring(struct front *front, void **page, unsigned int count, grant_ref_t refs[], bool late)
 {
+    unsigned int mapped = 0;
     if (!*page)
         return true;
-    if (*ref && front->xen->ops->grant_end(front->xen, *ref)) {
-        if (!late)
-            return false;
-        front_log(front, "a ring is still mapped by the backend");
-        front_memory_abandon(front, *ref, *page);
+    for (unsigned int i = 0; i < count; i++) {
+        if (refs[i] && front->xen->ops->grant_end(front->xen, refs[i])) {
+            mapped++;
+            if (!late)
+                continue;
+            front_memory_abandon(front, refs[i], *page);
+        }
+        refs[i] = 0;
     }
+    if (mapped > 0 && !late)
+        return false;
+    if (mapped > 0)
+        front_log(front, "a ring is still mapped by the backend");
     front_memory_free(front, *page);
     *page = NULL;
-    *ref = 0;
     return true;
 }
 
@@ -261,8 +292,9 @@ void front_release_rings(struct front *front)
         front->xen->ops->evtchn_close(front->xen, front->evtchn);
         front->evtchn = 0;
     }
-    if (!front_memory_end_kept(front, late) || !release_page(front, &front->urb_page, &front->urb_ref, late) ||
-        !release_page(front, &front->conn_page, &front->conn_ref, late))
+    if (!front_memory_end_kept(front, late) ||
+        !release_ring(front, &front->urb_page, 1u << front->ring_order, front->urb_ref, late) ||
+        !release_ring(front, &front->conn_page, 1, &front->conn_ref, late))
         return;
     front->keeping = false;
     front_memory_free(front, front->bounce_pages);

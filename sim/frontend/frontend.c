@@ -309,6 +309,7 @@ int front_create(struct xen *xen, unsigned int devid, void (*log)(void *context,
     front->log = log;
     front->log_context = log_context;
     front->state = XenbusStateInitialising;
+    front_set_ring_pages(front, FRONT_RING_PAGES);
     front->close_deadline_ns = UINT64_MAX;
     front->starving_since_ns = UINT64_MAX;
     front->look_again_ns = UINT64_MAX;
@@ -369,6 +370,13 @@ void front_set_reconnect(struct front *front, bool on)
 void front_set_persistent(struct front *front, bool on)
 {
     front->never_keep = !on;
+}
+
+void front_set_ring_pages(struct front *front, unsigned int pages)
+{
+    front->order_wanted = 0;
+    while (front->order_wanted < PVUSB_RING_ORDER_MAX && 2u << front->order_wanted <= pages)
+        front->order_wanted++;
 }
 
 enum xenbus_state front_state(const struct front *front)

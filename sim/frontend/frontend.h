@@ -9,7 +9,7 @@
  *
  * Slots (rule RING-12): of the 16 slots one is kept for an unlink and one for a control request. Of the
  * rest, IN requests may hold at most 12, OUT requests 10 and isochronous ones 10, so that neither idle receivers
- * nor a device that takes nothing wedge the others. URBs beyond that wait in order; a waiting URB may overtake those of
+ * nor a device that takes nothing wedge the others; of a larger ring in proportion. URBs beyond that wait in order; a waiting URB may overtake those of
  * other endpoints, never one of its own. When an IN endpoint has waited without a slot for 100 ms, an idle IN of
  * another is taken back, and queued again behind those that wait: every endpoint gets a turn. For an isochronous URB
  * that happens at once. Bytes that had arrived by then stay, and the rest is asked for. OUT requests are never taken
@@ -22,6 +22,9 @@
  * Persistent grants (see backend.h): when the backend offers to keep pages mapped, buffers are granted once, read-write,
  * and stay so until the connection ends; what the guest frees is kept for its next buffer. With a backend that does not,
  * pages are granted for each request, with the rights that it needs.
+ *
+ * Rings (see backend.h): where the backend takes larger ones, the URB ring has four pages, that is 64 slots, or as many
+ * pages as front_set_ring_pages() says and the backend allows; with any other it has one.
  *
  * A backend that dies changes nothing in xenstore. When its end of the event channel closes, the frontend says so
  * in one line, returns all URBs with -ESHUTDOWN and closes; Linux waits for ever (LIF-06).
@@ -93,6 +96,9 @@ void front_set_reconnect(struct front *front, bool on);
 
 /* Whether persistent grants are used where the backend offers them, from the next connection on. On at first. */
 void front_set_persistent(struct front *front, bool on);
+
+/* Pages of the URB ring, from the next connection on: 1, 2, 4, 8 or 16, or fewer if the backend takes fewer. 4 at first. */
+void front_set_ring_pages(struct front *front, unsigned int pages);
 
 enum xenbus_state front_state(const struct front *front);
 /* PVUSB_OK, or why the connector was given up. */

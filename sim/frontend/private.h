@@ -17,6 +17,10 @@
 
 #define FRONT_RECENT    256u /* a power of two */
 #define FRONT_KEPT_NODE "feature-persistent"
+#define FRONT_ORDER_MAX_NODE "max-urb-ring-page-order"
+#define FRONT_ORDER_NODE     "urb-ring-page-order"
+#define FRONT_RING_PAGES     4u /* where nobody says otherwise */
+#define FRONT_RING_PAGES_MAX (1u << PVUSB_RING_ORDER_MAX)
 
 #define FRONT_STARVE_NS (100 * UINT64_C(1000000))
 #define FRONT_CLOSE_NS  (5 * UINT64_C(1000000000))
@@ -94,9 +98,11 @@ struct front {
     uint64_t ports_due_ns; /* the first of their times, so that nobody looks at ports that have none */
 
     evtchn_port_t evtchn;
-    void *urb_page;
+    unsigned int order_wanted; /* front_set_ring_pages() */
+    unsigned int ring_order;   /* of the URB ring's pages in this connection */
+    void *urb_page;            /* the first of them */
     void *conn_page;
-    grant_ref_t urb_ref;
+    grant_ref_t urb_ref[FRONT_RING_PAGES_MAX];
     grant_ref_t conn_ref;
     struct pvusb_ring_front urb_ring;
     struct pvusb_ring_front conn_ring;

@@ -61,13 +61,18 @@ enum xenbus_state raw_back_frontend_state(struct raw_back *back)
 int raw_back_map(struct raw_back *back)
 {
     const struct xen_ops *ops = back->xen->ops;
-    int rc = read_number(back, "urb-ring-ref", &back->urb_ref);
+    int rc = read_number(back, "urb-ring-ref", &back->urb_ref[0]);
+    for (unsigned int i = 1; !rc && i < 1u << back->order; i++) {
+        char node[24];
+        snprintf(node, sizeof(node), "urb-ring-ref%u", i);
+        rc = read_number(back, node, &back->urb_ref[i]);
+    }
     if (!rc)
         rc = read_number(back, "conn-ring-ref", &back->conn_ref);
     if (!rc)
         rc = read_number(back, "event-channel", &back->remote_port);
     if (!rc)
-        rc = ops->grant_map(back->xen, back->frontend, 1, &back->urb_ref, true, (void **)&back->urb);
+        rc = ops->grant_map(back->xen, back->frontend, 1u << back->order, back->urb_ref, true, (void **)&back->urb);
     if (!rc)
         rc = ops->grant_map(back->xen, back->frontend, 1, &back->conn_ref, true, (void **)&back->conn);
     if (!rc)
@@ -82,7 +87,7 @@ void raw_back_unmap(struct raw_back *back)
 {
     const struct xen_ops *ops = back->xen->ops;
     if (back->urb)
-        ops->grant_unmap(back->xen, back->urb, 1);
+        ops->grant_unmap(back->xen, back->urb, 1u << back->order);
     if (back->conn)
         ops->grant_unmap(back->xen, back->conn, 1);
     if (back->evtchn)
@@ -115,14 +120,14 @@ bool raw_back_take(struct raw_back *back, struct usbif_urb_request *request)
         back->urb->req_event = back->req_cons + 1;
         return false;
     }
-    *request = back->urb->ring[back->req_cons++ % URB_SLOTS].req;
+    *request = back->urb->ring[back->req_cons++ % (URB_SLOTS << back->order)].req;
     return true;
 }
 
 void raw_back_put(struct raw_back *back, struct usbif_urb_response response)
 {
     if (back->urb)
-        back->urb->ring[back->rsp_prod++ % URB_SLOTS].rsp = response;
+        back->urb->ring[back->rsp_prod++ % (URB_SLOTS << back->order)].rsp = response;
 }
 
 void raw_back_publish(struct raw_back *back)

@@ -23,7 +23,8 @@ struct raw_back {
     domid_t frontend;
     char dir[128];
     char frontend_dir[128];
-    uint32_t urb_ref;
+    unsigned int order; /* of the pages of the URB ring that the frontend is expected to have */
+    uint32_t urb_ref[16];
     uint32_t conn_ref;
     uint32_t remote_port;
     struct usbif_urb_sring *urb; /* NULL while not mapped */

@@ -292,7 +292,7 @@ static void test_front_close_reconnect(void **state)
     frig_start(&frig, 2, 4);
     for (unsigned int round = 0; round < 3; round++) {
         struct flight flight;
-        uint32_t old = frig.back.urb_ref;
+        uint32_t old = frig.back.urb_ref[0];
         take_off(&frig, &flight);
         frig_answer(&frig, frig_take(&frig).id, 0, 0);
         assert_int_equal(front_reconnect(frig.rig.front), -EBUSY);
@@ -314,7 +314,7 @@ static void test_front_close_reconnect(void **state)
         frig_run(&frig);
         assert_int_equal(raw_back_frontend_state(&frig.back), XenbusStateInitialising);
         frig_connect(&frig);
-        assert_int_not_equal(frig.back.urb_ref, old);
+        assert_int_not_equal(frig.back.urb_ref[0], old);
         frig.nr_done = 0;
     }
     frig_dispose(&frig);

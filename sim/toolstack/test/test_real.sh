@@ -24,7 +24,7 @@ command_of() {
 
 # What both drivers number anew in each connection is left out.
 nodes() {
-  store | grep -vE '/(urb-ring-ref|conn-ring-ref|event-channel) = |/data/usb' || true
+  store | grep -vE '/(urb-ring-ref[0-9]*|conn-ring-ref|event-channel) = |/data/usb' || true
 }
 
 # settled STATE: both halves have told it.
