@@ -179,10 +179,10 @@ static int run(const struct options *options)
     xen_waitset_destroy(config.set);
     fakexen_client_machine_destroy(machine);
     close(signals);
-    close(lock);
     if (rc)
         usage_error("guest-process", "%s",
                     rc == -EPIPE ? "the domain or the machine is gone" : strerror(-rc));
+    /* The lock goes with the process, not before it: who finds it free takes the process for ended. */
     return rc ? EXIT_PEER : EXIT_AS_EXPECTED;
 }
 
