@@ -219,6 +219,7 @@ static void connect(struct back *back)
     pvusb_ring_back_init(&back->conn_ring, &pvusb_conn_ring, back->conn_page);
     back->verdict = PVUSB_OK; /* of this connection, not of an earlier one (rule RING-10) */
     back->odd_pipes = false;
+    back->event_owed = false;
     back_kept_begin(back);
     back_bounce_begin(back);
     back_set_state(back, XenbusStateConnected);

@@ -23,7 +23,12 @@
 /* Up to here two copies cost less than a map and an unmap, where the frontend does not keep its grants. */
 #define BACK_COPY_MAX 4096u
 /* Responses that wait to be published while requests are taken. Measured: more, and both halves work in turns. */
-#define BACK_PUSH_AFTER 2u
+#define BACK_PUBLISH_AFTER 2u
+/*
+ * Requests that are served, while there are more, before a frontend that sleeps is told of the first response. Measured: with
+ * fewer the processors wake each other more often than they work, with more the frontend comes too late to keep us busy.
+ */
+#define BACK_BATCH(slots) ((slots) * 3u / 8u)
 /* A ring of requests of 16 pages, two rings (rule RING-20), and what is kept. */
 #define BACK_MAPS_MAX                                                                                        \
     (BACK_REQUESTS_MAX * PVUSB_SEGMENTS_MAX + BACK_RING_PAGES_MAX + 1u + BACK_KEPT_MAX)
@@ -90,6 +95,8 @@ struct back {
     struct back_request *free; /* of those */
     unsigned int waiting_unlinks; /* requests with a target */
     uint64_t order;
+    bool event_owed;     /* responses were published that the frontend is to be told of */
+    uint32_t owed_since; /* urb_ring.req_cons when that became so */
     struct back_stats stats;
 };
 

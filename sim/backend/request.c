@@ -77,14 +77,42 @@ static void answer(struct back *back, uint16_t id, int32_t status)
     respond(back, &(struct usbif_urb_response){.id = id, .status = status});
 }
 
+/* From here on a frontend that is awake can take what was put; who sleeps is told by back_push(). */
+static void publish(struct back *back)
+{
+    if (back->urb_ring.rsp_prod == back->urb_ring.rsp_published)
+        return;
+    if (pvusb_ring_back_push(&back->urb_ring) && !back->event_owed) {
+        back->event_owed = true;
+        back->owed_since = back->urb_ring.req_cons;
+    }
+}
+
 void back_push(struct back *back)
 {
-    if (!back->urb_page || back->urb_ring.rsp_prod == back->urb_ring.rsp_published)
+    if (!back->urb_page)
         return;
-    if (pvusb_ring_back_push(&back->urb_ring)) {
-        back->stats.notifications++;
-        back->xen->ops->evtchn_notify(back->xen, back->evtchn);
-    }
+    publish(back);
+    if (!back->event_owed)
+        return;
+    back->event_owed = false;
+    back->stats.notifications++;
+    back->xen->ops->evtchn_notify(back->xen, back->evtchn);
+}
+
+/*
+ * Between one request and the next: not all at the end, so that the guest takes some and sends more while we serve the
+ * rest, and not one by one, as an event costs more than a request. Who took the requests pushes what is left.
+ */
+static void push_batch(struct back *back)
+{
+    const struct pvusb_ring_back *ring = &back->urb_ring;
+    if (!back->urb_page)
+        return;
+    if (ring->rsp_prod - ring->rsp_published >= BACK_PUBLISH_AFTER)
+        publish(back);
+    if (back->event_owed && ring->req_cons - back->owed_since >= BACK_BATCH(ring->kind->slots))
+        back_push(back);
 }
 
 /* Only the seven values of usbif.h leave us (rules STA-01, STA-09, UNL-04). */
@@ -431,9 +459,7 @@ static bool take_requests(struct back *back)
             return false;
         }
         dispatch(back, &slot);
-        /* Not all at the end: the guest takes these, and sends more, while we serve the next. */
-        if (back->urb_page && back->urb_ring.rsp_prod - back->urb_ring.rsp_published >= BACK_PUSH_AFTER)
-            back_push(back);
+        push_batch(back);
     }
     return back->urb_page != NULL;
 }

@@ -272,13 +272,93 @@ static void test_back_ring_word_of_the_dead(void **state)
     lab_dispose(&lab);
 }
 
+/* ---- batches ---- */
+
+static unsigned int batches;
+static uint32_t published[64]; /* at each event */
+
+/* A frontend that is awake at once: it takes what is there and asks for an event with the next. */
+static void take_at_event(struct lab *lab, enum lab_call call)
+{
+    struct raw_front *f = &lab->front[0];
+    if (call != LAB_NOTIFY)
+        return;
+    assert_true(batches < 64);
+    published[batches++] = raw_front_rsp_prod(f);
+    raw_set_word(f->urb_page, 12, raw_front_rsp_prod(f) + 1);
+}
+
+/*
+ * Requests that are answered at once, all published by one push. The frontend is told after three eighths of a ring, then
+ * again, and of the last ones when there is nothing more to serve: what is ready never waits for what comes later.
+ */
+static void test_back_ring_batches(void **state)
+{
+    static const struct {
+        unsigned int order;
+        uint16_t requests;
+        uint32_t at[4]; /* responses that are published at each event; 0 ends */
+    } rows[] = {
+        {0, 1, {1}},        {0, 2, {2}},   {0, 8, {8}},           {0, 16, {8, 16}},
+        {3, 1, {1}},        {3, 49, {49}}, {3, 128, {50, 100, 128}}, {2, 64, {26, 52, 64}},
+    };
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct lab lab;
+        unsigned int n = 0;
+        start(&lab, 0);
+        connect(&lab, rows[i].order);
+        struct raw_front *f = &lab.front[0];
+        uint32_t before = raw_front_rsp_prod(f);
+        batches = 0;
+        lab_hook(&lab, take_at_event);
+        for (uint16_t r = 0; r < rows[i].requests; r++) { /* nothing has this address */
+            struct usbif_urb_request request = raw_request(r, RAW_PIPE(RAW_BULK, LAB_ADDRESS + 1, 1, 1));
+            raw_front_put(f, &request);
+        }
+        raw_front_push(f);
+        assert_int_equal(back_step(lab.rig.back, 0), 0);
+        while (n < 4 && rows[i].at[n])
+            n++;
+        assert_int_equal(batches, n);
+        for (unsigned int k = 0; k < n; k++)
+            assert_int_equal(published[k] - before, rows[i].at[k]);
+        lab_unhook(&lab);
+        lab_run(&lab);
+        assert_int_equal(f->nr_rsp, rows[i].requests);
+        lab_dispose(&lab);
+    }
+}
+
+/* A frontend that sleeps on costs one event, however much is published meanwhile. */
+static void test_back_ring_batch_of_a_sleeper(void **state)
+{
+    struct lab lab;
+    (void)state;
+    start(&lab, 0);
+    connect(&lab, 3);
+    struct raw_front *f = &lab.front[0];
+    uint64_t events = back_stats(lab.rig.back).notifications;
+    for (uint16_t r = 0; r < 128; r++) {
+        struct usbif_urb_request request = raw_request(r, RAW_PIPE(RAW_BULK, LAB_ADDRESS + 1, 1, 1));
+        raw_front_put(f, &request);
+    }
+    raw_front_push(f);
+    assert_int_equal(back_step(lab.rig.back, 0), 0);
+    assert_int_equal(back_stats(lab.rig.back).notifications - events, 1); /* asked for one, got one */
+    lab_run(&lab);
+    assert_int_equal(f->nr_rsp, 128);
+    lab_dispose(&lab);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_back_ring_offer),       cmocka_unit_test(test_back_ring_every_slot),
         cmocka_unit_test(test_back_ring_bounds),      cmocka_unit_test(test_back_ring_refused),
         cmocka_unit_test(test_back_ring_reference_missing), cmocka_unit_test(test_back_ring_not_offered),
-        cmocka_unit_test(test_back_ring_word_of_the_dead),
+        cmocka_unit_test(test_back_ring_word_of_the_dead), cmocka_unit_test(test_back_ring_batches),
+        cmocka_unit_test(test_back_ring_batch_of_a_sleeper),
     };
     return cmocka_run_group_tests_name("back_ring", tests, NULL, NULL);
 }
