@@ -23,8 +23,8 @@
  * and stay so until the connection ends; what the guest frees is kept for its next buffer. With a backend that does not,
  * pages are granted for each request, with the rights that it needs.
  *
- * Rings (see backend.h): where the backend takes larger ones, the URB ring has four pages, that is 64 slots, or as many
- * pages as front_set_ring_pages() says and the backend allows; with any other it has one.
+ * Rings (see backend.h): where the backend takes larger ones, the URB ring has eight pages, that is 128 slots, or as
+ * many as front_set_ring_pages() says and the backend allows; with any other it has one.
  *
  * A backend that dies changes nothing in xenstore. When its end of the event channel closes, the frontend says so
  * in one line, returns all URBs with -ESHUTDOWN and closes; Linux waits for ever (LIF-06).
@@ -97,7 +97,7 @@ void front_set_reconnect(struct front *front, bool on);
 /* Whether persistent grants are used where the backend offers them, from the next connection on. On at first. */
 void front_set_persistent(struct front *front, bool on);
 
-/* Pages of the URB ring, from the next connection on: 1, 2, 4, 8 or 16, or fewer if the backend takes fewer. 4 at first. */
+/* Pages of the URB ring, from the next connection on: 1, 2, 4, 8 or 16, or fewer if the backend takes fewer. 8 at first. */
 void front_set_ring_pages(struct front *front, unsigned int pages);
 
 enum xenbus_state front_state(const struct front *front);

@@ -19,7 +19,7 @@
 #define FRONT_KEPT_NODE "feature-persistent"
 #define FRONT_ORDER_MAX_NODE "max-urb-ring-page-order"
 #define FRONT_ORDER_NODE     "urb-ring-page-order"
-#define FRONT_RING_PAGES     4u /* where nobody says otherwise */
+#define FRONT_RING_PAGES     8u /* where nobody says otherwise */
 #define FRONT_RING_PAGES_MAX (1u << PVUSB_RING_ORDER_MAX)
 
 #define FRONT_STARVE_NS (100 * UINT64_C(1000000))

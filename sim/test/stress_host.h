@@ -8,7 +8,7 @@
 
 #include "stress.h"
 
-#define STRESS_HELD 64u /* as many as the URB ring has slots */
+#define STRESS_HELD 128u /* as many as the URB ring has slots */
 
 struct stress_transfer {
     struct host_urb *urb;

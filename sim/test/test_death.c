@@ -218,7 +218,7 @@ static void expect_noticed(struct session *s)
         /* Connected: with rings that nobody has seen yet. */
         bool waiting = front_state(s->rig.front) == XenbusStateConnected;
         assert_int_equal(balance.ports, waiting);
-        assert_int_equal(balance.grants, waiting ? 5 : 0);
+        assert_int_equal(balance.grants, waiting ? 9 : 0);
         return;
     }
     assert_int_not_equal(back_state(s->rig.back), XenbusStateConnected);
@@ -272,8 +272,8 @@ static void expect_working(struct session *s)
     assert_memory_equal(s->buffer, "abcd", 4);
     struct fakexen_balance balance = fakexen_local_balance(s->rig.local);
     assert_int_equal(balance.ports, 2);
-    assert_int_equal(balance.maps, 6); /* five of the rings, and the page of that transfer, which both sides keep */
-    assert_int_equal(balance.grants, 6);
+    assert_int_equal(balance.maps, 10); /* nine of the rings, and the page of that transfer, which both sides keep */
+    assert_int_equal(balance.grants, 10);
 }
 
 static void end_session(struct session *s)

@@ -130,7 +130,7 @@ static void test_death_host_balance_named(void **state)
     kill(lab->host.pid, SIGTERM);
     const char *line = next_line(&lab->host);
     assert_int_equal(strncmp(line, "balance: 3 handles, ", 20), 0);
-    assert_non_null(strstr(line, " 5 grants, 5 maps, 2 ports, "));
+    assert_non_null(strstr(line, " 9 grants, 9 maps, 2 ports, "));
     assert_non_null(strstr(line, " watches, "));
     assert_non_null(strstr(line, " 20 fds left open"));
     assert_int_equal(exit_code(&lab->host), 0);

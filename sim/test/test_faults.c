@@ -32,7 +32,7 @@ static void test_faults_none(void **state)
 /* ---- calls ---- */
 
 /*
- * What must not be noticed at all. The first five grants and two maps are the rings, without which there is no
+ * What must not be noticed at all. The first nine grants and two maps are the rings, without which there is no
  * connection; the others are transfers: one of them fails, and the guest's driver tries again.
  */
 static const struct {
@@ -47,7 +47,7 @@ static const struct {
     {"xs_write", ENOMEM, 1},
     {"xs_directory", ENOMEM, 1},
     {"xs_mkdir", ENOMEM, 3}, /* the first two are the toolstack's */
-    {"grant", 0, 6},
+    {"grant", 0, 10},
     {"grant_map", 0, 3},
     {"open", ENOMEM, 4}, /* the backend's handle for the connector; earlier ones are the programs' own */
     {"open", EMFILE, 4},

@@ -46,7 +46,7 @@ static void test_front_ring_size(void **state)
         unsigned int wanted;
         unsigned int order;
     } rows[] = {
-        {"4", 0, 2},  {"2", 0, 2},          {"1", 0, 1},  {"0", 0, 0}, {NULL, 0, 0},          {"4", 16, 4},
+        {"4", 0, 3},  {"2", 0, 2},          {"1", 0, 1},  {"0", 0, 0}, {NULL, 0, 0},          {"4", 16, 4},
         {"3", 16, 3}, {"4294967295", 8, 3}, {"4", 1, 0},  {"4", 3, 1}, {"4294967296", 16, 0}, {"", 16, 0},
         {"x", 16, 0}, {"-1", 16, 0},        {"2 ", 16, 0}, {"4", 99, 4},
     };
@@ -196,7 +196,7 @@ static void test_front_ring_reconnect(void **state)
     } rows[] = {{"2", 2}, {"", 0}, {"4", 2}, {"1", 1}, {"0", 0}};
     struct frig frig;
     (void)state;
-    start(&frig, "4", 0, 2);
+    start(&frig, "4", 4, 2);
     for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char value[16] = "";
         struct hcd_urb in = frig_data(&frig, BULK, 1, true, frig.buffer, 64);
