@@ -245,8 +245,8 @@ static bool has_passed(struct ehci *ehci, struct transfer *t)
         return false;
     uint16_t last = microframe_of(t, t->urb->nr_packets - 1u) | (MICROFRAMES - 1);
     int16_t left = (int16_t)(last + 1u + ISO_GRACE * MICROFRAMES - microframe_now(ehci));
-    if (left <= 0)
-        return true;
+    if (left <= 0 || left > (int16_t)(FRAMES * MICROFRAMES))
+        return true; /* or long ago */
     t->over_ns = ehci->now_ns + ((uint64_t)left + MICROFRAMES - 1) / MICROFRAMES * MS;
     return false;
 }

@@ -119,8 +119,8 @@ bool uhci_iso_scan(struct uhci_driver *driver, struct transfer *transfer)
     /* A controller that is late goes on with what it has missed: what counts are its frames. */
     uint16_t end = (uint16_t)(transfer->frame + span(transfer->urb) + interval_of(transfer->urb) + ISO_GRACE);
     int16_t left = (int16_t)(end - frame_now(driver));
-    if (left <= 0)
-        return true;
+    if (left <= 0 || left > (int16_t)FRAMES)
+        return true; /* or long ago */
     transfer->over_ns = driver->now_ns + (uint64_t)left * MS;
     return false;
 }
