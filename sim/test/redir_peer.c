@@ -172,16 +172,21 @@ static void make_parser(struct redir_peer *peer)
     peer->parser = parser;
 }
 
-int redir_peer_step(struct redir_peer *peer)
+static int exchange(struct redir_peer *peer, unsigned int times)
 {
     int rc = 0;
-    for (unsigned int i = 0; i < 50 && !rc; i++) {
+    for (unsigned int i = 0; i < times && !rc; i++) {
         while (usbredirparser_has_data_to_write(peer->parser) && usbredirparser_do_write(peer->parser) == 0)
             continue;
         rc = redir_step(peer->redir);
         (void)usbredirparser_do_read(peer->parser);
     }
     return rc;
+}
+
+int redir_peer_step(struct redir_peer *peer)
+{
+    return exchange(peer, 50);
 }
 
 void redir_peer_expect(struct redir_peer *peer, const char *told)
@@ -226,6 +231,6 @@ void redir_peer_pass(struct redir_peer *peer, unsigned int ms)
     struct usb_host *host = sim_host_host(peer->sim);
     while (ms-- > 0) {
         host->ops->step(host, peer->now_ns += 1000000);
-        (void)redir_peer_step(peer);
+        (void)exchange(peer, 2);
     }
 }
