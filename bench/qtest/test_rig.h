@@ -29,7 +29,7 @@ int qtest_rig_skip(enum qtest_clock clock);
 void qtest_rig_open(struct qtest_rig *rig, const struct qtest_config *config);
 /* Waits for what is next and runs it. */
 void qtest_rig_step(struct qtest_rig *rig);
-/* Until *count is n; within 20 seconds of the rig's time. */
+/* Until *count is n; within 100 seconds of the rig's time. */
 void qtest_rig_until(struct qtest_rig *rig, const unsigned int *count, unsigned int n);
 void qtest_rig_run_for(struct qtest_rig *rig, uint64_t ns);
 int qtest_rig_request(struct qtest_rig *rig, uint64_t lba, uint32_t blocks, bool write, void *buffer);

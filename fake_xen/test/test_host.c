@@ -40,7 +40,7 @@ static bool readable(int fd)
 static bool becomes_readable(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    return poll(&p, 1, 20000) == 1;
+    return poll(&p, 1, 60000) == 1;
 }
 
 /* ---- beginning and end ---- */
@@ -307,7 +307,7 @@ static void test_client_killed(void **state)
     struct pollfd end = {.fd = test->dom0->ops->fd(test->dom0), .events = POLLIN};
     evtchn_port_t pending = 0;
     bool bound = true;
-    assert_int_equal(poll(&end, 1, 20000), 1);
+    assert_int_equal(poll(&end, 1, 60000), 1);
     assert_int_equal(CALL(test->dom0, evtchn_pending, &pending), 0);
     assert_int_equal(pending, port);
     assert_int_equal(CALL(test->dom0, evtchn_status, port, &bound), 0);

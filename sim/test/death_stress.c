@@ -369,24 +369,6 @@ static void print_times(const char *who, uint64_t *ns, unsigned int n)
 
 /* ---- options ---- */
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-static bool slow(void)
-{
-    const char *preload = getenv("LD_PRELOAD");
-    return SANITIZED || (preload && strstr(preload, "valgrind"));
-}
-
 static void usage(FILE *out)
 {
     fputs("Usage: death_stress [--seed N] [--kills N] [--host-kills N] [--verbose]\n", out);
@@ -401,8 +383,8 @@ static void set_up(struct stress *s)
         exit(77);
     }
     s->random = s->seed * 2685821657736338717u + 1;
-    s->notice_ns = (slow() ? 5 : 1) * NS_PER_S;
-    s->recover_ns = (slow() ? 60 : 20) * NS_PER_S;
+    s->notice_ns = 30 * NS_PER_S;
+    s->recover_ns = 60 * NS_PER_S;
     s->report = s->back.out = s->host.out = -1;
     s->ops = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     snprintf(s->parent, sizeof(s->parent), "%s/pvusb-death-XXXXXX", tmp && *tmp ? tmp : "/tmp");

@@ -17,7 +17,7 @@
 
 #define BED_GUEST      1u
 #define BED_PORTS      8u
-#define BED_PATIENCE_S 20u
+#define BED_PATIENCE_S 60u
 
 struct bed {
     struct family family;

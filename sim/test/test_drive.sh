@@ -11,7 +11,7 @@ pvusb=$1
 # answer LINE: into $answer; lines that come by themselves go to $work/done.
 answer() {
   printf '%s\n' "$1" >&"${drive[1]}"
-  while IFS= read -r -t 20 answer <&"${drive[0]}"; do
+  while IFS= read -r -t 60 answer <&"${drive[0]}"; do
     case $answer in
       done*) echo "$answer" >>"$work/done" ;;
       *) return ;;
@@ -27,7 +27,7 @@ says() { # LINE PATTERN
 
 # until_says LINE PATTERN: asks again until it is answered so; the host's answers to 'sync' take the time.
 until_says() {
-  local end=$((SECONDS + 20))
+  local end=$((SECONDS + 60))
   while [ $SECONDS -lt $end ]; do
     answer "$1"
     [[ $answer =~ ^($2)$ ]] && return
@@ -37,7 +37,7 @@ until_says() {
 }
 
 until_done() { # PATTERN
-  local end=$((SECONDS + 20))
+  local end=$((SECONDS + 60))
   until grep -qxE "$1" "$work/done" 2>/dev/null; do
     says sync ok
     [ $SECONDS -lt $end ] || break

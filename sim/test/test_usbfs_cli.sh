@@ -73,7 +73,7 @@ for signal in TERM KILL; do
   code=0
   wait $us 2>/dev/null || code=$?
   [ $code -eq $((128 + $(kill -l $signal))) ] || fail "after SIG$signal: exit code $code"
-  timeout 10 tail --pid="$them" -f /dev/null || fail "the command outlived SIG$signal"
+  timeout 60 tail --pid="$them" -f /dev/null || fail "the command outlived SIG$signal"
   rm "$work/pids"
 done
 rm -rf "${TMPDIR:?}"/usbfs-* # of the one that was killed

@@ -269,7 +269,7 @@ static bool mine(void *context, const struct hostbus_device *device)
 static void follow(struct hostbus_follow *f, struct witness *w, const char *expected)
 {
     struct pollfd fd = {.fd = hostbus_follow_fd(f), .events = POLLIN};
-    assert_int_equal(poll(&fd, 1, 10000), 1);
+    assert_int_equal(poll(&fd, 1, 60000), 1);
     assert_int_equal(hostbus_follow_step(f), 0);
     assert_string_equal(w->text, expected);
     w->text[0] = '\0';

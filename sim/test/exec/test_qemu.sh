@@ -29,7 +29,7 @@ wait_for() {
   watch=$!
   exec {events}<"$work/watch"
   rm "$work/watch"
-  while IFS= read -r -t 30 line <&$events; do
+  while IFS= read -r -t 60 line <&$events; do
     [ "$(dom0 xenstore-read "$1" 2>/dev/null)" != "$2" ] || break
   done
   kill $watch

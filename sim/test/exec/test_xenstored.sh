@@ -77,7 +77,7 @@ start host "machine ready" host --dir "$dir" --xenstored genuine
 xenstored=$(ps -o pid= --ppid "$started")
 kill -KILL "$started"
 wait "$started" 2>/dev/null || true
-timeout 20 tail --pid="${xenstored// /}" -f /dev/null || fail "xenstored goes on without its host"
+timeout 60 tail --pid="${xenstored// /}" -f /dev/null || fail "xenstored goes on without its host"
 start host "machine ready" host --dir "$dir" --xenstored genuine
 kill "$started"
 wait "$started" || fail "the host after a dead one ended with exit code $?"

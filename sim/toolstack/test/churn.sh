@@ -171,7 +171,7 @@ for step in $(seq "$steps"); do
   for name in "${names[@]}"; do
     [ -n "${guest[$name]:-}" ] || continue
     wanted=$(wanted_by "$name")
-    until=$((SECONDS + 20))
+    until=$((SECONDS + 60))
     # A backend or a device comes in its own time.
     until [ "$wanted" = "$(sees "$name")" ] &&
       { [ "${moved%.*}" != "$name" ] || [ "$(told "$moved")" != "$before" ]; }; do

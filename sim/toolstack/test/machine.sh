@@ -29,7 +29,7 @@ await() {
   local file=$1 pattern=$2 count=${3:-1} line fd tail code=1
   exec {fd}< <(exec tail -n +1 -f "$file" 2>/dev/null)
   tail=$!
-  while IFS= read -r -t 30 line <&"$fd"; do
+  while IFS= read -r -t 60 line <&"$fd"; do
     if [[ $line =~ $pattern ]] && [ $((--count)) -eq 0 ]; then
       code=0
       break

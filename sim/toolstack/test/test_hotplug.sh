@@ -45,7 +45,7 @@ run usb-hc-create guest_A 2 4
 
 # The guest's process dies; its domain stays, and the device is taken from it all the same.
 kill -KILL "$(process_of guest_B)"
-run usb-detach guest_B 0 2 --timeout 20
+run usb-detach guest_B 0 2 --timeout 60
 run usb-attach guest_A 0 3 1-1
 refused 1 "guest 'guest_B' has not connected its controller 0" usb-attach guest_B 0 1 1-2 --timeout 1
 same 1 "$("$pvusb" usb-list-assignable-devices | grep -c '^1-2 ')" 'what was not had in time is free'

@@ -93,7 +93,7 @@ run usb-hc-create same 2 4
 at_once "usb-attach same 0 1 2-1" "usb-attach same 0 2 2-2"
 same 00 "$codes" "two devices: $(cat "$work"/at_once.*)"
 stop_backend KILL
-"$pvusb" usb-attach same 0 3 2-3 --timeout 20 >"$work/waiting" 2>&1 &
+"$pvusb" usb-attach same 0 3 2-3 --timeout 60 >"$work/waiting" 2>&1 &
 waiting=$!
 start_backend
 ended $waiting 0

@@ -29,7 +29,7 @@ nodes() {
 
 # settled STATE: both halves have told it.
 settled() {
-  local end=$((SECONDS + 30))
+  local end=$((SECONDS + 60))
   until [ "$(store | grep -cE "/vusb/(1/)?0/state = \"$1\"")" -eq 2 ]; do
     [ $SECONDS -lt $end ] || give_up "the halves never came to state $1: $(store | grep vusb)"
   done
@@ -58,7 +58,7 @@ session() {
 }
 
 settled_qusb() {
-  local end=$((SECONDS + 30))
+  local end=$((SECONDS + 60))
   until [ "$(store | grep -cE '/(qusb/1|device/vusb)/0/state = "4"')" -eq 2 ]; do
     [ $SECONDS -lt $end ] || give_up "the halves of a qusb controller never connected"
   done
