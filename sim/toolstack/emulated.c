@@ -120,21 +120,27 @@ static bool is_answer(const char *state)
     return strncmp(state, "usb-", 4) == 0;
 }
 
+/* Nor does the command of another that is being done. */
+static bool is_ordered(const struct model *model, xen_transaction t)
+{
+    char value[XENBUS_VALUE_MAX];
+    return xenbus_read(model->xen, t, model->dir, "command", value) == 0;
+}
+
 static int is_listening(void *context)
 {
     struct model *model = context;
     read_state(model, XEN_XBT_NIL);
-    return !is_answer(model->state);
+    return !is_answer(model->state) && !is_ordered(model, XEN_XBT_NIL);
 }
 
 /* Of two commands at once one is refused. */
 static int tell_body(struct xen *xen, xen_transaction t, void *context)
 {
     struct model *model = context;
-    char value[XENBUS_VALUE_MAX];
     read_state(model, t);
     const bool listens = strcmp(model->state, "running") == 0 || (model->impatient && is_answer(model->state));
-    if (!listens || xenbus_read(xen, t, model->dir, "command", value) == 0)
+    if (!listens || is_ordered(model, t))
         return tool_refuse(model->error, -EAGAIN, "Device model isn't ready for commands");
     int rc = xenbus_write(xen, t, model->dir, "state", "running"); /* not the answer of another */
     if (!rc)
@@ -161,6 +167,28 @@ static int listen_again(struct xen *xen, xen_transaction t, void *context)
     if (!rc || rc == -ENOENT)
         rc = xen->ops->xs_rm(xen, t, path);
     return rc && rc != -ENOENT ? rc : xenbus_write(xen, t, model->dir, "state", "running");
+}
+
+struct answer {
+    char dir[64];
+    const char *state;
+};
+
+static int answer_body(struct xen *xen, xen_transaction t, void *context)
+{
+    const struct answer *answer = context;
+    char path[96];
+    snprintf(path, sizeof(path), "%s/command", answer->dir);
+    int rc = xen->ops->xs_rm(xen, t, path);
+    return rc && rc != -ENOENT ? rc : xenbus_write(xen, t, answer->dir, "state", "%.200s", answer->state);
+}
+
+int emulated_answer(struct xen *xen, domid_t domid, const char *state)
+{
+    struct answer answer = {.state = state};
+    char ignored[TOOL_ERROR_MAX];
+    snprintf(answer.dir, sizeof(answer.dir), "/local/domain/0/device-model/%u", domid);
+    return tstore_transact(xen, answer_body, &answer, ignored);
 }
 
 int emulated_command(struct xen *xen, domid_t domid, const char *command, const char *parameter,

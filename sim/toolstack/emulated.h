@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is on the emulated controller of an HVM guest: names of devices as usbdevice and usb-add take them, and the
- * word between toolstack and device model in /local/domain/0/device-model/<domid>: `state` is "running" when it
- * listens; a command leaves `parameter` and `command` there and waits for another state. Errors as in store.h.
+ * word between toolstack and device model in /local/domain/0/device-model/<domid>: `state` is "running" and there
+ * is no `command` when it listens; a command leaves `parameter` and `command` there and waits for another state,
+ * with which `command` goes. Errors as in store.h.
  */
 #ifndef SIM_TOOLSTACK_EMULATED_H
 #define SIM_TOOLSTACK_EMULATED_H
@@ -25,5 +26,8 @@ int emulated_find(struct xen *xen, const char *dir, domid_t domid, const char *t
  */
 int emulated_command(struct xen *xen, domid_t domid, const char *command, const char *parameter,
                      const char *answer, uint64_t timeout_ms, char *error);
+
+/* The device model's answer to the command that is there. */
+int emulated_answer(struct xen *xen, domid_t domid, const char *state);
 
 #endif

@@ -19,13 +19,6 @@ static void model_dir(const struct vm *vm, char dir[64])
     snprintf(dir, 64, "/local/domain/0/device-model/%u", vm->config.domid);
 }
 
-static void say_state(const struct vm *vm, const char *state)
-{
-    char dir[64];
-    model_dir(vm, dir);
-    (void)xenbus_write(vm->xen0, XEN_XBT_NIL, dir, "state", "%.200s", state);
-}
-
 /* ---- devices ---- */
 
 static bool is_mine(void *context, const struct hostbus_device *device)
@@ -124,7 +117,6 @@ void vm_emulated_command(struct vm_local *local)
     char answer[TOOL_ERROR_MAX + sizeof(EMULATED_FAILED)];
     char error[TOOL_ERROR_MAX] = "";
     char dir[64];
-    char path[96];
     if (!local->model)
         return;
     model_dir(local->c.vm, dir);
@@ -132,8 +124,6 @@ void vm_emulated_command(struct vm_local *local)
         return;
     if (xenbus_read(xen, XEN_XBT_NIL, dir, "parameter", parameter))
         parameter[0] = '\0';
-    snprintf(path, sizeof(path), "%s/command", dir);
-    (void)xen->ops->xs_rm(xen, XEN_XBT_NIL, path);
     int rc = -EINVAL;
     if (strcmp(command, "usb-add") == 0)
         rc = add(local, parameter, error);
@@ -145,7 +135,7 @@ void vm_emulated_command(struct vm_local *local)
     snprintf(answer, sizeof(answer), "%s%s",
              rc ? EMULATED_FAILED : strcmp(command, "usb-add") == 0 ? EMULATED_ADDED : EMULATED_DELETED,
              error[0] ? error : "");
-    say_state(local->c.vm, answer);
+    (void)emulated_answer(xen, local->c.vm->config.domid, answer);
 }
 
 /* ---- life ---- */
@@ -220,6 +210,7 @@ int vm_emulated_create(struct vm *vm)
 {
     struct vm_local *local;
     char dir[64];
+    char path[96];
     char value[XENBUS_VALUE_MAX];
     snprintf(dir, sizeof(dir), "/libxl/%u/hvm", vm->config.domid);
     if (xenbus_read(vm->xen0, XEN_XBT_NIL, dir, "usb", value) || strcmp(value, "1") != 0)
@@ -234,9 +225,7 @@ int vm_emulated_create(struct vm *vm)
     if (rc)
         return rc;
     model_dir(vm, dir);
-    snprintf(dir + strlen(dir), sizeof(dir) - strlen(dir), "/command");
-    rc = vm->xen0->ops->xs_watch(vm->xen0, dir, "command");
-    if (!rc)
-        say_state(vm, "running");
-    return rc;
+    snprintf(path, sizeof(path), "%s/command", dir);
+    rc = vm->xen0->ops->xs_watch(vm->xen0, path, "command");
+    return rc ? rc : xenbus_write(vm->xen0, XEN_XBT_NIL, dir, "state", "running");
 }
