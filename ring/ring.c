@@ -35,7 +35,7 @@ enum ring_word {
     RSP_EVENT = offsetof(struct usbif_urb_sring, rsp_event),
 };
 
-#define URB_HEAD (uint16_t)offsetof(struct usbif_urb_request, seg)
+#define URB_HEAD offsetof(struct usbif_urb_request, seg)
 #define RING_SLOTS_OFFSET offsetof(struct usbif_urb_sring, ring)
 
 static uint32_t word_load(const uint8_t *page, enum ring_word word)
@@ -57,30 +57,30 @@ static uint8_t *slot(uint8_t *page, const struct pvusb_ring_kind *kind, uint32_t
  * A compiler may elide a plain copy out of shared memory and read it again later;
  * it may not do so with these. Slots are 4-byte aligned; sizes are multiples of 4, or 2.
  */
-static void copy_from_shared(void *dst, const uint8_t *src, uint16_t size)
+static void copy_from_shared(void *dst, const uint8_t *src, size_t size)
 {
     uint8_t *to = dst;
-    uint16_t i = 0;
-    for (; i + 4u <= size; i = (uint16_t)(i + 4)) {
+    size_t i = 0;
+    for (; i + 4 <= size; i += 4) {
         uint32_t word = *(const volatile uint32_t *)(const volatile void *)(src + i);
         memcpy(to + i, &word, sizeof(word));
     }
-    for (; i < size; i = (uint16_t)(i + 2)) {
+    for (; i < size; i += 2) {
         uint16_t half = *(const volatile uint16_t *)(const volatile void *)(src + i);
         memcpy(to + i, &half, sizeof(half));
     }
 }
 
-static void copy_to_shared(uint8_t *dst, const void *src, uint16_t size)
+static void copy_to_shared(uint8_t *dst, const void *src, size_t size)
 {
     const uint8_t *from = src;
-    uint16_t i = 0;
-    for (; i + 4u <= size; i = (uint16_t)(i + 4)) {
+    size_t i = 0;
+    for (; i + 4 <= size; i += 4) {
         uint32_t word;
         memcpy(&word, from + i, sizeof(word));
         *(volatile uint32_t *)(volatile void *)(dst + i) = word;
     }
-    for (; i < size; i = (uint16_t)(i + 2)) {
+    for (; i < size; i += 2) {
         uint16_t half;
         memcpy(&half, from + i, sizeof(half));
         *(volatile uint16_t *)(volatile void *)(dst + i) = half;
@@ -126,7 +126,7 @@ uint32_t pvusb_ring_front_free(const struct pvusb_ring_front *front)
     return front->kind->slots - (front->req_prod - front->rsp_cons);
 }
 
-static bool put_request(struct pvusb_ring_front *front, const void *request, uint16_t size)
+static bool put_request(struct pvusb_ring_front *front, const void *request, size_t size)
 {
     if (pvusb_ring_front_free(front) == 0)
         return false;
@@ -141,14 +141,14 @@ bool pvusb_ring_front_put(struct pvusb_ring_front *front, const void *request)
 }
 
 /* How much of a request means something, which its first bytes say. */
-static uint16_t used_bytes(const struct usbif_urb_request *request)
+static size_t used_bytes(const struct usbif_urb_request *request)
 {
     uint32_t segs = request->nr_buffer_segs;
     if (usbif_pipeunlink(request->pipe))
         segs = 0;
     else if (usbif_pipetype(request->pipe) == USBIF_PIPE_TYPE_ISOC)
         segs += request->u.isoc.nr_frame_desc_segs;
-    return (uint16_t)(URB_HEAD + (segs < PVUSB_SEGMENTS_MAX ? segs : PVUSB_SEGMENTS_MAX) * sizeof(request->seg[0]));
+    return URB_HEAD + (segs < PVUSB_SEGMENTS_MAX ? segs : PVUSB_SEGMENTS_MAX) * sizeof(request->seg[0]);
 }
 
 bool pvusb_ring_front_put_urb(struct pvusb_ring_front *front, const struct usbif_urb_request *request)
@@ -234,7 +234,7 @@ enum pvusb_verdict pvusb_ring_back_take_urb(struct pvusb_ring_back *back, struct
         return verdict;
     const uint8_t *from = slot(back->page, back->kind, back->req_cons);
     copy_from_shared(request, from, URB_HEAD);
-    copy_from_shared(request->seg, from + URB_HEAD, (uint16_t)(used_bytes(request) - URB_HEAD));
+    copy_from_shared(request->seg, from + URB_HEAD, used_bytes(request) - URB_HEAD);
     back->req_cons++;
     return PVUSB_OK;
 }
