@@ -154,7 +154,7 @@ void front_run_queues(struct front *front)
     run_unlinks(front);
     for (enum front_class class = FRONT_CONTROL; class < FRONT_CLASSES; class ++) {
         struct hcd_urb *urb;
-        while (may_start(front, class) && (urb = next_to_start(front, class))) {
+        while (front->waiting[class].head && may_start(front, class) && (urb = next_to_start(front, class))) {
             front_queue_remove(front, urb);
             int rc = front_urb_start(front, urb);
             if (rc)
