@@ -8,7 +8,8 @@
 #include "bench/paths/paths.h"
 #include "frontend/frontend.h"
 
-#define PVUSB_BENCH_GUEST 1u /* the domain of the first guest */
+#define PVUSB_BENCH_GUEST 1u  /* the domain of the first guest */
+#define PVUSB_BENCH_QUEUE 64u /* bulk URBs that keep it busy; the ring of our halves holds as many reads, and more */
 
 struct pvusb_way {
     uint64_t spin_ns; /* each side looks at its ring for so long before it blocks; 0: blocks at once */

@@ -103,7 +103,7 @@ static int one_open(const struct bench_setup *setup, struct bench_session **out,
     struct one *one = calloc(1, sizeof(*one));
     if (!one)
         return -ENOMEM;
-    *one = (struct one){.session = {.ops = &one_ops, .queue = 16, .patient_hubs = true, .copies = 1},
+    *one = (struct one){.session = {.ops = &one_ops, .queue = PVUSB_BENCH_QUEUE, .patient_hubs = true, .copies = 1},
                         .setup = *setup};
     int rc = begin(one);
     if (rc) {

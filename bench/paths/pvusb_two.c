@@ -281,7 +281,7 @@ int pvusb_two_open(const struct pvusb_way *way, const struct bench_setup *setup,
     struct two *two = calloc(1, sizeof(*two));
     if (!two)
         return -ENOMEM;
-    *two = (struct two){.session = {.ops = &two_ops, .queue = 16, .patient_hubs = true, .copies = 1},
+    *two = (struct two){.session = {.ops = &two_ops, .queue = PVUSB_BENCH_QUEUE, .patient_hubs = true, .copies = 1},
                         .setup = *setup,
                         .way = *way};
     int rc = 0;

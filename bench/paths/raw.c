@@ -23,7 +23,7 @@
 #define PIECE_BYTES 4096u
 #define URB_PIECES  15u
 #define SOURCE_URBS 136u /* what work_read.c walks through */
-#define TARGET_URBS 16u
+#define TARGET_URBS 64u /* as many as our own paths have under way */
 #define URB_BYTES   (PIECE_BYTES * URB_PIECES)
 
 static uint64_t copy_for(uint8_t *target, const uint8_t *source, uint64_t ns)
