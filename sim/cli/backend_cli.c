@@ -42,6 +42,8 @@ static const char help_text[] =
     "                        " PEER_QEMU ")\n"
     "  --no-persistent       map pages for each request, also when a frontend would keep them\n"
     "                        granted\n"
+    "  --ring-pages N        let a frontend's URB ring have up to so many pages: 1, 2, 4, 8 or 16\n"
+    "                        (default 16); with 1 nothing of it is offered\n"
     "  --spin USEC           look at the rings for so long after each request before waiting for\n"
     "                        an event (default 0, at most 1000): fast, and a processor is busy\n"
     "  --verbose             say what the driver does\n"
@@ -60,6 +62,7 @@ struct options {
     bool peer; /* QEMU */
     const char *qemu;
     bool no_persistent;
+    uint64_t ring_pages; /* 0: the driver's own choice */
     uint64_t spin_us;
     bool verbose;
     bool help;
@@ -93,17 +96,19 @@ static int check(struct options *options)
     return !code && options->peer ? check_peer(options) : code;
 }
 
+static const struct option longs[] = {
+    {"dir", required_argument, NULL, 'm'},     {"xen", required_argument, NULL, 'x'},
+    {"domid", required_argument, NULL, 'd'},
+    {"guest", required_argument, NULL, 'g'},   {"usb-ver", required_argument, NULL, 'u'},
+    {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
+    {"peer", required_argument, NULL, 'p'},    {"qemu", required_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},          {"no-persistent", no_argument, NULL, 'M'},
+    {"spin", required_argument, NULL, 's'},    {"ring-pages", required_argument, NULL, 'r'},
+    {NULL, 0, NULL, 0},
+};
+
 static int parse(int argc, char **argv, struct options *options)
 {
-    static const struct option longs[] = {
-        {"dir", required_argument, NULL, 'm'},     {"xen", required_argument, NULL, 'x'},
-        {"domid", required_argument, NULL, 'd'},
-        {"guest", required_argument, NULL, 'g'},   {"usb-ver", required_argument, NULL, 'u'},
-        {"device", required_argument, NULL, 'e'},  {"verbose", no_argument, NULL, 'v'},
-        {"peer", required_argument, NULL, 'p'},    {"qemu", required_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},          {"no-persistent", no_argument, NULL, 'M'},
-        {"spin", required_argument, NULL, 's'},    {NULL, 0, NULL, 0},
-    };
     int c;
     *options = (struct options){.usb_ver = 2};
     opterr = 0;
@@ -141,6 +146,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 's':
             rc = parse_number(optarg, 0, 1000, &options->spin_us);
+            break;
+        case 'r':
+            rc = parse_ring_pages(optarg, &options->ring_pages);
             break;
         case 'M':
             options->no_persistent = true;
@@ -253,6 +261,7 @@ static int run_driver(const struct options *options, struct sim_host *sim, struc
     struct back_config config = {.host = server.usb,
                                  .log = print_line,
                                  .quiet = !options->verbose,
+                                 .ring_pages = (unsigned int)options->ring_pages,
                                  .buffers = options->no_persistent ? BACK_BUFFERS_MAP : BACK_BUFFERS_BEST};
     const struct hostbus_follow_config follow = {
         .dir = options->dir, .host = sim, .log = options->verbose ? print_line : NULL};

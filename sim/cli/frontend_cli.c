@@ -35,6 +35,8 @@ static const char help_text[] =
     "  --drive            no USB core: lines on stdin say what the guest does, as in\n"
     "                     conformance/DRIVE.md, until stdin ends\n"
     "  --no-persistent    grant pages for each request, also when the backend would keep them\n"
+    "  --ring-pages N     make an URB ring of so many pages, or of as many as the backend takes:\n"
+    "                     1, 2, 4, 8 or 16 (default 8)\n"
     "  --spin USEC        look at the ring for so long after each response before waiting for\n"
     "                     an event (default 0, at most 1000): fast, and a processor is busy\n"
     "  --verbose          say what the driver does\n"
@@ -50,6 +52,7 @@ struct options {
     bool no_reconnect;
     bool drive;
     bool no_persistent;
+    uint64_t ring_pages; /* 0: the driver's own choice */
     uint64_t spin_us;
     bool verbose;
     bool help;
@@ -82,7 +85,7 @@ static int parse(int argc, char **argv, struct options *options)
         {"timeout", required_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
         {"no-reconnect", no_argument, NULL, 'n'},  {"help", no_argument, NULL, 'h'},
         {"drive", no_argument, NULL, 'D'},         {"no-persistent", no_argument, NULL, 'p'},
-        {"spin", required_argument, NULL, 's'},
+        {"spin", required_argument, NULL, 's'},    {"ring-pages", required_argument, NULL, 'R'},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -115,6 +118,9 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 's':
             rc = parse_number(optarg, 0, 1000, &options->spin_us);
+            break;
+        case 'R':
+            rc = parse_ring_pages(optarg, &options->ring_pages);
             break;
         case 'p':
             options->no_persistent = true;
@@ -389,6 +395,8 @@ static int run(const struct options *options)
                           &frontend.front);
     if (rc)
         xen_close(xen);
+    if (!rc && options->ring_pages)
+        front_set_ring_pages(frontend.front, (unsigned int)options->ring_pages);
     if (!rc && options->drive) {
         rc = drive_frontend(frontend.front, signals);
         frontend.front = NULL;

@@ -18,6 +18,15 @@ int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
     return 0;
 }
 
+int parse_ring_pages(const char *text, uint64_t *out)
+{
+    uint64_t pages;
+    if (parse_number(text, 1, 16, &pages) || (pages & (pages - 1)))
+        return -EINVAL;
+    *out = pages;
+    return 0;
+}
+
 int parse_size(const char *text, uint64_t *out)
 {
     static const struct {

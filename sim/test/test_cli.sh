@@ -49,6 +49,11 @@ usage_errors() {
   refused 'not a number' backend --usb-ver 3
   refused 'not a number' backend --spin 1001
   refused 'not a number' frontend --xen "fake:$work/m" --domid 1 --spin soon
+  local pages
+  for pages in 0 3 17 32 four -1 ''; do
+    refused "'$pages' is not a number" backend --ring-pages "$pages"
+    refused "'$pages' is not a number" frontend --xen "fake:$work/m" --domid 1 --ring-pages "$pages"
+  done
   refused 'BUSID=KIND' backend --device nonsense
   refused "no device of kind 'mouse'" backend --device 1-1=mouse
   refused 'has no parameter' backend --device 1-1=keyboard:big
@@ -108,7 +113,7 @@ machine() {
   cmp -s "$work/a" "$work/b" || fail "the second frontend read something else"
   kill "$back"
   ended "$back" 0
-  start back2 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:4M --spin 50 --no-persistent
+  start back2 'backend ready' backend --xen "fake:$dir" --guest 1 --device 1-1=disk:4M --spin 50 --no-persistent --ring-pages 2
   back=$started
   "$pvusb" frontend --xen "fake:$dir" --domid 1 --read 1M >"$work/third" || fail "frontend at a fresh backend"
 

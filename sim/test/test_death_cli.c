@@ -51,10 +51,10 @@ static void start_host(struct lab *lab)
     assert_non_null(strstr(next_line(&lab->host), "machine ready in "));
 }
 
-static void start_back(struct lab *lab)
+static void start_back(struct lab *lab, const char *option)
 {
     const char *const argv[] = {lab->program, "backend",  "--xen",       lab->machine, "--guest",
-                                "1",          "--device", "1-1=disk:1M", NULL};
+                                "1",          "--device", "1-1=disk:1M", option,       NULL};
     assert_int_equal(process_start(&lab->back, "backend", argv), 0);
     assert_string_equal(next_line(&lab->back), "backend ready in domain 0");
 }
@@ -89,7 +89,7 @@ static int set_up(void **state)
     snprintf(lab.program, sizeof(lab.program), "%s/pvusb", bin);
     *state = &lab;
     start_host(&lab);
-    start_back(&lab);
+    start_back(&lab, NULL);
     return 0;
 }
 
@@ -122,15 +122,14 @@ static void test_death_host_balance_zero(void **state)
 }
 
 /* What clients that are still there have is named, and is no leak. Each of them ends with one line. */
-static void test_death_host_balance_named(void **state)
+static void balance_named(struct lab *lab, const char *option, const char *pages)
 {
-    struct lab *lab = *state;
-    start_front(lab, "--no-persistent", NULL); /* else pages are open, too, as many as the disk took */
+    start_front(lab, "--no-persistent", option); /* else pages are open, too, as many as the disk took */
     await_disk(lab);
     kill(lab->host.pid, SIGTERM);
     const char *line = next_line(&lab->host);
     assert_int_equal(strncmp(line, "balance: 3 handles, ", 20), 0);
-    assert_non_null(strstr(line, " 9 grants, 9 maps, 2 ports, "));
+    assert_non_null(strstr(line, pages));
     assert_non_null(strstr(line, " watches, "));
     assert_non_null(strstr(line, " 20 fds left open"));
     assert_int_equal(exit_code(&lab->host), 0);
@@ -143,6 +142,26 @@ static void test_death_host_balance_named(void **state)
     assert_int_equal(exit_code(&lab->front), 3);
 }
 
+static void test_death_host_balance_named(void **state)
+{
+    balance_named(*state, NULL, " 9 grants, 9 maps, 2 ports, ");
+}
+
+/* --ring-pages of the frontend, and of the backend, of which the smaller counts. */
+static void test_death_host_balance_of_rings(void **state)
+{
+    balance_named(*state, "--ring-pages=2", " 3 grants, 3 maps, 2 ports, ");
+}
+
+static void test_death_host_balance_of_smaller_rings(void **state)
+{
+    struct lab *lab = *state;
+    kill(lab->back.pid, SIGTERM);
+    process_wait(&lab->back);
+    start_back(lab, "--ring-pages=1");
+    balance_named(lab, "--ring-pages=4", " 2 grants, 2 maps, 2 ports, ");
+}
+
 static void test_death_frontend_returns(void **state)
 {
     struct lab *lab = *state;
@@ -153,7 +172,7 @@ static void test_death_frontend_returns(void **state)
         process_wait(&lab->back);
         assert_string_equal(next_line(&lab->front), "disconnected: the backend is gone without closing");
         assert_string_equal(next_line(&lab->front), "port 1: gone");
-        start_back(lab);
+        start_back(lab, NULL);
         assert_string_equal(next_line(&lab->front), "connected: 1 ports");
         await_disk(lab);
     }
@@ -182,7 +201,7 @@ static void test_death_read_waits(void **state)
     kill(lab->back.pid, SIGKILL);
     process_wait(&lab->back);
     start_front(lab, "--read", "64K");
-    start_back(lab);
+    start_back(lab, NULL);
     await_disk(lab);
     assert_string_equal(next_line(&lab->front), READ_64K);
     assert_int_equal(exit_code(&lab->front), 0);
@@ -194,6 +213,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLI_TEST(test_death_host_balance_zero),
         CLI_TEST(test_death_host_balance_named),
+        CLI_TEST(test_death_host_balance_of_rings),
+        CLI_TEST(test_death_host_balance_of_smaller_rings),
         CLI_TEST(test_death_frontend_returns),
         CLI_TEST(test_death_frontend_does_not_return),
         CLI_TEST(test_death_read_waits),
