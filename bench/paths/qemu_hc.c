@@ -230,6 +230,10 @@ static int open_kind(const struct kind *kind, const struct bench_setup *asked, s
         snprintf(why, BENCH_WHY_MAX, "only QEMU's disk, and without a wire");
         return -ENOTSUP;
     }
+    if (kind->controller == QTEST_EHCI && setup.wire == BENCH_WIRE_FULL) {
+        snprintf(why, BENCH_WHY_MAX, "QEMU's EHCI takes high-speed devices only");
+        return -ENOTSUP;
+    }
     if (!qtest_program(QTEST_REAL, &reason)) {
         snprintf(why, BENCH_WHY_MAX, "%s", reason);
         return -ENOPKG;
