@@ -58,7 +58,7 @@ static int refuse_domain(struct tool *tool, const struct tstore_domain *domain, 
         return tool_refuse(error, -EPERM,
                            "Can't %s usb device to a non-hvm guest: '%s' has usb-attach for it",
                            adding(tool) ? "add" : "del", domain->name);
-    if (xenbus_read(tool->xen0, XEN_XBT_NIL, dir, "hvm/usb", value) || strcmp(value, "1") != 0)
+    if (!tstore_has_emulated(tool->xen0, domain->domid))
         return tool_refuse(error, -EPERM,
                            "Can't %s usb device to a guest with usb disabled in configure file: usb = 1 "
                            "is needed there",

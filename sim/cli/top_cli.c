@@ -10,6 +10,7 @@
 #include "cli/tool_cli.h"
 #include "process/loop.h"
 #include "toolstack/attach.h"
+#include "toolstack/owner.h"
 
 static const struct tool_verb verb = {
     .name = "top",
@@ -17,7 +18,8 @@ static const struct tool_verb verb = {
     .options = TOOL_TOP,
     .help = "Guests, their ports and devices, and what goes through each: URBs and megabytes in a second,\n"
             "as the guests' processes count them. On a terminal until Ctrl-C, else once. A guest\n"
-            "without a process of 'pvusb guest-create' is not counted and has '-'.\n",
+            "without a process of 'pvusb guest-create' is not counted and has '-', as have devices on\n"
+            "emulated controllers and on those that a guest has as a whole ('bus N').\n",
 };
 
 struct snapshot {
@@ -105,8 +107,8 @@ static struct rate print_controller(const struct tool *tool, const struct snapsh
         struct hostbus_device device;
         if (!c->port[port][0])
             continue;
-        const struct rate rate = rate_of(usage_of(old, c->c.frontend), usage_of(new, c->c.frontend),
-                                         c->c.devid, port);
+        const struct rate rate =
+            rate_of(usage_of(old, c->c.frontend), usage_of(new, c->c.frontend), c->c.devid, port);
         const bool there = hostbus_find(tool->dir, c->port[port], &device) == 0;
         printf("%-16.16s %10u %4u %-10s", name_of(new, c->c.frontend), c->c.devid, port, c->port[port]);
         print_rate(rate);
@@ -118,11 +120,85 @@ static struct rate print_controller(const struct tool *tool, const struct snapsh
     return sum;
 }
 
+struct sums {
+    unsigned int controllers;
+    unsigned int devices;
+};
+
+static void print_other(const char *guest, const char *controller, unsigned int port, const char *place,
+                        const char *name)
+{
+    char number[16] = "-";
+    if (port)
+        snprintf(number, sizeof(number), "%u", port);
+    printf("%-16.16s %10s %4s %-10s", guest, controller, number, place);
+    print_rate((struct rate){.known = false});
+    printf("  %s\n", name);
+}
+
+static int print_emulated(const struct tool *tool, const struct tstore_domain *guest, struct sums *sums)
+{
+    struct tstore_emulated devices[EMULATED_PORTS + 1];
+    int rc = tstore_emulated(tool->xen0, XEN_XBT_NIL, guest->domid, devices);
+    if (rc || !tstore_has_emulated(tool->xen0, guest->domid))
+        return rc;
+    sums->controllers++;
+    for (unsigned int i = 1; i <= EMULATED_PORTS; i++) {
+        const struct tstore_emulated *e = &devices[i];
+        const bool own = strcmp(e->busid, "-") == 0;
+        struct hostbus_device device;
+        if (!e->busid[0])
+            continue;
+        const bool there = own || hostbus_find(tool->dir, e->busid, &device) == 0;
+        print_other(guest->name, "emulated", i, e->busid,
+                    own     ? e->spec
+                    : there ? device.name
+                            : "not plugged in");
+        sums->devices += there;
+    }
+    return 0;
+}
+
+static int print_passed(const struct tool *tool, const struct tstore_domain *guest,
+                        const struct hostbus_device *devices, unsigned int count, struct sums *sums)
+{
+    unsigned int buses[OWNER_BUS_MAX];
+    char controller[16];
+    int passed = tstore_buses_of(tool->xen0, XEN_XBT_NIL, guest->domid, buses);
+    for (int i = 0; i < passed; i++) {
+        sums->controllers++;
+        snprintf(controller, sizeof(controller), "bus %u", buses[i]);
+        for (unsigned int d = 0; d < count; d++) {
+            if (devices[d].bus != buses[i] || devices[d].device_class == DEVICE_HUB_CLASS)
+                continue;
+            print_other(guest->name, controller, 0, devices[d].path, devices[d].name);
+            sums->devices++;
+        }
+    }
+    return passed < 0 ? passed : 0;
+}
+
+static int print_others(const struct tool *tool, const struct snapshot *new, struct sums *sums)
+{
+    struct hostbus_device *devices;
+    unsigned int count;
+    int rc = hostbus_list(tool->dir, &devices, &count);
+    if (rc)
+        return rc;
+    for (int i = 0; !rc && i < new->nr_domains; i++) {
+        rc = print_emulated(tool, &new->domain[i], sums);
+        if (!rc)
+            rc = print_passed(tool, &new->domain[i], devices, count, sums);
+    }
+    free(devices);
+    return rc;
+}
+
 static int print(const struct tool *tool, const struct snapshot *old, const struct snapshot *new)
 {
     struct tstore_controllers all;
     struct rate sum = {.known = true};
-    unsigned int devices = 0;
+    struct sums sums = {0};
     int rc = tstore_controllers(tool->xen0, XEN_XBT_NIL, STORE_ANY, &all);
     if (rc)
         return rc;
@@ -131,15 +207,17 @@ static int print(const struct tool *tool, const struct snapshot *old, const stru
     printf("%-16s %10s %4s %-10s %9s %9s  %s\n", "Guest", "Controller", "Port", "Place", "URB/s", "MB/s",
            "Device");
     for (unsigned int i = 0; i < all.count; i++) {
-        const struct rate rate = print_controller(tool, old, new, &all.list[i], &devices);
+        const struct rate rate = print_controller(tool, old, new, &all.list[i], &sums.devices);
         sum.urbs += rate.urbs;
         sum.megabytes += rate.megabytes;
     }
-    printf("%d guests, %u controllers, %u devices, %.0f URB/s, %.2f MB/s\n", new->nr_domains - 1, all.count,
-           devices, sum.urbs, sum.megabytes);
-    fflush(stdout);
+    sums.controllers += all.count;
     tstore_controllers_free(&all);
-    return 0;
+    rc = print_others(tool, new, &sums);
+    printf("%d guests, %u controllers, %u devices, %.0f URB/s, %.2f MB/s\n", new->nr_domains - 1,
+           sums.controllers, sums.devices, sum.urbs, sum.megabytes);
+    fflush(stdout);
+    return rc;
 }
 
 /* count 0: until a signal. */

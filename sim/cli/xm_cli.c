@@ -168,9 +168,10 @@ static const struct tool_verb list_verb = {
     .max = 1,
     .options = TOOL_XL | TOOL_COMPAT,
     .help = "Lists a domain's virtual host controllers and what is attached to their ports; nothing without\n"
-            "controllers. The state is the frontend's.\n"
+            "controllers. The state is the frontend's. Then what it has in the older ways: an emulated\n"
+            "controller, and controllers of the host as a whole.\n"
             "\n"
-            "Quirk of --compat: with --xl, bus and device in hexadecimal.\n",
+            "Quirks of --compat: nothing of the older ways; with --xl, bus and device in hexadecimal.\n",
 };
 
 static int run_list(struct tool *tool, struct attach *attach, const struct tstore_domain *domain, char *error)

@@ -26,6 +26,37 @@ int tstore_bus_owner(struct xen *xen, xen_transaction t, unsigned int bus, domid
     return domid < 0 ? -EIO : 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+    const unsigned int first = *(const unsigned int *)a, second = *(const unsigned int *)b;
+    return first < second ? -1 : first > second;
+}
+
+int tstore_buses_of(struct xen *xen, xen_transaction t, domid_t domid, unsigned int out[OWNER_BUS_MAX])
+{
+    char names[XEN_XS_PAYLOAD_MAX + 1];
+    domid_t owner;
+    unsigned int count = 0;
+    ssize_t n = tstore_children(xen, t, "/pvusb/pci", names);
+    if (n < 0)
+        return (int)n;
+    for (const char *name = names; name < names + n && count < OWNER_BUS_MAX; name += strlen(name) + 1) {
+        const long bus = tstore_number(name, OWNER_BUS_MAX);
+        if (bus > 0 && tstore_bus_owner(xen, t, (unsigned int)bus, &owner) == 0 && owner == domid)
+            out[count++] = (unsigned int)bus;
+    }
+    qsort(out, count, sizeof(*out), compare);
+    return (int)count;
+}
+
+bool tstore_has_emulated(struct xen *xen, domid_t domid)
+{
+    char dir[64];
+    char value[XENBUS_VALUE_MAX];
+    snprintf(dir, sizeof(dir), "/libxl/%u/hvm", domid);
+    return xenbus_read(xen, XEN_XBT_NIL, dir, "usb", value) == 0 && strcmp(value, "1") == 0;
+}
+
 int tstore_emulated(struct xen *xen, xen_transaction t, domid_t domid,
                     struct tstore_emulated out[EMULATED_PORTS + 1])
 {
@@ -245,19 +276,15 @@ int tstore_take_bus(struct xen *xen, domid_t domid, unsigned int bus, char *erro
 
 int tstore_forget_owner(struct xen *xen, xen_transaction t, domid_t domid)
 {
-    char names[XEN_XS_PAYLOAD_MAX + 1];
+    unsigned int buses[OWNER_BUS_MAX];
     char path[64];
-    domid_t owner;
     snprintf(path, sizeof(path), "/pvusb/hvm/%u", domid);
     int rc = tstore_remove(xen, t, path, 2);
-    ssize_t n = rc ? rc : tstore_children(xen, t, "/pvusb/pci", names);
-    if (n < 0)
-        return (int)n;
-    for (const char *name = names; !rc && name < names + n; name += strlen(name) + 1) {
-        const long bus = tstore_number(name, OWNER_BUS_MAX);
-        if (bus < 0 || tstore_bus_owner(xen, t, (unsigned int)bus, &owner) || owner != domid)
-            continue;
-        snprintf(path, sizeof(path), "/pvusb/pci/%ld", bus);
+    int count = rc ? rc : tstore_buses_of(xen, t, domid, buses);
+    if (count < 0)
+        return count;
+    for (int i = 0; !rc && i < count; i++) {
+        snprintf(path, sizeof(path), "/pvusb/pci/%u", buses[i]);
         rc = tstore_remove(xen, t, path, 2);
     }
     return rc;

@@ -26,7 +26,9 @@ struct tstore_emulated {
 /* 0, or -EBUSY with a line when the place belongs to a guest in one of these ways. */
 int tstore_not_owned(struct xen *xen, xen_transaction t, const char *busid, char *error);
 
-/* What is noted for a guest's emulated controller; [0] unused. */
+/* Whether a guest has an emulated controller. */
+bool tstore_has_emulated(struct xen *xen, domid_t domid);
+/* What is noted for it; [0] unused. */
 int tstore_emulated(struct xen *xen, xen_transaction t, domid_t domid,
                     struct tstore_emulated out[EMULATED_PORTS + 1]);
 /* Notes a device on the first free port. busid is a place, or "-". */
@@ -40,6 +42,8 @@ int tstore_pass_bus(struct xen *xen, domid_t domid, unsigned int bus, char *erro
 int tstore_take_bus(struct xen *xen, domid_t domid, unsigned int bus, char *error);
 /* Whose it is; -ENOENT nobody's. */
 int tstore_bus_owner(struct xen *xen, xen_transaction t, unsigned int bus, domid_t *out);
+/* All that a guest has, ascending; returns how many are in out, or -errno. */
+int tstore_buses_of(struct xen *xen, xen_transaction t, domid_t domid, unsigned int out[OWNER_BUS_MAX]);
 
 /* Of tstore_forget_domain(). */
 int tstore_forget_owner(struct xen *xen, xen_transaction t, domid_t domid);

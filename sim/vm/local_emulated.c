@@ -211,9 +211,7 @@ int vm_emulated_create(struct vm *vm)
     struct vm_local *local;
     char dir[64];
     char path[96];
-    char value[XENBUS_VALUE_MAX];
-    snprintf(dir, sizeof(dir), "/libxl/%u/hvm", vm->config.domid);
-    if (xenbus_read(vm->xen0, XEN_XBT_NIL, dir, "usb", value) || strcmp(value, "1") != 0)
+    if (!tstore_has_emulated(vm->xen0, vm->config.domid))
         return 0;
     int rc = vm_local_create(vm, &emulated_ops, &local);
     if (rc)

@@ -34,7 +34,13 @@ run guest-create "$work/hvm.cfg" --read 64K >"$work/out"
 await "$log" 'emulated controller port 1: read 65536 bytes, checksum' || fail "the disk was not read: $(cat "$log")"
 await "$log" 'emulated controller port 2: address .*, 1209:0108 "Simulated tablet"' || fail "no tablet: $(cat "$log")"
 ! run usb-list-assignable-devices | grep -q '^1-1 ' || fail "the disk is assignable"
-[ -z "$(run usb-list guest_H)" ] || fail "usb-list shows an emulated controller"
+same 'Emulated controller
+port 1: 1-1 [ID 1209:0001 PVUSB Simulated disk]
+port 2: [tablet]' "$(run usb-list guest_H)" 'usb-list'
+[ -z "$(run usb-list guest_H --compat)" ] || fail "usb-list --compat shows an emulated controller"
+same "guest_H            emulated    1 1-1                -         -  PVUSB Simulated disk
+guest_H            emulated    2 -                  -         -  tablet
+2 guests, 2 controllers, 2 devices, 0 URB/s, 0.00 MB/s" "$(run top | tail -n +2)" 'top'
 
 # Nobody else gets what it has, and it not what others have.
 state=$(store)
@@ -87,7 +93,10 @@ run bus move 1-1 1-1
 await "$log" 'emulated controller port 1: read 65536' 3 || fail "a replugged disk was not read"
 run bus unplug 1-1
 await "$log" 'emulated controller port 1: gone' 5 || fail "a disk that was unplugged stayed"
+same 'port 1: 1-1 [not plugged in]' "$(run usb-list guest_H | grep 'port 1')" 'usb-list without the disk'
+run top | grep -qE '^guest_H +emulated    1 1-1 +- +-  not plugged in$' || fail "top without the disk: $(run top)"
 run usb-del guest_H host:1.2
+same 'port 1: ' "$(run usb-list guest_H | grep 'port 1')" 'usb-list of an empty port'
 run bus plug 1-1 disk:64K
 run usb-attach guest_A 0 1 1-1
 run usb-detach guest_A 0 1

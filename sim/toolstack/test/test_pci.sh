@@ -64,6 +64,13 @@ await "$log" 'bus 2 port .*: address .*"Simulated keyboard"' || fail "what was p
 run bus unplug 2-4
 await "$log" 'bus 2 port .*: gone' 2 || fail "what was behind a hub that was unplugged stayed"
 run bus plug 1-2 serial
+same 'Controller of bus 2
+2-1 [ID 1209:0001 PVUSB Simulated disk]
+2-5 [ID 1209:0101 PVUSB Simulated keyboard]' "$(run usb-list guest_P)" 'usb-list'
+[ -z "$(run usb-list guest_P --compat)" ] || fail "usb-list --compat shows a passed controller"
+same "guest_P               bus 2    - 2-1                -         -  PVUSB Simulated disk
+guest_P               bus 2    - 2-5                -         -  PVUSB Simulated keyboard
+4 guests, 3 controllers, 2 devices, 0 URB/s, 0.00 MB/s" "$(run top | tail -n +2)" 'top'
 
 # A second one for the same guest, and PVUSB beside them.
 run usb-attach guest_A 0 2 1-1
@@ -71,6 +78,7 @@ refused 1 '1-1 on bus 1 is assigned' pci-attach guest_P 1
 run usb-detach guest_A 0 2
 run pci-attach guest_P 1
 await "$log" 'bus 1 port .*: address .*"Simulated serial port"' || fail "no second controller"
+same $'Controller of bus 1\nController of bus 2' "$(run usb-list guest_P | grep '^Controller')" 'usb-list of two'
 run pci-detach guest_P 1
 
 # And back: the disk goes on by PVUSB with the same blocks.
