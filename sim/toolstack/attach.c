@@ -97,12 +97,30 @@ static void read_states(struct await *await)
 
 /* ---- attaching ---- */
 
+/* Also when the controller has gone with it. */
+static bool is_taken_away(const struct attach *attach)
+{
+    const struct tstore_port *port = &attach->port;
+    char backend[XENBUS_PATH_MAX];
+    char frontend[XENBUS_PATH_MAX];
+    char node[16];
+    char value[XENBUS_VALUE_MAX];
+    vusb_paths(&port->c, backend, frontend);
+    snprintf(node, sizeof(node), "port/%u", port->port);
+    int rc = xenbus_read(attach->xen, XEN_XBT_NIL, backend, node, value);
+    return rc == -ENOENT || (!rc && strcmp(value, port->busid) != 0);
+}
+
 static int has_it(void *context)
 {
     struct await *await = context;
     const struct tstore_port *port = &await->attach->port;
     char value[XENBUS_VALUE_MAX];
     char *text;
+    if (is_taken_away(await->attach))
+        return tool_refuse(await->error, -ECANCELED,
+                           "%s was detached from port %u of controller %u of '%s' meanwhile", port->busid,
+                           port->port, port->c.devid, port->guest);
     read_states(await);
     if (!guest_says(await->attach->xen, port->c.frontend, value))
         return await->backend == XenbusStateConnected && await->frontend == XenbusStateConnected;

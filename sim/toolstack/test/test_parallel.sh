@@ -88,6 +88,21 @@ left=$("$pvusb" usb-list same)
 [ -z "$left" ] || fail "of a controller that was destroyed is left: $left"
 same 4 "$("$pvusb" usb-list-assignable-devices | grep -c '^2-')" 'how many devices are free again'
 
+# Who waits for a device to come ends when it is taken away, be it with the controller.
+run guest-create --name nobody --no-process >"$work/out"
+run usb-hc-create nobody 2 4
+for away in 'usb-detach nobody 0 2' 'usb-hc-destroy nobody 0'; do
+  "$pvusb" usb-attach nobody 0 2 2-1 --timeout 60 >"$work/waiting" 2>&1 &
+  waiting=$!
+  until "$pvusb" usb-list nobody | grep -q '^port 2: 2-1 '; do :; done
+  # shellcheck disable=SC2086 # a command is its words
+  run $away --timeout 1
+  ended $waiting 1
+  grep -q "2-1 was detached from port 2 of controller 0 of 'nobody' meanwhile" "$work/waiting" ||
+    fail "$away: usb-attach said $(cat "$work/waiting")"
+done
+run guest-destroy nobody
+
 # The backend is killed and started among commands; what they wrote is served by the next one.
 run usb-hc-create same 2 4
 at_once "usb-attach same 0 1 2-1" "usb-attach same 0 2 2-2"
