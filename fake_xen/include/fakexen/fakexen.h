@@ -9,6 +9,7 @@
  *   host    `pvusb host --dir DIR` is the machine; each domain is a process that
  *           connects. Pages are memfds and events are eventfds, passed over a
  *           Unix socket, so traffic and notifications do not go through the host.
+ *           Who waits for such handles does so cheapest in a set (waitset.h).
  *
  * xenstore in the host form also listens for programs that know nothing of fakexen, Debian's xenstore-ls
  * and the like: it speaks xen/io/xs_wire.h of Xen 4.17, with the answers and errors of the C xenstored, at
