@@ -89,6 +89,11 @@ static void on_iso_status(void *priv, uint64_t id, struct usb_redir_iso_stream_s
 static void on_iso(void *priv, uint64_t id, struct usb_redir_iso_packet_header *h, uint8_t *data, int n)
 {
     struct redir_peer *peer = priv;
+    if (peer->unchecked) {
+        peer->packets++;
+        usbredirparser_free_packet_data(peer->parser, data);
+        return;
+    }
     assert_int_equal(id, peer->packets++);
     assert_int_equal(h->endpoint, AUDIO_EP_IN);
     assert_int_equal(n, h->length);

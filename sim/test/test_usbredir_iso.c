@@ -185,6 +185,89 @@ static void test_usbredir_iso_ends(void **state)
     redir_peer_close(&peer);
 }
 
+/* Streams that come and go leave nothing taken, whatever they had collected. */
+static void test_usbredir_iso_comes_and_goes(void **state)
+{
+    (void)state;
+    struct redir_peer peer;
+    (void)open_card(&peer);
+    peer.unchecked = true;
+    for (unsigned int i = 0; i < 300; i++) {
+        start_stream(&peer, i, AUDIO_EP_IN, 1, 16);
+        start_stream(&peer, i, AUDIO_EP_OUT, 2, 2);
+        for (uint32_t at = 0; at < 3; at++)
+            send_samples(&peer, i, at * 48, 192);
+        redir_peer_pass(&peer, 2 + i % 3);
+        stop_stream(&peer, i, AUDIO_EP_IN);
+        stop_stream(&peer, i, AUDIO_EP_OUT);
+        redir_peer_pass(&peer, 1);
+        peer.told[0] = '\0';
+    }
+    assert_true(peer.packets > 100);
+    assert_int_equal(redir_stats(peer.redir).iso_lost + redir_stats(peer.redir).refused, 0);
+    redir_peer_close(&peer);
+}
+
+/* A peer that says anything, in any order: nothing breaks (sanitizers), and what follows works. */
+static void test_usbredir_iso_anything(void **state)
+{
+    (void)state;
+    uint32_t seed = 20261122;
+    struct redir_peer peer;
+    struct usb_device *card = open_card(&peer);
+    print_message("seed %u\n", seed);
+    peer.unchecked = true;
+    for (unsigned int i = 0; i < 4000; i++) {
+        static const uint8_t endpoints[] = {AUDIO_EP_IN, AUDIO_EP_IN, AUDIO_EP_OUT, AUDIO_EP_OUT,
+                                            0x92,        0x81,        0x80};
+        uint32_t x = (seed = seed * 1664525u + 1013904223u) >> 8;
+        uint8_t endpoint = endpoints[x % 7];
+        struct usb_redir_set_alt_setting_header setting = {.interface = x >> 4 & 3, .alt = (x >> 6 & 7) != 0};
+        struct usb_redir_control_packet_header control = {
+            .request = 11, .requesttype = 1, .value = (x >> 6 & 7) != 0, .index = x >> 4 & 3};
+        switch (x >> 12 & 15) {
+        case 0:
+            usbredirparser_send_set_alt_setting(peer.parser, i, &setting);
+            break;
+        case 1: /* behind the protocol's back */
+            usbredirparser_send_control_packet(peer.parser, i, &control, NULL, 0);
+            break;
+        case 2:
+            if (x % 8 == 0)
+                usbredirparser_send_reset(peer.parser);
+            else
+                usbredirparser_send_set_configuration(
+                    peer.parser, i,
+                    &(struct usb_redir_set_configuration_header){.configuration = (x >> 6 & 7) != 0});
+            break;
+        case 3:
+            stop_stream(&peer, i, endpoint);
+            break;
+        case 4:
+            audio_fail(card, x & 1 ? AUDIO_EP_IN : AUDIO_EP_OUT, x % 5, 0, x & 2 ? -EPIPE : -EPROTO);
+            break;
+        case 5:
+        case 6:
+        case 7:
+            start_stream(&peer, i, endpoint, x >> 4 & 7, x >> 8 & 3);
+            break;
+        default:
+            if (!(endpoint & 0x80u))
+                send_samples(&peer, i, x, x >> 4 & 3 ? 192 : (x >> 4 & 0xff) % 200);
+            break;
+        }
+        if (x >> 20 & 1)
+            redir_peer_pass(&peer, 1 + (x >> 21 & 3));
+        peer.told[0] = '\0';
+    }
+    assert_int_equal(redir_peer_step(&peer), 0);
+    struct redir_stats stats = redir_stats(peer.redir);
+    print_message("%u packets, %u lost, %u refused\n", (unsigned int)stats.iso_packets,
+                  (unsigned int)stats.iso_lost, (unsigned int)stats.refused);
+    assert_true(stats.iso_packets > 200 && peer.packets > 50);
+    redir_peer_close(&peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +275,8 @@ int main(void)
         cmocka_unit_test(test_usbredir_iso_out),
         cmocka_unit_test(test_usbredir_iso_refusals),
         cmocka_unit_test(test_usbredir_iso_ends),
+        cmocka_unit_test(test_usbredir_iso_comes_and_goes),
+        cmocka_unit_test(test_usbredir_iso_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
