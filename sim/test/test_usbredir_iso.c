@@ -192,7 +192,7 @@ static void test_usbredir_iso_comes_and_goes(void **state)
     struct redir_peer peer;
     (void)open_card(&peer);
     peer.unchecked = true;
-    for (unsigned int i = 0; i < 300; i++) {
+    for (unsigned int i = 0; i < 130; i++) {
         start_stream(&peer, i, AUDIO_EP_IN, 1, 16);
         start_stream(&peer, i, AUDIO_EP_OUT, 2, 2);
         for (uint32_t at = 0; at < 3; at++)
@@ -203,7 +203,7 @@ static void test_usbredir_iso_comes_and_goes(void **state)
         redir_peer_pass(&peer, 1);
         peer.told[0] = '\0';
     }
-    assert_true(peer.packets > 100);
+    assert_true(peer.packets > 50);
     assert_int_equal(redir_stats(peer.redir).iso_lost + redir_stats(peer.redir).refused, 0);
     redir_peer_close(&peer);
 }
@@ -217,7 +217,7 @@ static void test_usbredir_iso_anything(void **state)
     struct usb_device *card = open_card(&peer);
     print_message("seed %u\n", seed);
     peer.unchecked = true;
-    for (unsigned int i = 0; i < 4000; i++) {
+    for (unsigned int i = 0; i < 2000; i++) {
         static const uint8_t endpoints[] = {AUDIO_EP_IN, AUDIO_EP_IN, AUDIO_EP_OUT, AUDIO_EP_OUT,
                                             0x92,        0x81,        0x80};
         uint32_t x = (seed = seed * 1664525u + 1013904223u) >> 8;
@@ -264,7 +264,7 @@ static void test_usbredir_iso_anything(void **state)
     struct redir_stats stats = redir_stats(peer.redir);
     print_message("%u packets, %u lost, %u refused\n", (unsigned int)stats.iso_packets,
                   (unsigned int)stats.iso_lost, (unsigned int)stats.refused);
-    assert_true(stats.iso_packets > 200 && peer.packets > 50);
+    assert_true(stats.iso_packets > 100 && peer.packets > 20);
     redir_peer_close(&peer);
 }
 
