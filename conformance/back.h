@@ -29,6 +29,9 @@ void back_set_state(struct conform *t, enum xenbus_state state);
 void back_set_node(struct conform *t, const char *node, const char *value); /* NULL: removes it */
 enum xenbus_state back_frontend_state(struct conform *t);
 void back_expect_frontend_state(struct conform *t, enum xenbus_state state);
+/* Before back_connect(): the frontend may have an URB ring of so many pages, in powers of two, at most 4. */
+void back_offer_ring(struct conform *t, unsigned int order);
+unsigned int back_ring_order(const struct conform *t); /* what the frontend made of it */
 /* Reads the frontend's nodes, maps both rings, binds the channel; fails when one of them is not right. */
 void back_map(struct conform *t);
 void back_unmap(struct conform *t);

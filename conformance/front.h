@@ -25,6 +25,7 @@
 #define front_set_state conform_front_set_state
 
 #define FRONT_MAX   4u
+#define FRONT_RING_PAGES 16u /* of an URB ring, at most (extension.ring-pages) */
 #define FRONT_PAGES 20u /* of buffer: 80 KiB, every page granted read-write and read-only */
 
 /* The pipe word: shifts of usbif.h. type 0 iso 1 int 2 control 3 bulk. */
@@ -44,13 +45,15 @@ struct front *front_number(struct conform *t, unsigned int n);
 /* Makes another controller with its frontend, of another guest perhaps (needs "guests" then); not connected. */
 struct front *front_add(struct conform *t, domid_t guest, unsigned int devid, unsigned int usb_ver,
                         unsigned int num_ports);
+/* From the next front_make() on: an URB ring of so many pages, in powers of two. 0 at first. */
+void front_set_ring_order(struct front *f, unsigned int order);
 /* Rings, grants, unbound port; nothing in xenstore. */
 void front_make(struct front *f);
 /* Ends them. Fails when the peer still maps one. */
 void front_unmake(struct front *f);
 /* Posts n plug requests with ids first, first+1... and publishes them. */
 void front_prime(struct front *f, unsigned int n, uint16_t first);
-/* urb-ring-ref, conn-ring-ref, event-channel, in one transaction. */
+/* urb-ring-ref, conn-ring-ref, event-channel, and those of a larger ring, in one transaction. */
 void front_write_nodes(struct front *f);
 void front_set_node(struct front *f, const char *node, const char *value); /* value NULL: removes it */
 void front_set_state(struct front *f, enum xenbus_state state);

@@ -23,6 +23,7 @@ extern const struct conform_case backend_order_cases[];
 extern const struct conform_case hostile_random_cases[];
 extern const struct conform_case backend_which_cases[];
 extern const struct conform_case extension_backend_cases[];
+extern const struct conform_case extension_ring_backend_cases[];
 extern const struct conform_case hostile_backend_store_cases[];
 
 #endif

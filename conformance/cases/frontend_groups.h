@@ -9,6 +9,7 @@ extern const struct conform_case cases_frontend_requests[], cases_frontend_answe
     cases_frontend_hub[], cases_hostile_frontend[], cases_xenbus_frontend[], cases_toolstack[],
     cases_frontend_results[], cases_xenbus_frontend_ends[], cases_frontend_life[],
     cases_frontend_layout[], cases_hostile_frontend_read[],
-    cases_hostile_frontend_store[], cases_frontend_orders[], cases_toolstack_orders[], cases_extension_frontend[];
+    cases_hostile_frontend_store[], cases_frontend_orders[], cases_toolstack_orders[], cases_extension_frontend[],
+    cases_extension_ring_frontend[];
 
 #endif

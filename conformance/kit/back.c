@@ -181,10 +181,47 @@ static void map_ring(struct conform *t, const char *node, void **out)
         conform_fail(t, "%s: expected a grant that can be mapped, %u gave: %s", node, ref, strerror(-rc));
 }
 
+void back_offer_ring(struct conform *t, unsigned int order)
+{
+    char value[12];
+    snprintf(value, sizeof(value), "%u", order);
+    back_set_node(t, "max-urb-ring-page-order", value);
+    t->back->order_max = order;
+}
+
+unsigned int back_ring_order(const struct conform *t)
+{
+    return t->back->order;
+}
+
+/* One page is what every frontend has; more only where the case has offered them. */
+static void map_urb_ring(struct conform *t)
+{
+    struct kit_back *b = t->back;
+    grant_ref_t ref[16];
+    uint32_t order = 0;
+    if (b->order_max > 0 && read_number(t, "urb-ring-page-order", &order) && order > b->order_max)
+        conform_fail(t, "urb-ring-page-order: expected at most %u, it is %u", b->order_max, order);
+    b->order = order;
+    if (order == 0) {
+        map_ring(t, "urb-ring-ref", (void **)&b->urb);
+        return;
+    }
+    for (unsigned int i = 0; i < 1u << order; i++) {
+        char node[24] = "urb-ring-ref";
+        if (i > 0)
+            snprintf(node, sizeof(node), "urb-ring-ref%u", i);
+        ref[i] = need_number(t, node);
+    }
+    int rc = b->xen->ops->grant_map(b->xen, b->frontend, 1u << order, ref, true, (void **)&b->urb);
+    if (rc)
+        conform_fail(t, "urb-ring-ref: expected grants that can be mapped, one gave: %s", strerror(-rc));
+}
+
 void back_map(struct conform *t)
 {
     struct kit_back *b = t->back;
-    map_ring(t, "urb-ring-ref", (void **)&b->urb);
+    map_urb_ring(t);
     map_ring(t, "conn-ring-ref", (void **)&b->conn);
     evtchn_port_t remote = need_number(t, "event-channel");
     int rc = b->xen->ops->evtchn_bind(b->xen, b->frontend, remote, &b->evtchn);
@@ -201,7 +238,7 @@ void back_unmap(struct conform *t)
 {
     struct kit_back *b = t->back;
     if (b->urb)
-        b->xen->ops->grant_unmap(b->xen, b->urb, 1);
+        b->xen->ops->grant_unmap(b->xen, b->urb, 1u << b->order);
     if (b->conn)
         b->xen->ops->grant_unmap(b->xen, b->conn, 1);
     if (b->evtchn)

@@ -17,6 +17,8 @@ struct kit_back {
     domid_t frontend;
     char dir[BACK_PATH];
     char frontend_dir[BACK_PATH];
+    unsigned int order_max; /* of an URB ring's pages, as the case offers */
+    unsigned int order;     /* as the frontend asks for, while mapped */
     struct usbif_urb_sring *urb; /* NULL while not mapped */
     struct usbif_conn_sring *conn;
     evtchn_port_t evtchn; /* 0 while not bound */

@@ -74,7 +74,7 @@ bool back_try_take(struct conform *t, struct usbif_urb_request *request)
         if (load(&b->urb->req_prod) == b->req_cons)
             return false;
     }
-    memcpy(request, &b->urb->ring[b->req_cons % BACK_URB_SLOTS].req, sizeof(*request));
+    memcpy(request, &b->urb->ring[b->req_cons % (BACK_URB_SLOTS << b->order)].req, sizeof(*request));
     kit_log_request(t, 1, b->req_cons++, request);
     return true;
 }
@@ -112,7 +112,7 @@ void back_notify(struct conform *t)
 void back_put(struct conform *t, const struct usbif_urb_response *response)
 {
     struct kit_back *b = kit_back_mapped(t);
-    memcpy(&b->urb->ring[b->rsp_prod % BACK_URB_SLOTS].rsp, response, sizeof(*response));
+    memcpy(&b->urb->ring[b->rsp_prod % (BACK_URB_SLOTS << b->order)].rsp, response, sizeof(*response));
     kit_log_response(t, 1, b->rsp_prod++, response);
 }
 

@@ -72,18 +72,27 @@ struct front *front_add(struct conform *t, domid_t guest, unsigned int devid, un
     return add(t, &controller, true);
 }
 
+void front_set_ring_order(struct front *f, unsigned int order)
+{
+    f->order = order;
+}
+
 void front_make(struct front *f)
 {
     const struct xen_ops *ops = f->xen->ops;
+    unsigned int ring_pages = 1u << f->order;
     void *pages;
-    kit_front_need(f, ops->pages_alloc(f->xen, 2, &pages), "pages_alloc");
+    kit_front_need(f, ops->pages_alloc(f->xen, ring_pages + 1, &pages), "pages_alloc");
     f->urb_page = pages;
-    f->conn_page = f->urb_page + FRONT_PAGE;
+    f->conn_page = f->urb_page + (size_t)ring_pages * FRONT_PAGE;
     for (unsigned int i = 0; i < 2; i++) {
-        front_set_word(f->urb_page + (size_t)i * FRONT_PAGE, FRONT_REQ_EVENT, 1);
-        front_set_word(f->urb_page + (size_t)i * FRONT_PAGE, FRONT_RSP_EVENT, 1);
+        front_set_word(i ? f->conn_page : f->urb_page, FRONT_REQ_EVENT, 1);
+        front_set_word(i ? f->conn_page : f->urb_page, FRONT_RSP_EVENT, 1);
     }
-    kit_front_need(f, ops->grant(f->xen, f->controller.backend, f->urb_page, false, &f->urb_ref), "grant");
+    for (unsigned int i = 0; i < ring_pages; i++) {
+        const uint8_t *page = f->urb_page + (size_t)i * FRONT_PAGE;
+        kit_front_need(f, ops->grant(f->xen, f->controller.backend, page, false, &f->urb_ref[i]), "grant");
+    }
     kit_front_need(f, ops->grant(f->xen, f->controller.backend, f->conn_page, false, &f->conn_ref), "grant");
     kit_front_need(f, ops->evtchn_alloc(f->xen, f->controller.backend, &f->port), "evtchn_alloc");
     f->urb_req = f->urb_published = f->urb_rsp = 0;
@@ -107,13 +116,16 @@ static bool ended(struct conform *t, void *context)
 
 void front_unmake(struct front *f)
 {
-    struct ending urb = {f, f->urb_ref}, conn = {f, f->conn_ref};
+    struct ending conn = {f, f->conn_ref};
     if (!f->made)
         return;
-    conform_wait(f->t, ended, &urb, "the backend to unmap the URB ring");
+    for (unsigned int i = 0; i < 1u << f->order; i++) {
+        struct ending urb = {f, f->urb_ref[i]};
+        conform_wait(f->t, ended, &urb, "the backend to unmap the URB ring");
+    }
     conform_wait(f->t, ended, &conn, "the backend to unmap the connection ring");
     kit_front_need(f, f->xen->ops->evtchn_close(f->xen, f->port), "evtchn_close");
-    f->xen->ops->pages_free(f->xen, f->urb_page, 2);
+    f->xen->ops->pages_free(f->xen, f->urb_page, (1u << f->order) + 1);
     f->made = false;
 }
 
@@ -187,7 +199,14 @@ void front_write_nodes(struct front *f)
     for (unsigned int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
         xen_transaction transaction;
         kit_front_need(f, f->xen->ops->xs_begin(f->xen, &transaction), "xs_begin");
-        write_node(f, transaction, "urb-ring-ref", f->urb_ref);
+        write_node(f, transaction, "urb-ring-ref", f->urb_ref[0]);
+        for (unsigned int i = 1; i < 1u << f->order; i++) {
+            char node[24];
+            snprintf(node, sizeof(node), "urb-ring-ref%u", i);
+            write_node(f, transaction, node, f->urb_ref[i]);
+        }
+        if (f->order > 0)
+            write_node(f, transaction, "urb-ring-page-order", f->order);
         write_node(f, transaction, "conn-ring-ref", f->conn_ref);
         write_node(f, transaction, "event-channel", f->port);
         rc = f->xen->ops->xs_end(f->xen, transaction, false);

@@ -23,7 +23,8 @@ struct front {
     char dir[FRONT_PATH];
     char backend_dir[FRONT_PATH];
     uint8_t *urb_page, *conn_page;
-    grant_ref_t urb_ref, conn_ref;
+    unsigned int order; /* of the pages of the URB ring, 0 where the case says nothing */
+    grant_ref_t urb_ref[FRONT_RING_PAGES], conn_ref;
     evtchn_port_t port;
     bool made; /* rings, grants and channel are there */
     uint32_t urb_req;       /* put into slots */

@@ -30,7 +30,7 @@ uint8_t *front_conn_page(struct front *f)
 
 uint8_t *front_slot(struct front *f, uint32_t index)
 {
-    return f->urb_page + FRONT_SLOTS + sizeof(struct usbif_urb_request) * (size_t)(index % FRONT_URB_SLOTS);
+    return f->urb_page + FRONT_SLOTS + sizeof(struct usbif_urb_request) * (size_t)(index % (FRONT_URB_SLOTS << f->order));
 }
 
 /* ---- for the log ---- */
