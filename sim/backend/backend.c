@@ -64,7 +64,7 @@ static void unplugged(void *context, const char *busid)
 int back_create(struct xen *xen, const struct back_config *config, struct back **out)
 {
     int rc;
-    unsigned int ring_pages = config->ring_pages ? config->ring_pages : BACK_RING_PAGES_MAX;
+    unsigned int ring_pages = config->ring_pages ? config->ring_pages : BACK_RING_PAGES;
     struct back *back = calloc(1, sizeof(*back));
     if (!back)
         return -ENOMEM;
@@ -79,7 +79,7 @@ int back_create(struct xen *xen, const struct back_config *config, struct back *
     rc = xenbus_read(xen, XEN_XBT_NIL, back->dir, "frontend", back->frontend_dir);
     if (rc)
         goto out;
-    rc = xen->ops->grant_map_limit(xen, BACK_MAPS_MAX);
+    rc = xen->ops->grant_map_limit(xen, BACK_MAPS_MAX(back->order_max));
     if (rc)
         goto out;
     rc = xen->ops->xs_watch(xen, back->dir, "backend");

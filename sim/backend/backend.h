@@ -55,7 +55,7 @@ struct back_config {
     bool quiet; /* log only that a frontend died */
     enum back_buffers buffers;
     struct xen_waitset *set; /* for the driver: what its handles are waited for in; NULL: who waits polls their fds */
-    unsigned int ring_pages; /* of an URB ring, at most: 1, 2, 4, 8 or 16; 0 is 16. With 1 nothing is offered */
+    unsigned int ring_pages; /* of an URB ring, at most: 1, 2, 4, 8 or 16; 0 is 8. With 1 nothing is offered */
 };
 
 struct back_stats {

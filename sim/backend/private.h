@@ -9,7 +9,6 @@
 #include "backend/backend.h"
 #include "xenbus/xenbus.h"
 
-#define BACK_REQUESTS_MAX (PVUSB_URB_RING_SLOTS << PVUSB_RING_ORDER_MAX)
 #define BACK_BUSID_MAX   32u /* the kernel backend compares 20 bytes (rule XS-09) */
 /* Per step: a guest that never stops must not hold up the others (MAL-41). The ring bounds its requests. */
 #define BACK_EVENTS_PER_STEP  16u
@@ -20,6 +19,8 @@
 #define BACK_ORDER_MAX_NODE "max-urb-ring-page-order"
 #define BACK_ORDER_NODE     "urb-ring-page-order"
 #define BACK_RING_PAGES_MAX (1u << PVUSB_RING_ORDER_MAX)
+/* Where nobody says otherwise: a guest can have all of its requests mapped, and the kernel bounds the mappings of all. */
+#define BACK_RING_PAGES 8u
 /* Up to here two copies cost less than a map and an unmap, where the frontend does not keep its grants. */
 #define BACK_COPY_MAX 4096u
 /* Responses that wait to be published while requests are taken. Measured: more, and both halves work in turns. */
@@ -30,8 +31,8 @@
  */
 #define BACK_BATCH(slots) ((slots) * 3u / 8u)
 /* A ring of requests of 16 pages, two rings (rule RING-20), and what is kept. */
-#define BACK_MAPS_MAX                                                                                        \
-    (BACK_REQUESTS_MAX * PVUSB_SEGMENTS_MAX + BACK_RING_PAGES_MAX + 1u + BACK_KEPT_MAX)
+#define BACK_MAPS_MAX(order)                                                                                 \
+    ((PVUSB_URB_RING_SLOTS << (order)) * PVUSB_SEGMENTS_MAX + (1u << (order)) + 1u + BACK_KEPT_MAX)
 
 /* A request that owes its response. */
 struct back_request {

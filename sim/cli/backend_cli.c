@@ -43,7 +43,7 @@ static const char help_text[] =
     "  --no-persistent       map pages for each request, also when a frontend would keep them\n"
     "                        granted\n"
     "  --ring-pages N        let a frontend's URB ring have up to so many pages: 1, 2, 4, 8 or 16\n"
-    "                        (default 16); with 1 nothing of it is offered\n"
+    "                        (default 8); with 1 nothing of it is offered\n"
     "  --spin USEC           look at the rings for so long after each request before waiting for\n"
     "                        an event (default 0, at most 1000): fast, and a processor is busy\n"
     "  --verbose             say what the driver does\n"

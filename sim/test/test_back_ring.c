@@ -84,13 +84,13 @@ static void fill_and_empty(struct lab *lab, uint16_t slots)
     assert_int_equal(lab_maps(lab), (1u << f->order) + 1);
 }
 
-/* The largest that is offered is what the configuration says, all there is if it says nothing. */
+/* The largest that is offered is what the configuration says, eight pages if it says nothing. */
 static void test_back_ring_offer(void **state)
 {
     static const struct {
         unsigned int pages;
         const char *offer;
-    } rows[] = {{0, "4"}, {16, "4"}, {8, "3"}, {4, "2"}, {2, "1"}, {1, ""}};
+    } rows[] = {{0, "3"}, {16, "4"}, {8, "3"}, {4, "2"}, {2, "1"}, {1, ""}};
     (void)state;
     for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct lab lab;
@@ -106,7 +106,7 @@ static void test_back_ring_every_slot(void **state)
     static const unsigned int orders[] = {2, 0, 1, 4, 3, 0};
     struct lab lab;
     (void)state;
-    start(&lab, 0);
+    start(&lab, 16);
     for (unsigned int i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
         connect(&lab, orders[i]);
         for (unsigned int round = 0; round < 3; round++)
