@@ -324,6 +324,14 @@ void front_advance_close(struct front *front)
     front->close_deadline_ns = UINT64_MAX;
 }
 
+/* A backend may unmap after it has said for the last time that it closes, and nobody tells of that. */
+uint64_t front_unmap_deadline(const struct front *front)
+{
+    if (front->state != XenbusStateClosing || !backend_left(front))
+        return UINT64_MAX;
+    return front->now_ns + FRONT_UNMAP_NS;
+}
+
 /* ---- following the backend ---- */
 
 /* A backend that closed because the toolstack removes the controller will not come again. */

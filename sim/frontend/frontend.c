@@ -290,6 +290,8 @@ uint64_t front_deadline(const struct front *front)
         due = front->starving_since_ns + FRONT_STARVE_NS;
     if (front->look_again_ns < due)
         due = front->look_again_ns;
+    uint64_t unmap = front_unmap_deadline(front);
+    due = unmap < due ? unmap : due;
     return front->ports_due_ns < due ? front->ports_due_ns : due;
 }
 

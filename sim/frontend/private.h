@@ -24,6 +24,7 @@
 
 #define FRONT_STARVE_NS (100 * UINT64_C(1000000))
 #define FRONT_CLOSE_NS  (5 * UINT64_C(1000000000))
+#define FRONT_UNMAP_NS  (10 * UINT64_C(1000000))
 /* After xenstore could not say where the backend is. */
 #define FRONT_LOOK_NS (UINT64_C(1000000000))
 
@@ -138,6 +139,8 @@ void front_set_state(struct front *front, enum xenbus_state state);
 void front_violation(struct front *front, enum pvusb_verdict verdict);
 void front_begin_close(struct front *front);
 void front_advance_close(struct front *front);
+/* When to look again whether the backend has unmapped; UINT64_MAX: there is nothing to look for. */
+uint64_t front_unmap_deadline(const struct front *front);
 void front_release_rings(struct front *front);
 /* Looks whether the backend is still at the other end of the channel. */
 void front_check_backend(struct front *front);
