@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -48,14 +49,15 @@ static int port_open(struct host_client *client, domid_t remote, const struct ho
 }
 
 /*
- * An event that is not lost if somebody filled the counter: who waits in a set does not empty it, and is not told of a
- * write that fails.
+ * Clients share the descriptor and what it is set to: one may have filled the counter, and made it block who writes. Emptied
+ * first, it takes one more, and who waits in a set, and does not empty it, is told of that.
  */
 void host_evtchn_raise_fd(int fd)
 {
-    eventfd_t value;
-    if (eventfd_write(fd, 1) && errno == EAGAIN && !eventfd_read(fd, &value))
-        (void)!eventfd_write(fd, 1);
+    uint64_t value;
+    const struct iovec into = {.iov_base = &value, .iov_len = sizeof(value)};
+    (void)!preadv2(fd, &into, 1, -1, RWF_NOWAIT);
+    (void)!eventfd_write(fd, 1);
 }
 
 /*
@@ -132,8 +134,7 @@ int host_evtchn_bind(struct fakexen_host *host, struct host_client *client, uint
     if (rc)
         return rc;
     evtchn_connect(&port->evtchn, other);
-    /* The one event that is pending at once. Full is as good as one more. */
-    (void)!eventfd_write(port->receive, 1);
+    host_evtchn_raise_fd(port->receive); /* the one event that is pending at once */
     return 0;
 }
 
@@ -162,7 +163,7 @@ void host_evtchn_raise(struct fakexen_host *host, uint32_t virq)
     for (const struct host_client *client = host->clients; client; client = client->next) {
         for (const struct host_port *port = client->ports; port; port = port->next) {
             if (port->virtual && port->virq == virq && !port->evtchn.domid)
-                (void)!eventfd_write(port->receive, 1);
+                host_evtchn_raise_fd(port->receive);
         }
     }
 }

@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -64,7 +63,7 @@ static uint32_t load(const XENSTORE_RING_IDX *index)
 static void moved(struct host_ring *ring, XENSTORE_RING_IDX *index, uint32_t to)
 {
     __atomic_store_n(index, to, __ATOMIC_RELEASE);
-    (void)!eventfd_write(ring->port->notify, 1);
+    host_evtchn_raise_fd(ring->port->notify);
 }
 
 static size_t smaller(size_t a, size_t b)

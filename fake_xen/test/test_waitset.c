@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Sets of handles and descriptors: what ends a wait, what each handle is told, and that nobody hides another. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -319,6 +320,22 @@ static void test_waitset_full_counter(void **state)
     assert_false(bound);
 }
 
+/* A peer that has made a full counter block who writes does not stop the machine. */
+static void test_waitset_blocking_counter(void **state)
+{
+    struct channel channel = connected(xen);
+    bool bound = true;
+    (void)state;
+    int far = ((const struct client *)(const void *)peer)->ports->notify;
+    assert_int_equal(eventfd_write(far, UINT64_MAX - 2), 0);
+    assert_int_equal(fcntl(far, F_SETFL, 0), 0);
+    assert_int_equal(CALL(peer, evtchn_close, channel.far), 0);
+    wait_for_it();
+    take(xen, channel.near);
+    assert_int_equal(CALL(xen, evtchn_status, channel.near, &bound), 0);
+    assert_false(bound);
+}
+
 /* xen_ops.h waiting: watch events in the socket, and such as came with an answer. */
 static void test_waitset_watches(void **state)
 {
@@ -452,6 +469,7 @@ int main(void)
         WAITSET_TEST(test_waitset_order),
         WAITSET_TEST(test_waitset_storm),
         WAITSET_TEST(test_waitset_full_counter),
+        WAITSET_TEST(test_waitset_blocking_counter),
         WAITSET_TEST(test_waitset_watches),
         WAITSET_TEST(test_waitset_too_late),
         WAITSET_TEST(test_waitset_close),

@@ -91,6 +91,9 @@
  *     none comes again after. An event channel handle does not survive exec(): xenevtchn_fdopen() has ENOSYS.
  *     UNMAP_NOTIFY_SEND_EVENT reaches the other end of a port also when this end closed before. When the machine ends
  *     or the domain dies, the program goes on and every call fails with EPIPE.
+ * 13. Both ends of an event channel and the host share its two eventfds in the host form. A process that bypasses
+ *     the library can fill a counter and set it to block, and then stop a peer that notifies it; on Xen it could
+ *     not. The host is not stopped.
  */
 #ifndef FAKEXEN_FAKEXEN_H
 #define FAKEXEN_FAKEXEN_H
