@@ -227,9 +227,24 @@ static bool print_known(void)
     return all;
 }
 
+/*
+ * The xenstored of Debian 12 without its security updates (seen: 4.17.5+72) fails an assertion of its own where a connection
+ * ends that has a transaction open, and takes the machine with it.
+ */
+static void need_sound_xenstored(void)
+{
+    static const char *const is_older = "v=$(dpkg-query -W -f='${Version}' xen-utils-4.17 2>/dev/null) && "
+                                        "dpkg --compare-versions \"$v\" lt 4.17.7";
+    if (system(is_older) == 0) {
+        puts("skip: xen-utils-4.17 is older than 4.17.7, whose xenstored ends at a transaction that is left open");
+        exit(77);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct run run;
+    need_sound_xenstored();
     unsigned int count = argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 10) : 20000;
     run.seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
     run.verbose = argc > 3;
