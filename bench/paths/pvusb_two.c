@@ -22,10 +22,15 @@
 #define CONNECT_NS UINT64_C(10000000000)
 #define LOOKS      16u /* at a ring before one at the clock */
 
+struct way {
+    uint64_t spin_ns; /* each side looks at its ring for so long before it blocks; 0: blocks at once */
+    enum back_buffers buffers;
+};
+
 struct two {
     struct bench_session session; /* first */
     struct bench_setup setup;
-    struct pvusb_way way;
+    struct way way;
     struct family family;
     bool have_family;
     struct bench_counters *back; /* shared with the backend, which writes it when it has done something */
@@ -274,7 +279,7 @@ static int connect_guests(struct two *two)
     return rc;
 }
 
-int pvusb_two_open(const struct pvusb_way *way, const struct bench_setup *setup, struct bench_session **out,
+static int open_two(const struct way *way, const struct bench_setup *setup, struct bench_session **out,
                    char *why)
 {
     char error[FAMILY_ERROR_MAX] = "";
@@ -310,22 +315,22 @@ int pvusb_two_open(const struct pvusb_way *way, const struct bench_setup *setup,
 
 static int open_block(const struct bench_setup *setup, struct bench_session **out, char *why)
 {
-    return pvusb_two_open(&(struct pvusb_way){0}, setup, out, why);
+    return open_two(&(struct way){0}, setup, out, why);
 }
 
 static int open_map(const struct bench_setup *setup, struct bench_session **out, char *why)
 {
-    return pvusb_two_open(&(struct pvusb_way){.buffers = BACK_BUFFERS_MAP}, setup, out, why);
+    return open_two(&(struct way){.buffers = BACK_BUFFERS_MAP}, setup, out, why);
 }
 
 static int open_copy(const struct bench_setup *setup, struct bench_session **out, char *why)
 {
-    return pvusb_two_open(&(struct pvusb_way){.buffers = BACK_BUFFERS_COPY}, setup, out, why);
+    return open_two(&(struct way){.buffers = BACK_BUFFERS_COPY}, setup, out, why);
 }
 
 static int open_spin(const struct bench_setup *setup, struct bench_session **out, char *why)
 {
-    return pvusb_two_open(&(struct pvusb_way){.spin_ns = SPIN_NS}, setup, out, why);
+    return open_two(&(struct way){.spin_ns = SPIN_NS}, setup, out, why);
 }
 
 const struct bench_path bench_pvusb_block = {

@@ -135,8 +135,6 @@ void uhci_queue_abort(struct uhci_driver *driver, int status);
 bool uhci_queue_unlinking(const struct uhci_driver *driver);
 /* The device of a port is gone, or not what it was: endpoints are forgotten as soon as they are idle. */
 void uhci_queue_forsake(struct uhci_driver *driver, unsigned int port);
-/* The URB goes back to its owner. The transfer is not on its endpoint any more. */
-void uhci_queue_give_back(struct uhci_driver *driver, struct transfer *transfer, int status);
 
 /* driver_td.c */
 uint16_t uhci_td_take(struct uhci_driver *driver);

@@ -224,7 +224,7 @@ static void detach(struct uhci_driver *driver, struct transfer *t)
         ep->end = before;
 }
 
-void uhci_queue_give_back(struct uhci_driver *driver, struct transfer *t, int status)
+static void give_back(struct uhci_driver *driver, struct transfer *t, int status)
 {
     struct hcd_urb *urb = t->urb;
     urb->actual = t->actual;
@@ -256,7 +256,7 @@ static void scan(struct uhci_driver *driver, struct endpoint *ep)
         }
         bool gone = status == -EPROTO;
         detach(driver, t);
-        uhci_queue_give_back(driver, t, status);
+        give_back(driver, t, status);
         if (gone)
             uhci_hub_poll(driver); /* perhaps there is nobody any more */
         ep->stopped = stopped;
@@ -281,7 +281,7 @@ static void finish_unlinking(struct uhci_driver *driver, struct endpoint *ep)
     scan(driver, ep);
     while ((t = unlinked(ep))) {
         detach(driver, t);
-        uhci_queue_give_back(driver, t, t->urb->hcd_unlinked);
+        give_back(driver, t, t->urb->hcd_unlinked);
     }
     ep->stopped = false;
     ep->unlinking = false;
@@ -310,7 +310,7 @@ int uhci_queue_unlink(struct uhci_driver *driver, struct hcd_urb *urb, int reaso
     struct endpoint *ep = t->endpoint;
     if (!t->loaded || ep->stopped) {
         detach(driver, t);
-        uhci_queue_give_back(driver, t, reason);
+        give_back(driver, t, reason);
     } else if (!ep->unlinking) {
         unlink_queue(driver, ep);
         ep->unlinking = true;
@@ -358,7 +358,7 @@ void uhci_queue_abort(struct uhci_driver *driver, int status)
         while (ep->used && ep->head) {
             struct transfer *t = ep->head;
             detach(driver, t);
-            uhci_queue_give_back(driver, t, status);
+            give_back(driver, t, status);
         }
         if (ep->used)
             forget(driver, ep);
