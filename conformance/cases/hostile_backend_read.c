@@ -397,7 +397,10 @@ static void jump_after_read(void *context, const struct moment *moment)
         front_set_word(j->page, 0, j->to);
 }
 
-/* req_prod says too much after the first time it was read, the second, ...: no old slot is carried out. */
+/*
+ * req_prod says too much after the first time it was read, the second, ...: no old slot is carried out. By the second the
+ * request may have been answered, and 16 more are none too many then.
+ */
 static void index_at(struct conform *t, uint32_t by, unsigned int at)
 {
     struct front *f = front_number(t, 0);
@@ -421,7 +424,7 @@ static void index_at(struct conform *t, uint32_t by, unsigned int at)
 
 #define INDEXES(X)                                                                                           \
     X(index_17_0, "req-prod.17.first", "17 more after the first reading", 17, 0)                             \
-    X(index_17_1, "req-prod.17.second", "17 more after the second", 17, 1)                                   \
+    X(index_18_1, "req-prod.18.second", "18 more after the second", 18, 1)                                   \
     X(index_far, "req-prod.far", "far ahead after the first", 0x7fffffff, 0)                                 \
     X(index_back, "req-prod.back", "back by one after the first", 0xffffffff, 0)
 

@@ -152,9 +152,29 @@ static void take_events(struct back *back)
         back_check_frontend(back);
         if (port == back->evtchn)
             back->xen->ops->evtchn_unmask(back->xen, port);
+        back->polled = true;
         break; /* another look now would hardly find what the next step finds anyway */
     }
     back->busy = back->busy || n == BACK_EVENTS_PER_STEP;
+}
+
+/*
+ * The event of the next request is asked for last, when what we have is answered: a frontend that sends more before then need
+ * not send one, and we need not sleep for it.
+ */
+static void serve(struct back *back)
+{
+    for (unsigned int turn = 0; back->polled; turn++) {
+        back->polled = back->urb_page && pvusb_ring_back_final_check(&back->urb_ring);
+        if (!back->polled)
+            break;
+        if (turn == BACK_TURNS_PER_STEP) {
+            back->busy = true;
+            break;
+        }
+        back_take_requests(back);
+        back_push(back);
+    }
 }
 
 int back_step(struct back *back, uint64_t now_ns)
@@ -167,10 +187,8 @@ int back_step(struct back *back, uint64_t now_ns)
     if (!rc) {
         if (waits & XEN_WAITS_EVENT)
             take_events(back);
-        if (back->polled)
-            back_take_requests(back);
-        back->polled = false;
         back_push(back);
+        serve(back);
         if (!back->urb_page)
             back_close_channel(back);
     }
@@ -181,7 +199,7 @@ int back_step(struct back *back, uint64_t now_ns)
 void back_poll(struct back *back)
 {
     back->stepping = true;
-    back_poll_requests(back);
+    back_take_requests(back);
     back_push(back);
     back->polled = true;
     back->stepping = false;

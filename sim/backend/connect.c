@@ -224,7 +224,7 @@ static void connect(struct back *back)
     back_bounce_begin(back);
     back_set_state(back, XenbusStateConnected);
     back_send_events(back);
-    back_take_requests(back); /* published before we bound (rule BUS-10) */
+    back->polled = true; /* the step takes what was published before we bound (rule BUS-10) */
 }
 
 void back_close_channel(struct back *back)

@@ -13,6 +13,7 @@
 /* Per step: a guest that never stops must not hold up the others (MAL-41). The ring bounds its requests. */
 #define BACK_EVENTS_PER_STEP  16u
 #define BACK_WATCHES_PER_STEP 64u
+#define BACK_TURNS_PER_STEP   8u /* requests taken and answered; what comes then is for the next step */
 /* Pages that stay mapped; each is a mapping of its own to the kernel, which bounds those of a process. */
 #define BACK_KEPT_MAX 1024u
 #define BACK_KEPT_NODE "feature-persistent"
@@ -70,7 +71,7 @@ struct back {
     enum xenbus_state frontend_state;
     enum pvusb_verdict verdict;
     bool stepping;
-    bool polled;      /* requests were taken without asking for the event of the next */
+    bool polled;      /* the event of the next request is to be asked for */
     bool busy;        /* the last step ended at one of its bounds */
     bool complained;  /* about what is missing; once per wait */
     bool released;    /* closed a device since the driver last asked: another connector may want it */
@@ -120,9 +121,8 @@ void back_violation(struct back *back, enum pvusb_verdict verdict);
 /* request.c */
 /* At the beginning of a connection: as many as the ring has slots. -ENOMEM. */
 int back_requests_begin(struct back *back, unsigned int count);
+/* Takes what is on the ring; the event of the next is asked for at the end of a step. */
 void back_take_requests(struct back *back);
-/* The same without asking for an event. */
-void back_poll_requests(struct back *back);
 void back_push(struct back *back);
 /* Cancels everything that a port's device holds; port 0 means all ports. */
 void back_cancel_port(struct back *back, unsigned int port);

@@ -448,31 +448,18 @@ static void dispatch(struct back *back, const struct usbif_urb_request *slot)
     }
 }
 
-/* True after PVUSB_EMPTY; false when there is no ring any more. */
-static bool take_requests(struct back *back)
+void back_take_requests(struct back *back)
 {
     struct usbif_urb_request slot;
     enum pvusb_verdict verdict;
     while (back->urb_page && (verdict = pvusb_ring_back_take_urb(&back->urb_ring, &slot)) != PVUSB_EMPTY) {
         if (verdict != PVUSB_OK) {
             back_violation(back, verdict);
-            return false;
+            return;
         }
         dispatch(back, &slot);
         push_batch(back);
     }
-    return back->urb_page != NULL;
-}
-
-void back_poll_requests(struct back *back)
-{
-    (void)take_requests(back);
-}
-
-void back_take_requests(struct back *back)
-{
-    while (take_requests(back) && pvusb_ring_back_final_check(&back->urb_ring))
-        ;
 }
 
 void back_cancel_port(struct back *back, unsigned int port)

@@ -126,6 +126,7 @@ static const struct hcd_ops front_ops = {
 /* ---- events ---- */
 
 #define EVENTS_PER_STEP 8u
+#define TURNS_PER_STEP  8u /* responses taken and URBs started; what comes then is for the next step */
 
 static int take_watches(struct front *front, bool waiting)
 {
@@ -186,12 +187,13 @@ static void take_events(struct front *front)
         if (port != front->evtchn)
             continue; /* a channel of before a reconnect */
         if (front->state == XenbusStateConnected)
-            front_take_responses(front);
+            front_poll_responses(front);
         if (front->state == XenbusStateConnected)
             take_plug_events(front);
         front_check_backend(front);
         if (front->evtchn == port)
             front->xen->ops->evtchn_unmask(front->xen, port);
+        front->polled = true;
         break; /* another look now would hardly find what the next step finds anyway */
     }
 }
@@ -250,6 +252,25 @@ bool front_pending(const struct front *front)
     return front->state == XenbusStateConnected && pvusb_ring_front_pending(&front->urb_ring);
 }
 
+/*
+ * The event of the next response is asked for last, when what waits has been started: a backend that answers before then
+ * need not send one, and we need not sleep for it.
+ */
+static void serve(struct front *front)
+{
+    start_waiting(front);
+    for (unsigned int turn = 0; front->polled; turn++) {
+        front->polled = pvusb_ring_front_final_check(&front->urb_ring);
+        front->again = front->polled && turn == TURNS_PER_STEP;
+        if (!front->polled || front->again)
+            break;
+        front_poll_responses(front);
+        if (front->state != XenbusStateConnected)
+            break;
+        start_waiting(front);
+    }
+}
+
 int front_step(struct front *front, uint64_t now_ns)
 {
     front->now_ns = now_ns;
@@ -264,11 +285,9 @@ int front_step(struct front *front, uint64_t now_ns)
         front_follow(front);
         if (waits & XEN_WAITS_EVENT)
             take_events(front);
-        if (front->polled && front->state == XenbusStateConnected)
-            front_take_responses(front);
-        front->polled = false;
+        front->again = false;
         if (front->state == XenbusStateConnected)
-            start_waiting(front);
+            serve(front);
         if (front->state == XenbusStateClosing)
             front_advance_close(front);
         front_follow(front);
@@ -284,8 +303,8 @@ uint64_t front_deadline(const struct front *front)
     uint64_t due = front->close_deadline_ns;
     if (front->state == XenbusStateClosing && due == UINT64_MAX)
         return front->now_ns; /* closed between steps: the step that begins it is due at once */
-    if (front->failed.head || (front->state == XenbusStateConnected && front->check_wanted))
-        return front->now_ns; /* likewise; and the clock of the 100 ms must start */
+    if (front->failed.head || (front->state == XenbusStateConnected && (front->check_wanted || front->again)))
+        return front->now_ns; /* likewise; the clock of the 100 ms must start; responses are left */
     if (front->starving_since_ns != UINT64_MAX && front->starving_since_ns + FRONT_STARVE_NS < due)
         due = front->starving_since_ns + FRONT_STARVE_NS;
     if (front->look_again_ns < due)

@@ -85,7 +85,8 @@ struct front {
     enum xenbus_state backend_state;
     enum pvusb_verdict verdict;
     bool stepping;
-    bool polled;  /* responses were taken without asking for the event of the next */
+    bool polled;  /* the event of the next response is to be asked for */
+    bool again;   /* the last step left responses, as it had taken its turns */
     bool restart; /* begin again once the backend has closed too */
     bool reconnect;    /* want restart whenever the backend ends the connection */
     bool backend_gone; /* its end of the channel closed: it answers and maps nothing any more */

@@ -248,7 +248,7 @@ uint32_t raw_front_rsp_prod(const struct raw_front *f)
     return raw_word(f->urb_page, RSP_PROD);
 }
 
-static void take_responses(struct raw_front *f)
+void raw_front_take(struct raw_front *f)
 {
     do {
         uint32_t prod = raw_word(f->urb_page, RSP_PROD);
@@ -295,7 +295,7 @@ bool raw_front_poll(struct raw_front *f)
         any = true;
         f->notified++;
         if (f->made && port == f->port && !f->deaf) {
-            take_responses(f);
+            raw_front_take(f);
             take_events(f);
         }
         f->xen->ops->evtchn_unmask(f->xen, port);

@@ -96,6 +96,8 @@ void raw_front_send(struct raw_front *f, const struct usbif_urb_request *request
 void raw_front_notify(struct raw_front *f);
 /* Takes what an event announced; without an event it does not look. True if there was one. */
 bool raw_front_poll(struct raw_front *f);
+/* Takes the responses that are there and asks for the event of the next. */
+void raw_front_take(struct raw_front *f);
 /* The producer of URB responses as it stands in the page. */
 uint32_t raw_front_rsp_prod(const struct raw_front *f);
 

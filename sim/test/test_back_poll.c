@@ -136,6 +136,65 @@ static void found(struct lab *lab, struct xen_waitset *set, int n)
     }
 }
 
+static unsigned int sent_meanwhile, sent_at_most;
+
+/* A frontend on another processor, or one that the backend's notification has put in the backend's place. */
+static void send_meanwhile(struct lab *lab, enum lab_call call)
+{
+    struct raw_front *f = &lab->front[0];
+    if (call != LAB_NOTIFY || sent_meanwhile == sent_at_most)
+        return;
+    raw_front_take(f);
+    put(lab, (uint16_t)(2 + sent_meanwhile++));
+    assert_false(raw_front_push(f)); /* the backend is awake */
+}
+
+static unsigned int step_while_sent(struct lab *lab, unsigned int at_most)
+{
+    lab_ready(lab, 4);
+    sent_meanwhile = 0;
+    sent_at_most = at_most;
+    lab_hook(lab, send_meanwhile);
+    uint32_t before = raw_front_rsp_prod(&lab->front[0]);
+    put(lab, 1);
+    assert_true(raw_front_push(&lab->front[0]));
+    assert_int_equal(lab->front[0].xen->ops->evtchn_notify(lab->front[0].xen, lab->front[0].port), 0);
+    assert_int_equal(back_step(lab->rig.back, 0), 0);
+    return raw_front_rsp_prod(&lab->front[0]) - before;
+}
+
+/* RING-06: the event of the next request is asked for when all are answered, so what is sent until then costs none. */
+static void test_back_step_asks_last(void **state)
+{
+    struct lab lab;
+    (void)state;
+    assert_int_equal(step_while_sent(&lab, 3), 4);
+    assert_false(back_busy(lab.rig.back));
+    (void)raw_front_poll(&lab.front[0]);
+    put(&lab, 5);
+    assert_true(raw_front_push(&lab.front[0]));
+    lab_run(&lab);
+    for (uint16_t id = 1; id <= 5; id++)
+        lab_expect(&lab, id, -19, 0);
+    lab_dispose(&lab);
+}
+
+/* MAL-41: who always sends one more does not keep the step from its end; the next goes on by itself. */
+static void test_back_step_ends(void **state)
+{
+    struct lab lab;
+    (void)state;
+    unsigned int served = step_while_sent(&lab, 50);
+    assert_in_range(served, 2, 25);
+    assert_true(back_busy(lab.rig.back));
+    lab_run(&lab);
+    (void)raw_front_poll(&lab.front[0]);
+    for (uint16_t id = 1; id <= 51; id++)
+        lab_expect(&lab, id, -19, 0);
+    assert_false(back_busy(lab.rig.back));
+    lab_dispose(&lab);
+}
+
 /* back_driver_step(): with a set, who nothing came for is not looked at, unless it was polled. */
 static void test_back_poll_only_found(void **state)
 {
@@ -184,6 +243,8 @@ int main(void)
         cmocka_unit_test(test_back_poll_serves_without_event),
         cmocka_unit_test(test_back_poll_then_step_asks),
         cmocka_unit_test(test_back_poll_violation),
+        cmocka_unit_test(test_back_step_asks_last),
+        cmocka_unit_test(test_back_step_ends),
         cmocka_unit_test(test_back_poll_driver),
         cmocka_unit_test(test_back_poll_only_found),
     };

@@ -349,6 +349,7 @@ static void push_before_unmask(struct lab *lab, enum lab_call call)
     if (call != LAB_NOTIFY || pushed_between >= 8)
         return;
     uint16_t id = (uint16_t)(100 + pushed_between++);
+    raw_front_take(&lab->front[0]); /* or the next response is none to notify of */
     struct usbif_urb_request request = raw_request(id, RAW_PIPE(RAW_BULK, 99, 1, 1));
     raw_front_send(&lab->front[0], &request);
 }
