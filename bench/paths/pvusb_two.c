@@ -7,6 +7,8 @@
 #include "bench/paths/pvusb.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +22,18 @@
 #include "process/loop.h"
 
 #define CONNECT_NS UINT64_C(10000000000)
+#define SETTLE_NS  UINT64_C(50000000)
 #define LOOKS      16u /* at a ring before one at the clock */
 
 struct way {
     uint64_t spin_ns; /* each side looks at its ring for so long before it blocks; 0: blocks at once */
     enum back_buffers buffers;
+};
+
+/* Between the backend's process and ours. */
+struct shared {
+    struct bench_counters counters; /* of the backend, whole when it sleeps */
+    atomic_bool awake;
 };
 
 struct two {
@@ -33,14 +42,14 @@ struct two {
     struct way way;
     struct family family;
     bool have_family;
-    struct bench_counters *back; /* shared with the backend, which writes it when it has done something */
+    struct shared *shared;
     struct xen_machine *machine;
     struct front *fronts[BENCH_GUESTS_MAX];
     struct xen_waitset *set;
     struct xen_waitset_fd end; /* of the backend */
-    uint64_t now_ns; /* of the last step */
-    bool ask;   /* the next step() takes events and asks for more */
-    bool asked; /* the last one did and nothing was polled since, so that we may block */
+    uint64_t now_ns;           /* of the last step */
+    bool ask;                  /* the next step() takes events and asks for more */
+    bool asked;                /* the last one did and nothing was polled since, so that we may block */
 };
 
 /* ---- the backend's process ---- */
@@ -80,6 +89,7 @@ static int back_loop(struct two *two, struct server *server)
     int rc = 0;
     while (!rc && !server->lifeline.ready) {
         bool more = false;
+        atomic_store_explicit(&two->shared->awake, true, memory_order_relaxed);
         rc = server_step(server);
         if (!rc && spin.ns > 0) {
             more = loop_spin(&spin, server->host->ops->deadline(server->host));
@@ -87,16 +97,17 @@ static int back_loop(struct two *two, struct server *server)
         }
         struct bench_counters counters = {0};
         pvusb_bench_count_back(server->driver, &counters);
-        *two->back = counters;
+        two->shared->counters = counters;
+        more = more || back_driver_busy(server->driver);
+        atomic_store_explicit(&two->shared->awake, more, memory_order_release);
         if (!rc)
-            rc = xen_waitset_until(server->set, more || back_driver_busy(server->driver)
-                                                    ? 0
-                                                    : server->host->ops->deadline(server->host));
+            rc = xen_waitset_until(server->set, more ? 0 : server->host->ops->deadline(server->host));
     }
     return rc;
 }
 
-static int back_open(struct family *family, struct two *two, struct xen_machine *machine, struct server *server)
+static int back_open(struct family *family, struct two *two, struct xen_machine *machine,
+                     struct server *server)
 {
     server->host = bench_devices_host(server->devices);
     int rc = xen_waitset_create(&server->set);
@@ -196,10 +207,14 @@ static int two_wait(struct bench_session *session, uint64_t until_ns)
     return rc || !two->end.ready ? rc : -EPIPE;
 }
 
+/* Asked for when no transfer is under way: a backend that is awake sleeps soon. */
 static void two_counters(struct bench_session *session, struct bench_counters *out)
 {
     struct two *two = (struct two *)session;
-    *out = *two->back;
+    uint64_t limit = loop_now_ns() + SETTLE_NS;
+    while (atomic_load_explicit(&two->shared->awake, memory_order_acquire) && loop_now_ns() < limit)
+        sched_yield();
+    *out = two->shared->counters;
     pvusb_bench_count_front(two->fronts, out);
 }
 
@@ -213,8 +228,8 @@ static void two_close(struct bench_session *session)
     fakexen_client_machine_destroy(two->machine);
     if (two->have_family)
         (void)family_close(&two->family, 0, error);
-    if (two->back)
-        munmap(two->back, sizeof(*two->back));
+    if (two->shared)
+        munmap(two->shared, sizeof(*two->shared));
     free(two);
 }
 
@@ -280,19 +295,20 @@ static int connect_guests(struct two *two)
 }
 
 static int open_two(const struct way *way, const struct bench_setup *setup, struct bench_session **out,
-                   char *why)
+                    char *why)
 {
     char error[FAMILY_ERROR_MAX] = "";
     struct two *two = calloc(1, sizeof(*two));
     if (!two)
         return -ENOMEM;
-    *two = (struct two){.session = {.ops = &two_ops, .queue = PVUSB_BENCH_QUEUE, .patient_hubs = true, .copies = 1},
-                        .setup = *setup,
-                        .way = *way};
+    *two = (struct two){
+        .session = {.ops = &two_ops, .queue = PVUSB_BENCH_QUEUE, .patient_hubs = true, .copies = 1},
+        .setup = *setup,
+        .way = *way};
     int rc = 0;
-    two->back = mmap(NULL, sizeof(*two->back), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (two->back == MAP_FAILED) {
-        two->back = NULL;
+    two->shared = mmap(NULL, sizeof(*two->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (two->shared == MAP_FAILED) {
+        two->shared = NULL;
         rc = -ENOMEM;
     }
     if (!rc)
