@@ -14,6 +14,7 @@ struct control {
     struct hcd_urb urb;
     uint8_t *buffer;
     uint64_t submitted_ns;
+    uint64_t now_ns; /* of the last completion */
     unsigned int held; /* 0 or 1 */
     bool progress, stop;
     int error;
@@ -30,6 +31,7 @@ static void on_complete(struct hcd_urb *urb)
 {
     struct control *control = urb->context;
     uint64_t now = loop_now_ns(); /* once: the clock costs a good part of the fastest round trip */
+    control->now_ns = now;
     bench_meter_latency(&control->meter, now - control->submitted_ns);
     bench_meter_urb(&control->meter, urb->actual);
     control->progress = true;
@@ -49,11 +51,11 @@ static int run_until(struct control *control, uint64_t until_ns)
     struct bench_session *session = control->meter.guests->session;
     uint64_t limit = until_ns + BENCH_PATIENCE_NS;
     int rc = 0;
-    control->stop = false;
+    control->stop = control->progress = false;
     if (!control->held && !control->error)
         submit(control, loop_now_ns());
     while (!rc && !control->error) {
-        uint64_t now = loop_now_ns();
+        uint64_t now = control->progress ? control->now_ns : loop_now_ns();
         if (control->stop && !control->held)
             return 0;
         control->stop = now >= until_ns;
