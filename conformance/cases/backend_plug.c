@@ -25,13 +25,24 @@ static void absent(struct conform *t)
     front_expect_no_plug(front_number(t, 0));
 }
 
+/* Up to the event that tells this speed: a backend may tell of an empty port first (plug.duplicates). */
+static void expect_ids(struct conform *t, uint16_t *id, uint8_t speed)
+{
+    struct usbif_conn_response event;
+    do {
+        event = front_next_plug(front_number(t, 0));
+        conform_equal(t, "event.id", (*id)++, event.id);
+    } while (event.speed != speed);
+}
+
 static void id_echo(struct conform *t)
 {
     struct front *f = front_number(t, 0);
+    uint16_t id = 0;
     front_port(f, 1, "1-1");
-    conform_equal(t, "event.id", 0, front_next_plug(f).id);
+    expect_ids(t, &id, USBIF_SPEED_HIGH);
     front_port(f, 1, "");
-    conform_equal(t, "event.id", 1, front_next_plug(f).id);
+    expect_ids(t, &id, 0);
 }
 
 static void many(struct conform *t)
