@@ -158,7 +158,7 @@ void kit_front_check(struct conform *t)
 {
     for (unsigned int i = 0; i < t->nr_fronts; i++) {
         struct front *f = t->front[i];
-        (void)kit_front_poll(f);
+        kit_front_settle(f);
         if (f->nr_rsp > 0)
             conform_fail(t, "rsp: expected no more responses, one came for id %u (status %d)", f->rsp[0].id,
                          f->rsp[0].status);
