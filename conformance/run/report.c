@@ -8,6 +8,8 @@
 #include "explain.h"
 #include "result.h"
 
+#define UNEXPECTED_MAX 12u /* cases named again at the end */
+
 static const char *const verdict_names[] = {"pass", "FAIL", "skip", "DIED", "ERROR"};
 
 char *report_block(const struct run *run, const struct result *r, const struct outcome *outcome)
@@ -46,7 +48,7 @@ static void report_tap(const struct run *run, const struct result *r, unsigned i
         printf("# %s\n", r->message);
 }
 
-static void report_text(const struct run *run, const struct result *r)
+static void print_line(const struct result *r)
 {
     static const char *const names[] = {
         [DIFFERS] = "differs", [KNOWN] = "known", [XPASS] = "XPASS", [WRONG] = NULL};
@@ -54,9 +56,14 @@ static void report_text(const struct run *run, const struct result *r)
                        : names[r->standing] ? names[r->standing]
                                             : verdict_names[r->verdict];
 
+    printf("%-5s %s%s%s\n", name, r->test->id, *r->message ? ": " : "", r->message);
+}
+
+static void report_text(const struct run *run, const struct result *r)
+{
     if (run->options.quiet && r->standing == AS_WANTED)
         return;
-    printf("%-5s %s%s%s\n", name, r->test->id, *r->message ? ": " : "", r->message);
+    print_line(r);
     if ((r->standing == DIFFERS || r->standing == WRONG) && r->block)
         fputs(r->block, stdout);
 }
@@ -75,6 +82,24 @@ void report_case(const struct run *run, const struct result *r, unsigned int n)
         report_text(run, r);
 }
 
+/* Once more, for who sees the end only. */
+static void print_unexpected(const struct run *run)
+{
+    unsigned int all = run->standing[WRONG] + run->standing[XPASS], told = 0;
+
+    if (all > 0)
+        puts("unexpected:");
+    for (unsigned int i = 0; i < run->reported && told < UNEXPECTED_MAX; i++) {
+        if (!result_bad(&run->results[i]))
+            continue;
+        fputs("  ", stdout);
+        print_line(&run->results[i]);
+        told++;
+    }
+    if (told < all)
+        printf("  and %u more\n", all - told);
+}
+
 void report_end(const struct run *run, int rc)
 {
     const unsigned int *count = run->count;
@@ -91,6 +116,7 @@ void report_end(const struct run *run, int rc)
         printf("known %u  XPASS %u: by %s\n", run->standing[KNOWN], run->standing[XPASS], run->options.known);
     if ((run->standing[WRONG] || run->standing[DIFFERS]) && !run->options.out)
         puts("recordings of what failed: with --out DIR");
+    print_unexpected(run);
     if (rc == EXIT_SKIPPED)
         printf("skip: %s\n", run->results[run->reported - 1].message);
 }

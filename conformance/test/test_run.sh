@@ -139,6 +139,11 @@ echo dummy.pass >"$dir/passes"
 expect 1 'XPASS dummy.pass: passes, but is listed in ' "$dummy" --known "$dir/passes" dummy.pass
 expect 1 'not ok 1 - dummy.pass' "$dummy" --format tap --known "$dir/passes" dummy.pass
 expect 77 'n/a   dummy.skip' "$dummy" --known "$dir/passes" dummy.skip
+same 'what the end names' 'unexpected:   XPASS dummy.pass:   FAIL  dummy.fail:   DIED  dummy.peer-dies:' \
+  "$("$dummy" --known "$dir/passes" dummy.pass dummy.fail dummy.peer-dies | tail -n 4 | sed 's/: .*/:/' | paste -sd ' ')"
+same 'the end of many' '13:  and ' \
+  "$(PVUSB_BROKEN=backend.plug-twice "$broken" backend.transfer | sed '1,/^unexpected:/d' | grep -on '^  and ')"
+same 'the end where nothing is unexpected' 0 "$("$dummy" --known "$dir/known" dummy.fail dummy.pass | grep -c unexpected)"
 echo dummy.gone >>"$dir/passes"
 expect 2 'passes:2: no such case: dummy.gone' "$dummy" --known "$dir/passes" dummy.pass
 printf 'dummy.fail\ndummy.fail\n' >"$dir/twice"
