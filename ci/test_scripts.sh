@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The scripts of ci/ as far as they can be run without installing anything: --help,
-# unknown options, and what ci/deps does with and without a package manager. Usage: test_scripts.sh ROOT
+# unknown options, what ci/deps does with and without a package manager, and what ci/test says at its end. Usage:
+# test_scripts.sh ROOT
 set -euo pipefail
 
 cd "$1"
@@ -85,4 +86,42 @@ rc=0
 deps >/dev/null 2>&1 || rc=$?
 [ $rc -eq 1 ] || fail "ci/deps exits with $rc when apt-get fails"
 grep -q '^apt-get .*update' "$work/calls" || fail "ci/deps does not try newer lists when apt-get fails"
+
+# The end of ci/test, for who sees no more of a log: each failed test and the last of what it said.
+mkdir -p "$work/tree/ci"
+cp ci/test "$work/tree/ci/"
+printf '#!/bin/sh\necho clean\n' >"$work/tree/ci/style"
+chmod +x "$work/tree/ci/style"
+reset
+fake cmake 'echo built'
+fake ctest "while [ \"\$1\" != --output-junit ]; do shift; done; cp '$work/junit' \"\$2\"; exit 8"
+end_of_test() { # without the seconds
+  PATH=$work/bin:$PATH "$work/tree/ci/test" --quick --no-deps 2>&1 |
+    sed -E '1,/^step /d; /^style/d; s/ +[0-9]+  FAILED$/ FAILED/; s/ in [0-9]+ s$//'
+}
+testcase() { # NAME INSIDE...
+  printf '<testcase name="%s" classname="%s" time="1.6" status="run">\n%s\n</testcase>\n' "$1" "$1" "$2"
+}
+same() { # WHAT EXPECTED ACTUAL
+  [ "$2" = "$3" ] || fail "$1:"$'\n'"$(diff <(echo "$2") <(echo "$3"))"
+}
+{
+  echo '<testsuite name="x" tests="4" failures="2" disabled="0" skipped="1">'
+  testcase good '<system-out>fine</system-out>'
+  testcase bad "<failure message=\"\"/><system-out>$(seq 90) &lt;$(printf '%0200d' 0)"$'\n\n'"</system-out>"
+  testcase skips '<skipped message="x"/><system-out>skip: no &amp; none</system-out>'
+  testcase silent '<failure message=""/><system-out></system-out>'
+  echo '</testsuite>'
+} >"$work/junit"
+same 'ci/test with tests that fail' "$(
+  printf '%-10s %6s %7s %8s %s\n\nskipped:\n  dev: skips: no & none\n\nfailed:\n  dev: bad, 2 s\n' dev 4 1 1 FAILED
+  printf '    %s\n' $(seq 76 89) "90 <$(printf '%0152d' 0)"
+  printf '  dev: silent, 2 s\n\nFAILED\n'
+)" "$(end_of_test)"
+
+# And where none could run, the last of the step.
+fake cmake 'seq 20; exit 1'
+same 'ci/test without a build' "$(printf '%-10s %6s %7s %8s %s\n\nfailed:\n  dev\n' dev - - - FAILED
+  printf '    %d\n' $(seq 6 20)
+  printf '\nFAILED\n')" "$(end_of_test)"
 exit $failed
