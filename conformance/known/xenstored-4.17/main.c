@@ -47,9 +47,10 @@ static bool receive(int fd, struct xsd_sockmsg *header, char *payload)
 }
 
 /* Sends one message and gets the payload of its answer; false when there is none. */
-static bool ask(const struct store *store, uint32_t type, const void *payload, size_t length, char *answer)
+static bool ask_in(const struct store *store, uint32_t transaction, uint32_t type, const void *payload,
+                   size_t length, char *answer)
 {
-    struct xsd_sockmsg header = {.type = type, .len = (uint32_t)length};
+    struct xsd_sockmsg header = {.type = type, .tx_id = transaction, .len = (uint32_t)length};
     answer[0] = '\0';
     if (send(store->socket, &header, sizeof(header), MSG_NOSIGNAL) < 0 ||
         send(store->socket, payload, length, MSG_NOSIGNAL) < 0)
@@ -59,6 +60,11 @@ static bool ask(const struct store *store, uint32_t type, const void *payload, s
             return false;
     } while (header.type == XS_WATCH_EVENT);
     return true;
+}
+
+static bool ask(const struct store *store, uint32_t type, const void *payload, size_t length, char *answer)
+{
+    return ask_in(store, 0, type, payload, length, answer);
 }
 
 /* ---- the bugs ---- */
@@ -92,6 +98,23 @@ static enum outcome target_gone(struct store *store)
     return ask(store, XS_GET_DOMAIN_PATH, "3", 2, answer) ? RIGHT : OTHER;
 }
 
+/* A folder that the transaction has looked at, and its parent only when the folder has been removed. */
+static enum outcome changed_remove(struct store *store)
+{
+    char answer[XENSTORE_PAYLOAD_MAX + 1];
+    char end[XENSTORE_PAYLOAD_MAX + 1];
+    if (!ask(store, XS_WRITE, "/known/folder\0", 14, answer) ||
+        !ask(store, XS_TRANSACTION_START, "", 1, answer))
+        return OTHER;
+    const uint32_t t = (uint32_t)strtoul(answer, NULL, 10);
+    if (!t || !ask_in(store, t, XS_DIRECTORY, "/known/folder", 14, answer) || *answer ||
+        !ask(store, XS_RM, "/known/folder", 14, answer) || strcmp(answer, "OK") != 0 ||
+        !ask_in(store, t, XS_RM, "/known/folder", 14, answer) ||
+        !ask_in(store, t, XS_TRANSACTION_END, "T", 2, end) || strcmp(end, "EAGAIN") != 0)
+        return OTHER;
+    return strcmp(answer, "OK") == 0 ? RIGHT : WRONG;
+}
+
 static const struct known {
     const char *id, *rule, *observed;
     bool dies;
@@ -103,6 +126,8 @@ static const struct known {
      read_watched},
     {"target-gone", "A domain that is another one's target may end and be made anew.", "SIGSEGV", true,
      target_gone},
+    {"changed-remove", "Who is in whose way is said at the end of a transaction, by EAGAIN.",
+     "EIO before that, in the midst of it", false, changed_remove},
 };
 #define COUNT (sizeof(all) / sizeof(all[0]))
 
@@ -176,13 +201,13 @@ static bool show(const struct known *known, const char *bin, const char *tmp, bo
     char text[1024] = "";
     bool as_wanted = false;
     if (!start(&store, bin, tmp, own, text, sizeof(text))) {
-        printf("%-13s the host did not begin: %s\n", known->id, text);
+        printf("%-14s the host did not begin: %s\n", known->id, text);
     } else {
         enum outcome outcome = known->steps(&store);
         bool died = hear(&store, "xenstored was killed", text, sizeof(text), SILENCE_MS);
         bool shows = known->dies ? died : outcome == WRONG && !died;
         as_wanted = own ? outcome == RIGHT && !died : shows;
-        printf("%-13s %s%s%s\n    %s xenstored: %s\n", known->id,
+        printf("%-14s %s%s%s\n    %s xenstored: %s\n", known->id,
                shows ? "shows"
                : own ? "does not show"
                      : "does not show: fixed?",
@@ -207,7 +232,7 @@ int main(int argc, char **argv)
     int code = EXIT_SHOWN;
     if (only && strcmp(only, "--list") == 0) {
         for (size_t i = 0; i < COUNT; i++)
-            printf("%-13s %s xenstored: %s\n", all[i].id, all[i].rule, all[i].observed);
+            printf("%-14s %s xenstored: %s\n", all[i].id, all[i].rule, all[i].observed);
         return 0;
     }
     self_folder(self, sizeof(self));
