@@ -11,6 +11,8 @@
 
 /* Each failure means that somebody else's command got through. */
 #define TRIES 1000u
+/* What else fails is looked at again, too, but not for long: most of it stays as it is. */
+#define FAILURES 20u
 
 ssize_t tstore_children(struct xen *xen, xen_transaction t, const char *dir,
                         char names[XEN_XS_PAYLOAD_MAX + 1])
@@ -39,10 +41,19 @@ int tstore_failed(char *error, int rc)
                                        : strerror(-rc));
 }
 
+/* xenstored fails also by EIO and EINVAL when another's command got through, before it says so at the end. */
+static bool is_worth_another(int rc, unsigned int *tries, unsigned int *failures)
+{
+    if (rc == 0 || rc == -EPIPE)
+        return false;
+    return ++*tries < TRIES && (rc == -EAGAIN || ++*failures < FAILURES);
+}
+
 int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
                     void *context, char *error)
 {
     unsigned int tries = 0;
+    unsigned int failures = 0;
     int rc;
     error[0] = '\0';
     do {
@@ -58,7 +69,7 @@ int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transactio
         if (refused)
             error[0] = '\0'; /* what it saw was not of one moment */
         rc = rc && !refused ? rc : end;
-    } while (rc == -EAGAIN && ++tries < TRIES);
+    } while (is_worth_another(rc, &tries, &failures));
     return rc && !error[0] ? tstore_failed(error, rc) : rc;
 }
 
