@@ -58,8 +58,9 @@ int destroy_controller(struct tool *tool, struct attach *attach, const struct ts
     if (rc)
         return tool_refuse(error, rc, "%s", strerror(-rc));
     const struct tstore_controller *c = tstore_controller_of(&all, domain->domid, devid);
-    rc = c ? attach_destroy_controller(attach, &c->c, error)
-           : unknown_controller(error, unknown, devid, domain->name);
+    rc = c ? attach_destroy_controller(attach, &c->c, error) : -ENODEV;
+    if (rc == -ENODEV) /* or no longer */
+        rc = unknown_controller(error, unknown, devid, domain->name);
     tstore_controllers_free(&all);
     if (rc == 1)
         fprintf(stderr, "pvusb %s: warning: %s\n", tool->verb->name, error);

@@ -224,7 +224,8 @@ static int is_closed(void *context)
 {
     struct await *await = context;
     read_states(await);
-    return await->backend == XenbusStateClosed || await->backend == XenbusStateUnknown;
+    return await->backend == XenbusStateClosed || await->backend == XenbusStateUnknown ||
+           !tstore_is_closing(await->attach->xen, XEN_XBT_NIL, &await->attach->port.c);
 }
 
 static int is_forgotten(void *context)
@@ -253,7 +254,7 @@ int attach_destroy_controller(struct attach *attach, const struct vusb_controlle
     if (rc && rc != -ETIMEDOUT)
         return tstore_failed(error, rc);
     const bool forced = rc != 0;
-    rc = tstore_remove_controller(attach->xen, controller);
+    rc = tstore_remove_closed(attach->xen, controller);
     if (rc)
         return tstore_failed(error, rc);
     if (alive && attach->timeout_ms) /* a guest that is stuck is no reason to fail: the controller is gone */

@@ -40,8 +40,8 @@ uint64_t attach_sequence(struct xen *xen, domid_t frontend);
 /* Takes it away and waits until the guest has let go. */
 int attach_detach(struct attach *attach, char *error);
 /*
- * Devices, controller, nodes. 0, or 1 when it had to be forced because the backend did not close in time;
- * error has a line then, too.
+ * Devices, controller, nodes. 0, also when somebody else has done it meanwhile, or 1 when it had to be forced
+ * because the backend did not close in time; error has a line then, too. -ENODEV: it was gone before.
  */
 int attach_destroy_controller(struct attach *attach, const struct vusb_controller *controller, char *error);
 

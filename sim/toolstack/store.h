@@ -65,10 +65,14 @@ const struct tstore_controller *tstore_holder_of(const struct tstore_controllers
 /* Makes a controller with the next number; devid is set. ports: names for its ports, or NULL. */
 int tstore_add_controller(struct xen *xen, struct vusb_controller *controller, char (*ports)[SPEC_BUSID_SIZE],
                           char *error);
-/* Ports empty, online 0, state Closing: the backend is asked to close it (rule BUS-11). */
+/* Ports empty, online 0, state Closing: the backend is asked to close it (rule BUS-11). -ENODEV: it is gone. */
 int tstore_close_controller(struct xen *xen, const struct vusb_controller *controller, char *error);
+/* That was done, and it is neither gone since nor a new one with its number. */
+bool tstore_is_closing(struct xen *xen, xen_transaction t, const struct vusb_controller *controller);
 /* All its nodes. */
 int tstore_remove_controller(struct xen *xen, const struct vusb_controller *controller);
+/* The same while it is closing; else somebody else has done so, and it is no error. */
+int tstore_remove_closed(struct xen *xen, const struct vusb_controller *controller);
 /* For a controller that only a backend of an other domain serves: it announces so (rule XS-16). */
 bool tstore_serves_qusb(struct xen *xen, domid_t backend, domid_t frontend);
 

@@ -267,14 +267,25 @@ int tstore_add_controller(struct xen *xen, struct vusb_controller *controller, c
 
 /* ---- its end ---- */
 
+struct end {
+    const struct vusb_controller *c;
+    bool closed; /* only if it is the one that was closed */
+    char *error;
+};
+
+/* Whoever writes into the folder of one that is gone makes it anew, and nobody serves that. */
 static int close_body(struct xen *xen, xen_transaction t, void *context)
 {
-    const struct vusb_controller *c = context;
+    const struct end *end = context;
+    const struct vusb_controller *c = end->c;
     char dir[XENBUS_PATH_MAX];
     char frontend[XENBUS_PATH_MAX];
+    char value[XENBUS_VALUE_MAX];
     uint32_t state;
-    int rc = 0;
     vusb_paths(c, dir, frontend);
+    int rc = xenbus_read(xen, t, dir, "num-ports", value);
+    if (rc == -ENOENT)
+        return tool_refuse(end->error, -ENODEV, "controller %u of domain %u is gone", c->devid, c->frontend);
     for (unsigned int i = 1; !rc && i <= c->num_ports; i++) {
         char node[16];
         snprintf(node, sizeof(node), "port/%u", i);
@@ -289,8 +300,17 @@ static int close_body(struct xen *xen, xen_transaction t, void *context)
 
 int tstore_close_controller(struct xen *xen, const struct vusb_controller *controller, char *error)
 {
-    struct vusb_controller c = *controller;
-    return tstore_transact(xen, close_body, &c, error);
+    struct end end = {.c = controller, .error = error};
+    return tstore_transact(xen, close_body, &end, error);
+}
+
+bool tstore_is_closing(struct xen *xen, xen_transaction t, const struct vusb_controller *controller)
+{
+    char dir[XENBUS_PATH_MAX];
+    char frontend[XENBUS_PATH_MAX];
+    char value[XENBUS_VALUE_MAX];
+    vusb_paths(controller, dir, frontend);
+    return xenbus_read(xen, t, dir, "online", value) == 0 && strcmp(value, "0") == 0;
 }
 
 int tstore_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels)
@@ -323,8 +343,11 @@ static int remove_errors(struct xen *xen, xen_transaction t, const struct vusb_c
 
 static int remove_body(struct xen *xen, xen_transaction t, void *context)
 {
-    const struct vusb_controller *c = context;
+    const struct end *end = context;
+    const struct vusb_controller *c = end->c;
     char path[3][XENBUS_PATH_MAX];
+    if (end->closed && !tstore_is_closing(xen, t, c))
+        return 0;
     vusb_paths(c, path[0], path[1]);
     snprintf(path[2], sizeof(path[2]), "/libxl/%u/device/vusb/%u", c->frontend, c->devid);
     int rc = tstore_remove(xen, t, path[0], 3); /* up to and with "backend" */
@@ -337,9 +360,16 @@ static int remove_body(struct xen *xen, xen_transaction t, void *context)
 
 int tstore_remove_controller(struct xen *xen, const struct vusb_controller *controller)
 {
-    struct vusb_controller c = *controller;
+    struct end end = {.c = controller};
     char error[TOOL_ERROR_MAX];
-    return tstore_transact(xen, remove_body, &c, error);
+    return tstore_transact(xen, remove_body, &end, error);
+}
+
+int tstore_remove_closed(struct xen *xen, const struct vusb_controller *controller)
+{
+    struct end end = {.c = controller, .closed = true};
+    char error[TOOL_ERROR_MAX];
+    return tstore_transact(xen, remove_body, &end, error);
 }
 
 bool tstore_serves_qusb(struct xen *xen, domid_t backend, domid_t frontend)

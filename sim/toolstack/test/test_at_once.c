@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Goal: of two commands at once the second, in whatever moment of the first, finds or leaves nothing that is
- * only half there.
+ * only half there. The first is stopped at a call of it, where the second is done from begin to end.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "toolstack/store.h"
+#include "toolstack/attach.h"
 #include "world.h"
 
 static struct world *world;
@@ -22,10 +22,20 @@ static struct world *world;
 static struct {
     struct xen_ops ops;
     const struct xen_ops *real;
+    void (*second)(void);  /* done once, when the first is about to wait */
     unsigned int failures; /* of xs_rm in transactions, still to come */
     unsigned int removals; /* xs_rm in transactions */
     int error;
 } spy;
+
+static int spy_xs_watch(struct xen *xen, const char *path, const char *token)
+{
+    void (*second)(void) = spy.second;
+    spy.second = NULL;
+    if (second)
+        second();
+    return spy.real->xs_watch(xen, path, token);
+}
 
 static int spy_xs_rm(struct xen *xen, xen_transaction t, const char *path)
 {
@@ -43,7 +53,9 @@ static int begin(void **state)
     world_create_guest(world, 0);
     spy.real = world->dom0->ops;
     spy.ops = *spy.real;
+    spy.ops.xs_watch = spy_xs_watch;
     spy.ops.xs_rm = spy_xs_rm;
+    spy.second = NULL;
     spy.failures = spy.removals = 0;
     world->dom0->ops = &spy.ops;
     return 0;
@@ -64,6 +76,88 @@ static struct vusb_controller create(void)
     c.frontend = world->guest[0].domain.domid;
     assert_int_equal(tstore_add_controller(world->dom0, &c, NULL, error), 0);
     return c;
+}
+
+static struct vusb_controller create_served(void)
+{
+    const struct vusb_controller c = create();
+    char backend[XENBUS_PATH_MAX];
+    char frontend[XENBUS_PATH_MAX];
+    vusb_paths(&c, backend, frontend);
+    assert_int_equal(xenbus_state_write(world->dom0, backend, XenbusStateInitWait), 0);
+    return c;
+}
+
+static int destroy(const struct vusb_controller *c, char error[TOOL_ERROR_MAX])
+{
+    struct attach attach = {.xen = world->dom0, .dir = world->dir, .timeout_ms = 20};
+    return attach_destroy_controller(&attach, c, error);
+}
+
+/* It has looked which controllers there are, and then it is gone: nothing of it comes again. */
+static void test_at_once_destroyed_before(void **state)
+{
+    char error[TOOL_ERROR_MAX];
+    char *before = world_nodes(world);
+    const struct vusb_controller c = create_served();
+    (void)state;
+    assert_int_equal(tstore_remove_controller(world->dom0, &c), 0);
+    assert_int_equal(destroy(&c, error), -ENODEV);
+    assert_string_equal(error, "controller 0 of domain 1 is gone");
+    char *after = world_nodes(world);
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+}
+
+static void remove_it(void)
+{
+    const struct vusb_controller c = {.kind = "qusb", .frontend = world->guest[0].domain.domid};
+    assert_int_equal(tstore_remove_closed(world->dom0, &c), 0);
+}
+
+static void remove_it_and_create(void)
+{
+    remove_it();
+    (void)create();
+}
+
+/* Both have closed it, and the other one is there first. */
+static void test_at_once_destroyed_meanwhile(void **state)
+{
+    char error[TOOL_ERROR_MAX];
+    char *before = world_nodes(world);
+    const struct vusb_controller c = create_served();
+    (void)state;
+    spy.second = remove_it;
+    assert_int_equal(destroy(&c, error), 0);
+    assert_null(spy.second);
+    char *after = world_nodes(world);
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+}
+
+/* And there is a new one with its number, which nobody has asked to destroy. */
+static void test_at_once_created_anew(void **state)
+{
+    char error[TOOL_ERROR_MAX];
+    (void)state;
+    (void)create();
+    char *expected = world_nodes(world);
+    const struct vusb_controller c = {
+        .kind = "qusb", .frontend = world->guest[0].domain.domid, .num_ports = 4};
+    char backend[XENBUS_PATH_MAX];
+    char frontend[XENBUS_PATH_MAX];
+    vusb_paths(&c, backend, frontend);
+    assert_int_equal(xenbus_state_write(world->dom0, backend, XenbusStateInitWait), 0);
+    spy.second = remove_it_and_create;
+    assert_int_equal(destroy(&c, error), 0);
+    assert_null(spy.second);
+    char *after = world_nodes(world);
+    assert_string_equal(expected, after);
+    free(expected);
+    free(after);
 }
 
 /* As xenstored answers in a transaction that another's command got into (known-xenstored-4.17
@@ -109,7 +203,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_at_once_errors),
+        TEST(test_at_once_destroyed_before), TEST(test_at_once_destroyed_meanwhile),
+        TEST(test_at_once_created_anew),     TEST(test_at_once_errors),
         TEST(test_at_once_errors_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,7 @@ at_once "usb-detach same 0 1" "usb-detach same 0 1" "usb-detach same 0 1"
 same 1 "$(count 0 "$codes")" "how many have detached the one device: $(cat "$work"/at_once.*)"
 at_once "usb-hc-destroy same 0" "usb-hc-destroy same 0" "usb-attach same 0 1 2-1" "usb-list same" \
   "usb-list-assignable-devices"
+! grep -qE 'by force|Input/output|Invalid' "$work"/at_once.* || fail "destroyed at once: $(cat "$work"/at_once.*)"
 left=$("$pvusb" usb-list same)
 [ -z "$left" ] || fail "of a controller that was destroyed is left: $left"
 same 4 "$("$pvusb" usb-list-assignable-devices | grep -c '^2-')" 'how many devices are free again'
