@@ -464,19 +464,25 @@ static void test_xenbus_changed_controller(void **state)
     lab_dispose(&lab);
 }
 
-/* A directory that the toolstack has removed does not come back with a state in it. */
+/* A directory that the toolstack has removed does not come back with a state in it, nor with what went wrong. */
 static void test_xenbus_no_ghost(void **state)
 {
     (void)state;
     struct lab lab;
     char value[XENBUS_VALUE_MAX];
     static const char gone[] = "/local/domain/0/backend/qusb/7/0";
+    static const char error[] = "/local/domain/0/error/backend/qusb/7/0";
     lab_init(&lab, 2, 4);
     assert_int_equal(xenbus_state_change(lab.rig.dom0, gone, XenbusStateClosed), -ENOENT);
     assert_int_equal(xenbus_read(lab.rig.dom0, XEN_XBT_NIL, gone, "state", value), -ENOENT);
+    xenbus_error(lab.rig.dom0, gone, -ENOENT, "mapping rings");
+    assert_int_equal(xenbus_read(lab.rig.dom0, XEN_XBT_NIL, error, "error", value), -ENOENT);
     assert_int_equal(lab.rig.dom0->ops->xs_mkdir(lab.rig.dom0, XEN_XBT_NIL, gone), 0);
     assert_int_equal(xenbus_state_change(lab.rig.dom0, gone, XenbusStateClosed), 0);
     assert_int_equal(xenbus_state_read(lab.rig.dom0, gone), XenbusStateClosed);
+    xenbus_error(lab.rig.dom0, gone, -ENOENT, "mapping rings");
+    assert_int_equal(xenbus_read(lab.rig.dom0, XEN_XBT_NIL, error, "error", value), 0);
+    assert_string_equal(value, "2 mapping rings");
     lab_dispose(&lab);
 }
 

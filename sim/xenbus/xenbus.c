@@ -87,7 +87,7 @@ int xenbus_state_write(struct xen *xen, const char *dir, enum xenbus_state state
 }
 
 /* The look and the write as one. -ENOENT is an answer, any other error only says that it could not be done so. */
-static int change_at_once(struct xen *xen, const char *dir, enum xenbus_state state)
+static int write_while_there(struct xen *xen, const char *dir, const char *where, const char *node, const char *text)
 {
     char value[XENBUS_VALUE_MAX];
     unsigned int tries = 0;
@@ -98,7 +98,7 @@ static int change_at_once(struct xen *xen, const char *dir, enum xenbus_state st
         if (rc)
             return rc;
         ssize_t n = xen->ops->xs_read(xen, t, dir, value, sizeof(value));
-        rc = n < 0 && n != -ERANGE ? (int)n : xenbus_write(xen, t, dir, "state", "%d", (int)state);
+        rc = n < 0 && n != -ERANGE ? (int)n : xenbus_write(xen, t, where, node, "%s", text);
         int end = xen->ops->xs_end(xen, t, rc != 0);
         rc = rc ? rc : end;
     } while (rc == -EAGAIN && ++tries < TRIES);
@@ -107,7 +107,9 @@ static int change_at_once(struct xen *xen, const char *dir, enum xenbus_state st
 
 int xenbus_state_change(struct xen *xen, const char *dir, enum xenbus_state state)
 {
-    int rc = change_at_once(xen, dir, state);
+    char text[16];
+    snprintf(text, sizeof(text), "%d", (int)state);
+    int rc = write_while_there(xen, dir, dir, "state", text);
     return rc == 0 || rc == -ENOENT || rc == -EPIPE ? rc : xenbus_state_write(xen, dir, state);
 }
 
@@ -122,10 +124,15 @@ void xenbus_error(struct xen *xen, const char *dir, int error, const char *text)
 {
     char home[64];
     char where[XENBUS_PATH_MAX];
+    char value[XENBUS_VALUE_MAX];
     int n = snprintf(home, sizeof(home), "/local/domain/%u/", xen->domid);
     const char *tail = n > 0 && strncmp(dir, home, (size_t)n) == 0 ? dir + n : dir;
     n = snprintf(where, sizeof(where), "error/%s", tail);
-    if (n > 0 && (size_t)n < sizeof(where))
-        /* Nobody depends on the node: failing to write it changes nothing. */
-        (void)xenbus_write(xen, XEN_XBT_NIL, where, "error", "%d %s", error < 0 ? -error : error, text);
+    if (n < 0 || (size_t)n >= sizeof(where))
+        return;
+    snprintf(value, sizeof(value), "%d %s", error < 0 ? -error : error, text);
+    /* Nobody depends on the node: failing to write it changes nothing. */
+    int rc = write_while_there(xen, dir, where, "error", value);
+    if (rc && rc != -ENOENT && rc != -EPIPE)
+        (void)xenbus_write(xen, XEN_XBT_NIL, where, "error", "%s", value);
 }

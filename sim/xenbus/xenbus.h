@@ -37,7 +37,10 @@ int xenbus_state_change(struct xen *xen, const char *dir, enum xenbus_state stat
 /* "Connected" and so on. */
 const char *xenbus_state_name(enum xenbus_state state);
 
-/* Puts "<errno> <text>" where Linux puts it: error/<dir below the domain's home>/error (rule XS-19). */
+/*
+ * Puts "<errno> <text>" where Linux puts it: error/<dir below the domain's home>/error (rule XS-19); nothing of a
+ * directory that is gone, as nobody would remove it any more.
+ */
 void xenbus_error(struct xen *xen, const char *dir, int error, const char *text);
 
 #endif

@@ -325,9 +325,9 @@ static void test_errors_of_a_controller_go_and_their_folder_stays(void **state)
         .kind = "qusb", .frontend = world->guest[BAD].domain.domid, .usb_ver = 2, .num_ports = 1};
     (void)state;
     assert_int_equal(world->machine->ops->open(world->machine, c.frontend, &xen), 0);
-    assert_int_equal(tstore_add_controller(world->dom0, &c, NULL, error), 0);
-    snprintf(path, sizeof(path), "device/vusb/%u", c.devid);
     for (unsigned int i = 0; i < 2; i++) {
+        assert_int_equal(tstore_add_controller(world->dom0, &c, NULL, error), 0);
+        snprintf(path, sizeof(path), "device/vusb/%u", c.devid);
         xenbus_error(xen, path, -EINVAL, "said twice");
         snprintf(error, sizeof(error), "/local/domain/%u/error/%s/error", c.frontend, path);
         assert_string_equal(node(error), "22 said twice");
