@@ -48,13 +48,16 @@ struct wait {
     bool there; /* what is waited for */
 };
 
-/* What the guest says, vm.h. */
+/* What the guest says, vm.h. One that has ended gets nothing any more, and has let go. */
 static int guest_agrees(void *context)
 {
     const struct wait *wait = context;
     char dir[64];
     char node[16];
     char value[XENBUS_VALUE_MAX];
+    domid_t owner;
+    if (wait->there && (tstore_bus_owner(wait->xen, XEN_XBT_NIL, wait->bus, &owner) || owner != wait->domid))
+        return -ECANCELED;
     snprintf(dir, sizeof(dir), "/local/domain/%u/data/pci", wait->domid);
     snprintf(node, sizeof(node), "%u", wait->bus);
     return (xenbus_read(wait->xen, XEN_XBT_NIL, dir, node, value) == 0) == wait->there;
@@ -62,11 +65,13 @@ static int guest_agrees(void *context)
 
 static int await(struct tool *tool, const struct wait *wait)
 {
-    char path[64];
-    const char *const paths[] = {path};
+    char data[64];
+    char owner[64];
+    const char *const paths[] = {data, owner};
     struct wait copy = *wait;
-    snprintf(path, sizeof(path), "/local/domain/%u/data", wait->domid);
-    return tool->timeout_ms ? tstore_wait(wait->xen, paths, 1, guest_agrees, &copy, tool->timeout_ms) : 0;
+    snprintf(data, sizeof(data), "/local/domain/%u/data", wait->domid);
+    snprintf(owner, sizeof(owner), "/pvusb/pci/%u", wait->bus);
+    return tool->timeout_ms ? tstore_wait(wait->xen, paths, 2, guest_agrees, &copy, tool->timeout_ms) : 0;
 }
 
 /* Nobody else here takes a controller. */
@@ -96,6 +101,9 @@ static int run_attach(struct tool *tool, struct attach *attach, const struct tst
     rc = await(tool, &wait);
     if (!rc)
         return 0;
+    if (rc == -ECANCELED)
+        return tool_refuse(error, rc, "the controller of bus %u was taken from '%s' meanwhile", wait.bus,
+                           domain->name);
     (void)tstore_take_bus(attach->xen, domain->domid, wait.bus, ignored);
     return tool_refuse(error, rc, "'%s' did not take the controller of bus %u in time, so it is the host's again",
                        domain->name, wait.bus);

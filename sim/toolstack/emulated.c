@@ -152,15 +152,21 @@ static int has_answered(void *context)
 {
     struct model *model = context;
     read_state(model, XEN_XBT_NIL);
+    if (!model->state[0])
+        return -ENXIO;
     if (strncmp(model->state, EMULATED_FAILED, strlen(EMULATED_FAILED)) == 0)
         return -EREMOTEIO;
     return strcmp(model->state, model->answer) == 0;
 }
 
+/* One that has ended, perhaps with its domain, gets nothing any more. */
 static int listen_again(struct xen *xen, xen_transaction t, void *context)
 {
-    const struct model *model = context;
+    struct model *model = context;
     char path[96];
+    read_state(model, t);
+    if (!model->state[0])
+        return 0;
     snprintf(path, sizeof(path), "%s/command", model->dir);
     int rc = xen->ops->xs_rm(xen, t, path);
     snprintf(path, sizeof(path), "%s/parameter", model->dir);
@@ -178,6 +184,9 @@ static int answer_body(struct xen *xen, xen_transaction t, void *context)
 {
     const struct answer *answer = context;
     char path[96];
+    char value[XENBUS_VALUE_MAX];
+    if (xenbus_read(xen, t, answer->dir, "state", value) == -ENOENT)
+        return 0; /* forgotten with its domain */
     snprintf(path, sizeof(path), "%s/command", answer->dir);
     int rc = xen->ops->xs_rm(xen, t, path);
     return rc && rc != -ENOENT ? rc : xenbus_write(xen, t, answer->dir, "state", "%.200s", answer->state);
@@ -206,6 +215,8 @@ int emulated_command(struct xen *xen, domid_t domid, const char *command, const 
         return rc;
     rc = tstore_wait(xen, paths, 1, has_answered, &model, timeout_ms);
     (void)tstore_transact(xen, listen_again, &model, ignored);
+    if (rc == -ENXIO)
+        return tool_refuse(error, rc, "the device model has ended meanwhile");
     if (rc == -EREMOTEIO)
         return tool_refuse(error, rc, "%s", model.state + strlen(EMULATED_FAILED));
     if (rc == -ETIMEDOUT)

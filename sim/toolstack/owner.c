@@ -160,7 +160,9 @@ static int take_body(struct xen *xen, xen_transaction t, void *context)
     struct tstore_emulated devices[EMULATED_PORTS + 1];
     char dir[64];
     char node[16];
-    int rc = strcmp(take->busid, "-") != 0 ? nobody_has(xen, t, take) : 0;
+    int rc = tstore_lives(xen, t, take->domid, take->error);
+    if (!rc && strcmp(take->busid, "-") != 0)
+        rc = nobody_has(xen, t, take);
     if (!rc)
         rc = tstore_emulated(xen, t, take->domid, devices);
     if (rc)
@@ -237,7 +239,10 @@ static int pass_body(struct xen *xen, xen_transaction t, void *context)
     const struct take *take = context;
     domid_t owner;
     char node[16];
-    int rc = tstore_bus_owner(xen, t, take->bus, &owner);
+    int rc = tstore_lives(xen, t, take->domid, take->error);
+    if (rc)
+        return rc;
+    rc = tstore_bus_owner(xen, t, take->bus, &owner);
     if (rc == 0)
         return tool_refuse(take->error, -EBUSY, "The controller of bus %u is domain %u's: 'pvusb pci-detach %u %u'",
                            take->bus, owner, owner, take->bus);

@@ -36,7 +36,10 @@ int tstore_find_domain(struct xen *xen, const char *text, struct tstore_domain *
 int tstore_domains(struct xen *xen, xen_transaction t, struct tstore_domain *out);
 /* Gives a domain a name and the nodes that guests have, if no other has that name (-EEXIST). */
 int tstore_name_domain(struct xen *xen, const struct tstore_domain *domain, bool hvm, char *error);
-/* Removes what a domain that has ended leaves in other places: its backends' directories, /libxl, /vm. */
+/*
+ * Removes what a domain that is about to end leaves in other places: its backends' directories, /libxl, /vm. From
+ * here on no command gives it anything.
+ */
 int tstore_forget_domain(struct xen *xen, domid_t domid);
 
 /* ---- controllers ---- */

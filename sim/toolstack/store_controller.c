@@ -227,18 +227,11 @@ static int add_body(struct xen *xen, xen_transaction t, void *context)
     const struct add *add = context;
     struct vusb_controller *c = add->controller;
     struct tstore_controllers all;
-    char home[64];
-    char value[XENBUS_VALUE_MAX];
-    /* A guest that ended meanwhile must not get a home again. */
-    snprintf(home, sizeof(home), "/local/domain/%u", c->frontend);
-    int rc = xenbus_read(xen, t, home, "domid", value);
-    if (rc)
-        return rc == -ENOENT ? tool_refuse(add->error, -ENXIO, "Domain %u does not exist", c->frontend) : rc;
-    snprintf(home, sizeof(home), "/local/domain/%u", c->backend);
-    rc = xenbus_read(xen, t, home, "domid", value);
-    if (rc)
-        return rc == -ENOENT ? tool_refuse(add->error, -ENXIO, "Domain %u does not exist", c->backend) : rc;
-    rc = tstore_controllers(xen, t, STORE_ANY, &all);
+    int rc = tstore_lives(xen, t, c->frontend, add->error);
+    if (!rc)
+        rc = tstore_lives(xen, t, c->backend, add->error);
+    if (!rc)
+        rc = tstore_controllers(xen, t, STORE_ANY, &all);
     if (rc)
         return rc;
     c->devid = 0;

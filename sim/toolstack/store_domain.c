@@ -105,6 +105,29 @@ int tstore_name_domain(struct xen *xen, const struct tstore_domain *domain, bool
 
 /* ---- what it leaves ---- */
 
+static void home_of(domid_t domid, char dir[64])
+{
+    snprintf(dir, 64, "/local/domain/%u", domid);
+}
+
+int tstore_lives(struct xen *xen, xen_transaction t, domid_t domid, char *error)
+{
+    char home[64];
+    char value[XENBUS_VALUE_MAX];
+    home_of(domid, home);
+    int rc = xenbus_read(xen, t, home, "domid", value);
+    return rc == -ENOENT ? tool_refuse(error, -ENXIO, "Domain %u does not exist", domid) : rc;
+}
+
+/* Who gives it something either has read this before, and does it once more, or is refused. */
+static int forget_life(struct xen *xen, xen_transaction t, domid_t domid)
+{
+    char path[64 + sizeof("/domid")];
+    home_of(domid, path);
+    strcat(path, "/domid");
+    return tstore_remove(xen, t, path, 0);
+}
+
 static int forget_backends(struct xen *xen, xen_transaction t, domid_t domid)
 {
     struct tstore_controllers all;
@@ -129,7 +152,9 @@ static int forget_body(struct xen *xen, xen_transaction t, void *context)
     const domid_t domid = *(const domid_t *)context;
     char path[XENBUS_PATH_MAX];
     char name[XENBUS_VALUE_MAX];
-    int rc = forget_backends(xen, t, domid);
+    int rc = forget_life(xen, t, domid);
+    if (!rc)
+        rc = forget_backends(xen, t, domid);
     if (!rc)
         rc = tstore_forget_owner(xen, t, domid);
     if (rc)

@@ -21,6 +21,8 @@ int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transactio
 /* Removes a node, and of the folders above it so many as are empty then, as libxl does. No node is no error.
  */
 int tstore_remove(struct xen *xen, xen_transaction t, const char *path, unsigned int levels);
+/* That a domain can be given something: -ENXIO with a line when it has ended, or is about to. */
+int tstore_lives(struct xen *xen, xen_transaction t, domid_t domid, char *error);
 /* The line for a machine that does not answer as it should. */
 int tstore_failed(char *error, int rc);
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "toolstack/attach.h"
+#include "toolstack/emulated.h"
 #include "world.h"
 
 static struct world *world;
@@ -23,6 +24,7 @@ static struct {
     struct xen_ops ops;
     const struct xen_ops *real;
     void (*second)(void);  /* done once, when the first is about to wait */
+    unsigned int waits;    /* so many go by before */
     unsigned int failures; /* of xs_rm in transactions, still to come */
     unsigned int removals; /* xs_rm in transactions */
     int error;
@@ -30,10 +32,10 @@ static struct {
 
 static int spy_xs_watch(struct xen *xen, const char *path, const char *token)
 {
-    void (*second)(void) = spy.second;
-    spy.second = NULL;
-    if (second)
-        second();
+    if (spy.second && spy.waits-- == 0) {
+        spy.second();
+        spy.second = NULL;
+    }
     return spy.real->xs_watch(xen, path, token);
 }
 
@@ -56,7 +58,7 @@ static int begin(void **state)
     spy.ops.xs_watch = spy_xs_watch;
     spy.ops.xs_rm = spy_xs_rm;
     spy.second = NULL;
-    spy.failures = spy.removals = 0;
+    spy.failures = spy.removals = spy.waits = 0;
     world->dom0->ops = &spy.ops;
     return 0;
 }
@@ -160,6 +162,53 @@ static void test_at_once_created_anew(void **state)
     free(after);
 }
 
+/* A guest that is being destroyed: forgotten, and its domain is still there. Nothing is given to it any more.
+ */
+static void test_at_once_guest_forgotten(void **state)
+{
+    char error[TOOL_ERROR_MAX];
+    const domid_t domid = world->guest[0].domain.domid;
+    struct vusb_controller c = {.kind = "qusb", .frontend = domid, .usb_ver = 2, .num_ports = 4};
+    unsigned int port;
+    (void)state;
+    assert_int_equal(tstore_forget_domain(world->dom0, domid), 0);
+    char *before = world_nodes(world);
+    assert_int_equal(tstore_add_controller(world->dom0, &c, NULL, error), -ENXIO);
+    assert_string_equal(error, "Domain 1 does not exist");
+    assert_int_equal(tstore_pass_bus(world->dom0, domid, 1, error), -ENXIO);
+    assert_int_equal(tstore_take_emulated(world->dom0, domid, "1-1", "host:1.2", &port, error), -ENXIO);
+    char *after = world_nodes(world);
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+}
+
+/* The device model works on a command, and the guest is destroyed. */
+static void forget_guest(void)
+{
+    assert_int_equal(tstore_forget_domain(world->dom0, world->guest[0].domain.domid), 0);
+}
+
+static void test_at_once_device_model_forgotten(void **state)
+{
+    char error[TOOL_ERROR_MAX];
+    char dir[64];
+    const domid_t domid = world->guest[0].domain.domid;
+    (void)state;
+    snprintf(dir, sizeof(dir), "/local/domain/0/device-model/%u", domid);
+    assert_int_equal(xenbus_write(world->dom0, XEN_XBT_NIL, dir, "state", "running"), 0);
+    spy.waits = 1; /* the first is for its being ready */
+    spy.second = forget_guest;
+    assert_int_equal(
+        emulated_command(world->dom0, domid, "usb-add", "host:1.2", EMULATED_ADDED, 60000, error), -ENXIO);
+    assert_null(spy.second);
+    assert_string_equal(error, "the device model has ended meanwhile");
+    assert_int_equal(emulated_answer(world->dom0, domid, EMULATED_ADDED), 0);
+    char *after = world_nodes(world);
+    assert_null(strstr(after, "device-model"));
+    free(after);
+}
+
 /* As xenstored answers in a transaction that another's command got into (known-xenstored-4.17
  * changed-remove). */
 static void test_at_once_errors(void **state)
@@ -203,9 +252,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_at_once_destroyed_before), TEST(test_at_once_destroyed_meanwhile),
-        TEST(test_at_once_created_anew),     TEST(test_at_once_errors),
+        TEST(test_at_once_destroyed_before),
+        TEST(test_at_once_destroyed_meanwhile),
+        TEST(test_at_once_created_anew),
+        TEST(test_at_once_errors),
         TEST(test_at_once_errors_stay),
+        TEST(test_at_once_guest_forgotten),
+        TEST(test_at_once_device_model_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,6 +91,14 @@ run usb-detach guest_A 0 1
 kill -STOP "$(cat "$work/m/guest/guest_P.pid")"
 refused 1 "'guest_P' did not take the controller of bus 2 in time, so it is the host's again" \
   pci-attach guest_P 2 --timeout 1
+# Who waits for it ends when it is taken away.
+"$pvusb" pci-attach guest_P 2 --timeout 60 >"$work/waiting" 2>&1 &
+waiting=$!
+until store | grep -q '^/pvusb/pci/2 '; do :; done
+run pci-detach guest_P 2
+ended $waiting 1
+grep -q "the controller of bus 2 was taken from 'guest_P' meanwhile" "$work/waiting" ||
+  fail "pci-attach said $(cat "$work/waiting")"
 kill -CONT "$(cat "$work/m/guest/guest_P.pid")"
 run usb-attach guest_A 0 1 2-1
 run usb-detach guest_A 0 1
