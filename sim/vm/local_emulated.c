@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "devices/tablet.h"
 #include "toolstack/emulated.h"
@@ -165,7 +166,8 @@ static void emulated_destroy(struct vm_local *local)
         uhci_driver_destroy(local->driver);
     if (local->model)
         uhci_model_destroy(local->model);
-    free(local->memory);
+    if (local->memory)
+        munmap(local->memory, MEMORY_BYTES);
 }
 
 static const struct vm_local_ops emulated_ops = {
@@ -174,10 +176,11 @@ static const struct vm_local_ops emulated_ops = {
 static int make_controller(struct vm_local *local)
 {
     struct usb_host *host = sim_host_host(local->sim);
-    local->memory = aligned_alloc(PVUSB_PAGE_SIZE, MEMORY_BYTES);
-    if (!local->memory)
+    /* Zero, and mostly never touched. */
+    void *memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
         return -ENOMEM;
-    memset(local->memory, 0, MEMORY_BYTES);
+    local->memory = memory;
     const struct uhci_model_config config = {
         .host = host, .memory = local->memory, .address = MEMORY_ADDRESS, .size = MEMORY_BYTES};
     int rc = uhci_model_create(&config, &local->model);
