@@ -33,6 +33,22 @@ struct model_port *model_holder(struct model *model, const char *busid)
     return NULL;
 }
 
+unsigned int model_bus(const char *busid)
+{
+    return (unsigned int)strtoul(busid, NULL, 10);
+}
+
+bool model_owned(const struct model *model, const char *busid)
+{
+    for (unsigned int g = 0; g < MODEL_GUESTS; g++) {
+        for (unsigned int p = 1; p <= EMULATED_PORTS; p++) {
+            if (strcmp(model->guest[g].emulated[p].port.busid, busid) == 0)
+                return true;
+        }
+    }
+    return model->owner[model_bus(busid)] != 0;
+}
+
 /* ---- the bus ---- */
 
 static bool known_hub(const struct hostbus_device *device)
@@ -51,13 +67,13 @@ static bool same_device(const struct model_device *expected, const struct hostbu
            expected->product == device->product;
 }
 
-static bool compare_bus(const struct model *model, const struct hostbus_device *list, unsigned int count,
-                        char *what)
+static bool compare_bus(const struct model *model, char *what)
 {
+    const struct hostbus_device *list = model->list;
     unsigned int seen = 0, expected = 0;
     for (unsigned int i = 0; i < MODEL_PLACES; i++)
         expected += model->device[i].there;
-    for (unsigned int i = 0; i < count; i++) {
+    for (unsigned int i = 0; i < model->nr_list; i++) {
         if (known_hub(&list[i]))
             continue;
         const unsigned int at = model_place(list[i].path);
@@ -73,15 +89,19 @@ static bool compare_bus(const struct model *model, const struct hostbus_device *
 }
 
 /* What 'pvusb usb-list-assignable-devices' shows. */
-static bool compare_assignable(struct model *model, const struct hostbus_device *list, unsigned int count,
+static bool compare_assignable(struct model *model, const struct world *world,
                                const struct tstore_controllers *all, char *what)
 {
+    const struct hostbus_device *list = model->list;
+    char error[TOOL_ERROR_MAX];
     unsigned int port;
-    for (unsigned int i = 0; i < count; i++) {
-        const bool is = list[i].device_class != DEVICE_HUB_CLASS && !tstore_holder_of(all, list[i].path, &port);
+    for (unsigned int i = 0; i < model->nr_list; i++) {
+        const bool is = list[i].device_class != DEVICE_HUB_CLASS &&
+                        !tstore_holder_of(all, list[i].path, &port) &&
+                        !tstore_not_owned(world->dom0, XEN_XBT_NIL, list[i].path, error);
         const unsigned int at = model_place(list[i].path);
-        const bool should =
-            at < MODEL_PLACES && !model->device[at].hub && !model_holder(model, list[i].path);
+        const bool should = at < MODEL_PLACES && !model->device[at].hub &&
+                            !model_holder(model, list[i].path) && !model_owned(model, list[i].path);
         if (is == should)
             continue;
         snprintf(what, MODEL_TEXT_MAX, "%s is %sassignable", list[i].path, is ? "" : "not ");
@@ -130,24 +150,38 @@ static bool compare_controllers(const struct model *model, const struct world *w
     return expected == all->count;
 }
 
+static void read_bus(struct model *model, const struct world *world)
+{
+    if (model->list_age-- > 0)
+        return;
+    free(model->list);
+    int rc = hostbus_list(world->dir, &model->list, &model->nr_list);
+    world_check(rc == 0, "the list of the bus", rc);
+    model->list_age = MODEL_LIST_AGE;
+}
+
 bool model_compare_now(struct model *model, struct world *world, char what[MODEL_TEXT_MAX])
 {
     struct tstore_controllers all;
-    struct hostbus_device *list;
-    unsigned int count;
-    int rc = hostbus_list(world->dir, &list, &count);
-    world_check(rc == 0, "the list of the bus", rc);
-    rc = tstore_controllers(world->dom0, XEN_XBT_NIL, STORE_ANY, &all);
+    read_bus(model, world);
+    int rc = tstore_controllers(world->dom0, XEN_XBT_NIL, STORE_ANY, &all);
     world_check(rc == 0, "the list of controllers", rc);
-    const bool same = compare_bus(model, list, count, what) &&
-                      compare_controllers(model, world, &all, what) &&
-                      compare_assignable(model, list, count, &all, what);
+    const bool same = compare_bus(model, what) && compare_controllers(model, world, &all, what) &&
+                      compare_assignable(model, world, &all, what) &&
+                      model_compare_owners(model, world, what);
     tstore_controllers_free(&all);
-    free(list);
     return same;
 }
 
 /* ---- what guests see ---- */
+
+uint64_t model_hash(const uint64_t *parts, unsigned int count)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (unsigned int i = 0; i < count; i++)
+        hash = (hash ^ parts[i]) * UINT64_C(1099511628211) + i;
+    return hash | 1;
+}
 
 /* Changes whenever the guest must find the device anew, and never else; 0: it must not have one. */
 static uint64_t model_life(const struct model *model, const struct model_guest *guest,
@@ -162,10 +196,7 @@ static uint64_t model_life(const struct model *model, const struct model_guest *
         return 0;
     const uint64_t parts[] = {(*device)->serial, port->given, controller->made, guest->life,
                               model->backend_life};
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (unsigned int i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        hash = (hash ^ parts[i]) * UINT64_C(1099511628211) + i;
-    return hash | 1;
+    return model_hash(parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 static bool read_port(struct world *world, const struct world_guest *guest, unsigned int devid,
@@ -176,6 +207,32 @@ static bool read_port(struct world *world, const struct world_guest *guest, unsi
     return world->dom0->ops->xs_read(world->dom0, XEN_XBT_NIL, path, value, XEN_XS_PAYLOAD_MAX + 1) >= 0;
 }
 
+bool model_compare_seen(struct model *model, struct model_port *port, uint64_t life,
+                        const struct model_device *device, const struct model_seen *seen, char *what)
+{
+    const size_t n = strlen(what);
+    char *more = what + n;
+    const size_t left = MODEL_TEXT_MAX - n;
+    char is[16] = "nothing";
+    char should[16] = "nothing";
+    if (seen->is)
+        snprintf(is, sizeof(is), "%04x:%04x", seen->vendor, seen->product);
+    if (life)
+        snprintf(should, sizeof(should), "%04x:%04x", device->vendor, device->product);
+    snprintf(more, left, "the guest has %s instead of %s", is, should);
+    if (strcmp(is, should) != 0)
+        return false;
+    snprintf(more, left, "%s",
+             port->life == life ? "the guest lost it and found it again, for nothing"
+                                : "the guest has not found the new one");
+    if (port->life && life && (port->life == life) != (port->number == seen->number))
+        return false;
+    model->found += life && port->life != life;
+    port->life = life;
+    port->number = seen->number;
+    return true;
+}
+
 static bool compare_port(struct model *model, struct world *world, unsigned int g,
                          const struct model_controller *controller, struct model_port *port, char *what)
 {
@@ -184,32 +241,17 @@ static bool compare_port(struct model *model, struct world *world, unsigned int 
     const struct model_device *device = NULL;
     const uint64_t life = model_life(model, guest, controller, port, &device);
     char value[XEN_XS_PAYLOAD_MAX + 1];
-    unsigned int vendor = 0, product = 0;
+    struct model_seen seen = {.is = read_port(world, &world->guest[g], controller->devid, number, value)};
     unsigned long long told = 0;
-    const bool is = read_port(world, &world->guest[g], controller->devid, number, value);
-    const int n = snprintf(what, MODEL_TEXT_MAX, "%s: port %u of controller %u: ",
-                           world->guest[g].domain.name, number, controller->devid);
-    char *more = what + n;
-    const size_t left = MODEL_TEXT_MAX - (size_t)n;
-    if (!is || !life) {
-        snprintf(more, left, "the guest has %.64s instead of %s", is ? value : "nothing",
-                 life ? port->busid : "nothing");
-        if (!is && !life)
-            port->life = 0;
-        return !is && !life;
+    const int n =
+        snprintf(what, MODEL_TEXT_MAX, "%s: port %u of controller %u: ", world->guest[g].domain.name, number,
+                 controller->devid);
+    if (seen.is && sscanf(value, "%llu ok %x:%x", &told, &seen.vendor, &seen.product) != 3) {
+        snprintf(what + n, MODEL_TEXT_MAX - (size_t)n, "the guest has %.64s", value);
+        return false;
     }
-    snprintf(more, left, "the guest has %.64s instead of %04x:%04x", value, device->vendor, device->product);
-    if (sscanf(value, "%llu ok %x:%x", &told, &vendor, &product) != 3 || vendor != device->vendor ||
-        product != device->product)
-        return false;
-    snprintf(more, left, "%s", port->life == life ? "the guest lost it and found it again, for nothing"
-                                                  : "the guest has not found the new one");
-    if (port->life && (port->life == life) != (port->number == told))
-        return false;
-    model->found += port->life != life;
-    port->life = life;
-    port->number = told;
-    return true;
+    seen.number = told;
+    return model_compare_seen(model, port, life, device, &seen, what);
 }
 
 /* Ports that do not exist, and controllers that are gone, are in no directory. */
@@ -242,8 +284,8 @@ static bool compare_states(struct world *world, unsigned int g, const struct mod
     const enum xenbus_state back = xenbus_state_read(world->dom0, path[0]);
     const enum xenbus_state front = xenbus_state_read(world->dom0, path[1]);
     const bool connected = back == XenbusStateConnected && front == XenbusStateConnected;
-    snprintf(what, MODEL_TEXT_MAX, "%s: controller %u: backend %s, frontend %s",
-             world->guest[g].domain.name, expected->devid, xenbus_state_name(back), xenbus_state_name(front));
+    snprintf(what, MODEL_TEXT_MAX, "%s: controller %u: backend %s, frontend %s", world->guest[g].domain.name,
+             expected->devid, xenbus_state_name(back), xenbus_state_name(front));
     return connected || !backend;
 }
 
@@ -253,7 +295,7 @@ bool model_compare_guests(struct model *model, struct world *world, char what[MO
         struct model_guest *guest = &model->guest[g];
         if (!guest->runs)
             continue;
-        if (!compare_directory(world, g, guest, what))
+        if (!compare_directory(world, g, guest, what) || !model_compare_older(model, world, g, what))
             return false;
         for (unsigned int c = 0; c < MODEL_CONTROLLERS; c++) {
             struct model_controller *controller = &guest->controller[c];

@@ -7,8 +7,8 @@
 
 #include "toolstack/attach.h"
 
-static const char *const kinds[] = {"disk:64K", "super-disk:64K", "keyboard", "serial",
-                                    "composite", "zero", "disk:32K", "hub"};
+static const char *const kinds[] = {"disk:64K",  "super-disk:64K", "keyboard", "serial",
+                                    "composite", "zero",           "disk:32K", "hub"};
 static const char *const inner_hubs[] = {"2-2", "2-4", "3-1"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -21,7 +21,7 @@ unsigned int play_random(struct play *play, unsigned int n)
     return (unsigned int)((x ^ (x >> 31)) % n);
 }
 
-static bool expect(struct play *play, int rc, int expected, const char *operation)
+bool play_expect(struct play *play, int rc, int expected, const char *operation)
 {
     world_note(play->world, "%s: %d", operation, rc);
     if (rc == expected)
@@ -44,13 +44,16 @@ static void arrived(struct play *play, unsigned int at)
     struct hostbus_device device;
     int rc = hostbus_find(play->world->dir, model_places[at], &device);
     world_check(rc == 0, model_places[at], rc);
-    play->model.device[at] =
-        (struct model_device){.there = true,
-                              .hub = device.device_class == DEVICE_HUB_CLASS,
-                              .fast = device.speed != USBIF_SPEED_LOW && device.speed != USBIF_SPEED_FULL,
-                              .serial = device.serial,
-                              .vendor = device.vendor,
-                              .product = device.product};
+    play->model.device[at] = (struct model_device){
+        .there = true,
+        .hub = device.device_class == DEVICE_HUB_CLASS,
+        .fast = device.speed != USBIF_SPEED_LOW && device.speed != USBIF_SPEED_FULL,
+        .faster = device.speed == DEVICE_SPEED_SUPER || strcmp(device.kind, "zero") == 0,
+        .bus = device.bus,
+        .address = device.address,
+        .serial = device.serial,
+        .vendor = device.vendor,
+        .product = device.product};
 }
 
 /* 0, or why nothing can be plugged in there. */
@@ -77,12 +80,13 @@ static bool plug(struct play *play)
     const unsigned int kind = play_random(play, COUNT(kinds));
     const int expected = can_arrive(play, at);
     const int rc = hostbus_plug(play->world->dir, model_places[at], kinds[kind], NULL, error);
+    play->model.list_age = 0;
     snprintf(text, sizeof(text), "bus plug %s %s", model_places[at], kinds[kind]);
     if (!rc && !expected) {
         arrived(play, at);
         hub_arrived(play, at);
     }
-    return expect(play, rc, expected, text);
+    return play_expect(play, rc, expected, text);
 }
 
 static void left(struct play *play, const char *path)
@@ -101,12 +105,13 @@ static bool unplug(struct play *play)
     const char *path = i < MODEL_PLACES ? model_places[i] : inner_hubs[i - MODEL_PLACES];
     const unsigned int at = model_place(path);
     int rc = hostbus_unplug(play->world->dir, path, error);
+    play->model.list_age = 0;
     snprintf(text, sizeof(text), "bus unplug %s", path);
     if (at == MODEL_PLACES && rc == -ENODEV)
         rc = 0; /* whether such a hub is there is not modelled */
     const int expected = at == MODEL_PLACES || play->model.device[at].there ? 0 : -ENODEV;
     left(play, path);
-    return expect(play, rc, expected, text);
+    return play_expect(play, rc, expected, text);
 }
 
 static bool move(struct play *play)
@@ -118,19 +123,19 @@ static bool move(struct play *play)
     const struct model_device old = play->model.device[from];
     int expected = !old.there ? -ENODEV : old.hub ? -EISDIR : from == to ? 0 : can_arrive(play, to);
     const int rc = hostbus_move(play->world->dir, model_places[from], model_places[to], error);
+    play->model.list_age = 0;
     snprintf(text, sizeof(text), "bus move %s %s", model_places[from], model_places[to]);
     if (!rc && !expected) {
         left(play, model_places[from]);
         arrived(play, to);
         hub_arrived(play, to);
     }
-    return expect(play, rc, expected, text);
+    return play_expect(play, rc, expected, text);
 }
 
 /* ---- ports ---- */
 
-/* Mostly one that is there. */
-static unsigned int some_guest(struct play *play)
+unsigned int play_some_guest(struct play *play)
 {
     unsigned int g = play_random(play, MODEL_GUESTS);
     for (unsigned int i = 0; i < 3 && !play->model.guest[g].there; i++)
@@ -140,8 +145,7 @@ static unsigned int some_guest(struct play *play)
 
 static unsigned int some_controller(struct play *play, unsigned int g)
 {
-    const struct model_controller *c =
-        &play->model.guest[g].controller[play_random(play, MODEL_CONTROLLERS)];
+    const struct model_controller *c = &play->model.guest[g].controller[play_random(play, MODEL_CONTROLLERS)];
     return c->there ? c->devid : play_random(play, MODEL_CONTROLLERS);
 }
 
@@ -163,7 +167,7 @@ static int can_attach(struct play *play, struct model_controller *c, unsigned in
         return -EACCES;
     if (!c)
         return -ENODEV;
-    if (model_holder(&play->model, model_places[at]))
+    if (model_holder(&play->model, model_places[at]) || model_owned(&play->model, model_places[at]))
         return -EBUSY;
     if (port != STORE_ANY && port > c->ports)
         return -ENOENT;
@@ -201,12 +205,12 @@ static bool attach_to(struct play *play, unsigned int g, unsigned int devid, uns
             c->port[chosen].life = 0; /* who has not looked meanwhile need not see that it was away */
         snprintf(c->port[chosen].busid, sizeof(c->port[chosen].busid), "%s", model_places[at]);
     }
-    return expect(play, rc, expected, text);
+    return play_expect(play, rc, expected, text);
 }
 
 static bool attach(struct play *play)
 {
-    const unsigned int g = some_guest(play);
+    const unsigned int g = play_some_guest(play);
     const unsigned int devid = some_controller(play, g);
     const unsigned int port = play_random(play, 3) == 0 ? STORE_ANY : 1 + play_random(play, MODEL_PORTS);
     unsigned int at = play_random(play, MODEL_PLACES);
@@ -228,12 +232,12 @@ static bool detach_from(struct play *play, unsigned int g, unsigned int devid, u
     snprintf(text, sizeof(text), "detach guest_%u controller %u port %u", g, devid, port);
     if (!expected)
         c->port[port].busid[0] = '\0';
-    return expect(play, rc, expected, text);
+    return play_expect(play, rc, expected, text);
 }
 
 static bool detach(struct play *play)
 {
-    const unsigned int g = some_guest(play);
+    const unsigned int g = play_some_guest(play);
     const unsigned int devid = some_controller(play, g);
     const unsigned int port = 1 + play_random(play, MODEL_PORTS);
     return !play->model.guest[g].there || detach_from(play, g, devid, port);
@@ -242,8 +246,8 @@ static bool detach(struct play *play)
 /* From one guest to another at once. */
 static bool pass_on(struct play *play)
 {
-    const unsigned int from = some_guest(play);
-    const unsigned int to = some_guest(play);
+    const unsigned int from = play_some_guest(play);
+    const unsigned int to = play_some_guest(play);
     const struct model_controller *c =
         &play->model.guest[from].controller[play_random(play, MODEL_CONTROLLERS)];
     const unsigned int port = 1 + play_random(play, MODEL_PORTS);
@@ -261,7 +265,7 @@ static bool create_controller(struct play *play)
 {
     char text[96];
     char error[TOOL_ERROR_MAX];
-    const unsigned int g = some_guest(play);
+    const unsigned int g = play_some_guest(play);
     struct model_controller *list = play->model.guest[g].controller;
     unsigned int i = 0;
     struct vusb_controller made = {.kind = "qusb",
@@ -283,7 +287,8 @@ static bool create_controller(struct play *play)
                                         .version = made.usb_ver,
                                         .ports = made.num_ports,
                                         .made = ++play->model.count};
-    return expect(play, rc, 0, text) && expect(play, (int)made.devid, (int)next, "number of the controller");
+    return play_expect(play, rc, 0, text) &&
+           play_expect(play, (int)made.devid, (int)next, "number of the controller");
 }
 
 /* Asked to close, with time to do so or without, and removed. */
@@ -305,7 +310,7 @@ static bool destroy_controller(struct play *play)
     if (!rc)
         rc = tstore_remove_controller(play->world->dom0, &controller);
     c->there = false;
-    return expect(play, rc, 0, text);
+    return play_expect(play, rc, 0, text);
 }
 
 /* ---- guests and the backend ---- */
@@ -316,6 +321,8 @@ static void forget_numbers(struct model_guest *guest)
         for (unsigned int p = 0; p <= MODEL_PORTS; p++)
             guest->controller[c].port[p].life = 0;
     }
+    for (unsigned int p = 1; p <= EMULATED_PORTS; p++)
+        guest->emulated[p].port.life = 0;
 }
 
 static bool create_guest(struct play *play)
@@ -325,8 +332,9 @@ static bool create_guest(struct play *play)
     if (guest->there)
         return true;
     world_note(play->world, "create guest_%u", g);
-    world_create_guest(play->world, g);
-    *guest = (struct model_guest){.there = true, .runs = true, .life = ++play->model.count};
+    world_create_older_guest(play->world, g, MODEL_HVM(g));
+    *guest =
+        (struct model_guest){.there = true, .runs = true, .hvm = MODEL_HVM(g), .life = ++play->model.count};
     return true;
 }
 
@@ -336,6 +344,8 @@ static bool destroy_guest(struct play *play)
     world_note(play->world, "destroy guest_%u", g);
     world_destroy_guest(play->world, g);
     play->model.guest[g] = (struct model_guest){.there = false};
+    for (unsigned int bus = 1; bus <= MODEL_BUSES; bus++)
+        play->model.owner[bus] = play->model.owner[bus] == g + 1 ? 0 : play->model.owner[bus];
     return true;
 }
 
@@ -346,11 +356,15 @@ static void process_changed(struct play *play, unsigned int g, bool runs)
     guest->runs = runs;
     guest->life = ++play->model.count;
     forget_numbers(guest);
+    for (unsigned int bus = 1; bus <= MODEL_BUSES; bus++) {
+        if (play->model.owner[bus] == g + 1)
+            play_forget_bus(play, bus);
+    }
 }
 
 static bool kill_process(struct play *play)
 {
-    const unsigned int g = some_guest(play);
+    const unsigned int g = play_some_guest(play);
     if (!play->model.guest[g].runs)
         return true;
     world_kill_process(play->world, g);
@@ -407,10 +421,13 @@ bool play_operation(struct play *play)
     } table[] = {{plug, 16},
                  {unplug, 4},
                  {move, 8},
-                 {attach, 26},
-                 {pass_on, 6},
+                 {attach, 19},
+                 {pass_on, 4},
                  {detach, 6},
-                 {create_controller, 10},
+                 {play_usb_add, 5},
+                 {play_usb_del, 2},
+                 {play_pci, 3},
+                 {create_controller, 9},
                  {destroy_controller, 2},
                  {create_guest, 6},
                  {destroy_guest, 1},

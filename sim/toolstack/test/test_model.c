@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Goal: whatever is plugged, attached, created, destroyed, killed and restarted, in whatever order and under
- * traffic: the bus, the controllers, the assignable devices and what each guest sees are as a model says
- * after every step, a guest is not disturbed by what is none of its affairs, and nothing is left at the end.
+ * Goal: whatever is plugged, attached, added, passed through, created, destroyed, killed and restarted, in
+ * whatever order and under traffic: the bus, the controllers, the assignable devices and what each guest sees,
+ * by PVUSB, on an emulated controller or a whole one of its own, are as a model says after every step, a guest
+ * is not disturbed by what is none of its affairs, and nothing is left at the end.
  *
  * usage: test_model [--seed N] [--steps N]
  */
@@ -84,7 +85,7 @@ static int run(unsigned long long seed, unsigned long steps)
         good = step(&play);
         done += good;
     }
-    if (!good ) {
+    if (!good) {
         world_print_log(play.world, 60);
         printf("FAILED: seed %llu step %lu: %s\n", seed, done + 1, play.wrong);
     }
@@ -93,6 +94,7 @@ static int run(unsigned long long seed, unsigned long steps)
         good = false;
     }
     free(before);
+    free(play.model.list);
     const double seconds = (double)play.world->now_ns / 1e9;
     world_destroy(play.world);
     printf("seed %llu: %lu steps in %.0f s of the world, %llu devices found%s\n", seed, done, seconds,

@@ -136,6 +136,7 @@ void world_start_process(struct world *world, unsigned int i)
     struct world_guest *guest = &world->guest[i];
     const struct vm_config config = {.machine = world->machine,
                                      .domid = guest->domain.domid,
+                                     .dir = guest->older ? world->dir : NULL,
                                      .read = world->read,
                                      .traffic = true,
                                      .log = log_guest,
@@ -144,18 +145,32 @@ void world_start_process(struct world *world, unsigned int i)
     world_check(rc == 0, "a guest's process", rc);
 }
 
-void world_create_guest(struct world *world, unsigned int i)
+static void make_guest(struct world *world, unsigned int i, bool older, bool hvm)
 {
     struct world_guest *guest = &world->guest[i];
     char error[TOOL_ERROR_MAX];
-    *guest = (struct world_guest){.world = world};
+    char dir[64];
+    *guest = (struct world_guest){.world = world, .older = older};
     guest->domain.domid = ++world->last_domid;
     snprintf(guest->domain.name, sizeof(guest->domain.name), "guest_%u", i);
     int rc = world->machine->ops->domain_create(world->machine, guest->domain.domid);
     world_check(rc == 0, "a domain", rc);
-    rc = tstore_name_domain(world->dom0, &guest->domain, false, error);
+    rc = tstore_name_domain(world->dom0, &guest->domain, hvm, error);
     world_check(rc == 0, error, rc);
+    snprintf(dir, sizeof(dir), "/libxl/%u/hvm", guest->domain.domid);
+    rc = hvm ? xenbus_write(world->dom0, XEN_XBT_NIL, dir, "usb", "1") : 0;
+    world_check(rc == 0, dir, rc);
     world_start_process(world, i);
+}
+
+void world_create_guest(struct world *world, unsigned int i)
+{
+    make_guest(world, i, false, false);
+}
+
+void world_create_older_guest(struct world *world, unsigned int i, bool hvm)
+{
+    make_guest(world, i, true, hvm);
 }
 
 void world_kill_process(struct world *world, unsigned int i)
@@ -164,6 +179,8 @@ void world_kill_process(struct world *world, unsigned int i)
     for (struct vm_controller *c = vm->controllers; c; c = c->next)
         fakexen_local_kill(front_xen(c->front));
     fakexen_local_kill(vm->xen);
+    if (vm->xen0)
+        fakexen_local_kill(vm->xen0);
     vm_destroy(vm);
     world->guest[i].vm = NULL;
 }

@@ -22,6 +22,7 @@
 struct world_guest {
     struct tstore_domain domain; /* domid 0: no such guest */
     struct vm *vm;               /* NULL: its process is not running */
+    bool older;                  /* its process has also what comes without PVUSB */
     struct world *world;
 };
 
@@ -56,6 +57,8 @@ void world_start_backend(struct world *world);
 void world_end_backend(struct world *world, bool killed);
 
 void world_create_guest(struct world *world, unsigned int i);
+/* One that can be given whole controllers, too; hvm: and devices on an emulated one (usb = 1). */
+void world_create_older_guest(struct world *world, unsigned int i, bool hvm);
 void world_destroy_guest(struct world *world, unsigned int i);
 void world_start_process(struct world *world, unsigned int i);
 /* The process dies; the domain stays. */
