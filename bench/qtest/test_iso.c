@@ -291,6 +291,51 @@ static void test_iso_ehci_missed(void **state)
     assert_int_equal(lab.urbs[0].error_count, 0);
 }
 
+static void run_until(uint16_t microframe)
+{
+    while ((uint16_t)lab.microframe != microframe)
+        pass(1, true);
+}
+
+/* Until its last frame and one more are over, an URB may still get its packets, however late it is. */
+static void test_iso_ehci_late(void **state)
+{
+    (void)state;
+    assert_int_equal(submit(0, true, 8, 0, 3, 500), 0);
+    const uint16_t first = lab.urbs[0].start_frame;
+    run_until((uint16_t)(first + 8));
+    ehci_step(lab.ehci, lab.now_ns += 1000 * MS);
+    assert_int_equal(lab.done, 0);
+    lab.microframe += 23; /* the last one of the frame behind that of the third packet */
+    ehci_step(lab.ehci, lab.now_ns += 1000 * MS);
+    assert_int_equal(lab.done, 0);
+    lab.microframe++;
+    ehci_step(lab.ehci, lab.now_ns += MS);
+    assert_int_equal(lab.done, 1);
+    assert_int_equal(lab.urbs[0].error_count, 1);
+    assert_int_equal(lab.packets[0][2].status, -EXDEV);
+}
+
+/* An URB goes on where the one before ends while that is a frame away at least, and else begins anew. */
+static void test_iso_ehci_goes_on(void **state)
+{
+    (void)state;
+    assert_int_equal(submit(0, false, 8, 0, 3, 500), 0);
+    const uint16_t next = (uint16_t)(lab.urbs[0].start_frame + 24);
+    run_until((uint16_t)(next - 16));
+    run_frame(); /* the last of the URB, and nobody has looked */
+    assert_int_equal(submit(1, false, 8, 0, 3, 500), 0);
+    assert_int_equal(lab.urbs[1].start_frame, next);
+    run_until((uint16_t)(next + 8));
+    run_frame();
+    lab.microframe++;
+    assert_int_equal(submit(2, false, 8, 0, 3, 500), 0);
+    assert_int_equal(lab.urbs[2].start_frame, (uint16_t)(next + 16 + 64));
+    pass(20, true);
+    assert_int_equal(lab.done, 3);
+    assert_int_equal(lab.urbs[0].error_count + lab.urbs[1].error_count + lab.urbs[2].error_count, 0);
+}
+
 static void test_iso_ehci_results(void **state)
 {
     (void)state;
@@ -381,6 +426,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_iso_ehci_data, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_intervals, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_missed, open_lab, close_lab),
+        cmocka_unit_test_setup_teardown(test_iso_ehci_late, open_lab, close_lab),
+        cmocka_unit_test_setup_teardown(test_iso_ehci_goes_on, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_results, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_unlink, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_crowd, open_lab, close_lab),
