@@ -19,6 +19,7 @@ static void one_event(struct conform *t)
     memcpy(back_conn_page(t) + 64 + 4, &event, sizeof(event));
     memcpy(back_conn_page(t) + 8, &conn, sizeof(conn));
     back_put(t, &response);
+    conform_settle(t);
     conform_true(t, back_push(t), "the frontend asked for an event with its next response");
     guest_expect(t, urb, 0, 64);
     conform_settle(t);
