@@ -10,8 +10,8 @@
  * Isochronous URBs: packets up to the endpoint's size, one for each microframe; those of a frame ascending,
  * in seven pages of the bus' memory. An unlinked one is back when its frames have passed.
  *
- * Not modelled: high-bandwidth endpoints, split transfers (QEMU has none either), devices of other speeds
- * (they go to nobody), suspend, memory above 4 GiB.
+ * Not modelled: high-bandwidth interrupt endpoints, split transfers (QEMU has none either), devices of other
+ * speeds (they go to nobody), suspend, memory above 4 GiB.
  *
  * Threads: one.
  */

@@ -37,6 +37,11 @@ static uint32_t span(const struct hcd_urb *urb)
     return (urb->nr_packets - 1u) * interval_of(urb);
 }
 
+static uint32_t transactions_of(const struct hcd_urb *urb)
+{
+    return urb->transactions ? urb->transactions : 1;
+}
+
 static uint16_t microframe_of(const struct transfer *t, unsigned int packet)
 {
     return (uint16_t)(t->frame + packet * interval_of(t->urb));
@@ -162,11 +167,12 @@ static bool fit_pages(const struct ehci *ehci, const struct hcd_urb *urb)
 
 int ehci_iso_check(const struct ehci *ehci, const struct hcd_urb *urb)
 {
-    if (urb->nr_packets == 0 || urb->nr_packets > PVUSB_ISO_PACKETS_MAX || !urb->packets)
+    if (urb->nr_packets == 0 || urb->nr_packets > PVUSB_ISO_PACKETS_MAX || !urb->packets ||
+        urb->transactions > 3)
         return -EINVAL;
     for (unsigned int i = 0; i < urb->nr_packets; i++) {
         const struct pvusb_iso_desc *packet = &urb->packets[i];
-        if (packet->length > urb->packet || packet->offset > urb->length ||
+        if (packet->length > urb->packet * transactions_of(urb) || packet->offset > urb->length ||
             packet->length > urb->length - packet->offset)
             return -EINVAL;
     }
@@ -184,7 +190,7 @@ static void lay_out(struct ehci *ehci, uint16_t itd, const struct transfer *t, u
         to->buffer[i] = (page + i) * PAGE;
     to->buffer[0] |= (uint32_t)ep->number << 8 | ep->device;
     to->buffer[1] |= (ep->in ? ITD_READING : 0) | ep->packet;
-    to->buffer[2] |= 1; /* transaction in a microframe */
+    to->buffer[2] |= transactions_of(t->urb);
 }
 
 static void build(struct ehci *ehci, struct transfer *t)

@@ -35,6 +35,7 @@ static struct {
     unsigned int interrupts;
     uint32_t shorter;  /* bytes of every packet that do not come */
     uint8_t endpoint;  /* of the next transfer */
+    uint8_t wide;      /* its transactions in a microframe, 0 for 1 */
     uint32_t spoil;    /* of every packet */
     unsigned int most; /* iTDs in a frame */
     uint8_t heard[BUFFER];
@@ -98,7 +99,7 @@ static void run_packet(const uint32_t *itd, uint32_t *transaction)
     bool in = itd[10] & 0x800;
     assert_true((itd[9] & 0xfff) == (3u << 8 | 5) || (itd[9] & 0xfff) == (4u << 8 | 5));
     assert_int_equal(itd[10] & 0x7ff, 1000);
-    assert_int_equal(itd[11] & 0xfff, 1);
+    assert_int_equal(itd[11] & 0xfff, lab.wide ? lab.wide : 1);
     if (in)
         n -= lab.shorter;
     for (uint32_t i = 0; i < n; i++, offset++) {
@@ -166,6 +167,7 @@ static int submit(unsigned int i, bool in, uint16_t interval, uint32_t from, uin
                             .type = USBIF_PIPE_TYPE_ISOC,
                             .in = in,
                             .packet = 1000,
+                            .transactions = lab.wide,
                             .interval = interval,
                             .nr_packets = n,
                             .length = n * length,
@@ -205,16 +207,16 @@ static int close_lab(void **state)
 }
 
 /* A packet in each microframe, URBs of a frame and a half, buffers that begin anywhere. */
-static void test_iso_ehci_data(void **state)
+static void move_data(uint8_t wide)
 {
-    (void)state;
     uint32_t seed = 1;
+    lab.wide = wide;
     for (uint32_t i = 0; i < BUFFER; i++)
         lab.buffer[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
     for (unsigned int i = 0; i < 20; i++) {
         bool in = i % 2;
-        uint32_t n = in ? 1000 : 999;
-        assert_int_equal(submit(i, in, 1, i * 13001, 12, n), 0);
+        uint32_t n = (in ? 1000u : 999u) * (wide ? wide : 1u);
+        assert_int_equal(submit(i, in, 1, i * 37001, 12, n), 0);
     }
     pass(40, true);
     assert_int_equal(lab.done, 20);
@@ -238,6 +240,22 @@ static void test_iso_ehci_data(void **state)
     }
     assert_int_equal(lab.nr_heard, heard);
     assert_int_equal(lab.given, given);
+}
+
+static void test_iso_ehci_data(void **state)
+{
+    (void)state;
+    move_data(0);
+}
+
+/* Three transactions of an endpoint in each microframe. */
+static void test_iso_ehci_wide(void **state)
+{
+    (void)state;
+    move_data(3);
+    assert_int_equal(submit(0, true, 1, 0, 8, 3001), -EINVAL);
+    lab.wide = 4;
+    assert_int_equal(submit(0, true, 1, 0, 8, 1000), -EINVAL);
 }
 
 /* Every packet has its microframe, whatever the interval is. */
@@ -424,6 +442,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_iso_ehci_data, open_lab, close_lab),
+        cmocka_unit_test_setup_teardown(test_iso_ehci_wide, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_intervals, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_missed, open_lab, close_lab),
         cmocka_unit_test_setup_teardown(test_iso_ehci_late, open_lab, close_lab),

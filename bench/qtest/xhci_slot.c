@@ -56,10 +56,11 @@ static void fill_endpoint(struct xhci *xhci, const struct endpoint *ep, const st
     if (urb->type == USBIF_PIPE_TYPE_CTRL)
         type = EP_CONTROL;
     context[0] = interrupt || iso ? period(xhci, ep->slot, urb) << 16 : 0;
-    context[1] = (iso ? 0 : 3u << 1) | type << 3 | (uint32_t)urb->packet << 16;
+    uint32_t more = iso && urb->transactions ? urb->transactions - 1u : 0; /* a burst */
+    context[1] = (iso ? 0 : 3u << 1) | type << 3 | more << 8 | (uint32_t)urb->packet << 16;
     context[2] = xhci_ring_position(xhci, &ep->ring);
     /* For bandwidth: an average, and what a period needs. */
-    context[4] = urb->packet | (interrupt || iso ? (uint32_t)urb->packet << 16 : 0);
+    context[4] = urb->packet | (interrupt || iso ? urb->packet * (1 + more) << 16 : 0);
 }
 
 static void close_endpoint(struct xhci *xhci, struct slot *slot, unsigned int dci)

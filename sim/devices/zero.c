@@ -87,14 +87,16 @@ static int sink(struct zero *zero, struct device_endpoint *ep)
 static void zero_iso(struct usb_device *device, struct device_endpoint *ep, struct pvusb_iso_desc *packet)
 {
     struct zero *zero = zero_of(device);
-    uint8_t bytes[PACKET_MAX];
+    uint8_t bytes[3 * PACKET_MAX];
     if (ep->head->in) {
-        for (uint32_t i = 0; i < ep->packet; i++)
-            bytes[i] = pattern_byte(zero, i);
-        device_iso_in(ep, packet, bytes, packet->length < ep->packet ? packet->length : ep->packet);
+        for (uint32_t i = 0; i < ep->capacity; i++)
+            bytes[i] = pattern_byte(zero, i % ep->packet);
+        device_iso_in(ep, packet, bytes, packet->length < ep->capacity ? packet->length : ep->capacity);
         zero->stats.packets_in++;
     } else {
-        (void)pattern_good(zero, bytes, device_iso_out(ep, packet, bytes, ep->packet));
+        const uint32_t n = device_iso_out(ep, packet, bytes, ep->capacity);
+        for (uint32_t at = 0; at < n; at += ep->packet)
+            (void)pattern_good(zero, bytes + at, n - at < ep->packet ? n - at : ep->packet);
         zero->stats.packets_out++;
     }
 }
@@ -225,7 +227,8 @@ static void fit_full_speed(uint8_t *config, unsigned int n)
 int zero_create(const struct zero_config *config, struct usb_device **out)
 {
     bool full = config->speed == USBIF_SPEED_FULL;
-    if (config->pattern > 1 || (!full && config->speed != 0 && config->speed != USBIF_SPEED_HIGH))
+    if (config->pattern > 1 || config->more > (full ? 0 : 2) ||
+        (!full && config->speed != 0 && config->speed != USBIF_SPEED_HIGH))
         return -EINVAL;
     struct zero *zero = calloc(1, sizeof(*zero));
     if (!zero)
@@ -236,6 +239,10 @@ int zero_create(const struct zero_config *config, struct usb_device **out)
     if (full) {
         fit_full_speed(zero->source_sink, sizeof(zero->source_sink));
         fit_full_speed(zero->loopback, sizeof(zero->loopback));
+    }
+    for (unsigned int at = 0; at < sizeof(zero->source_sink); at += zero->source_sink[at]) {
+        if (zero->source_sink[at + 1] == 5 && zero->source_sink[at + 3] == 5)
+            zero->source_sink[at + 5] |= (uint8_t)(config->more << 3);
     }
     zero->configs[config->loopback_first ? 1 : 0] = zero->source_sink;
     zero->configs[config->loopback_first ? 0 : 1] = zero->loopback;

@@ -28,6 +28,7 @@ struct zero_config {
     uint8_t speed;       /* USBIF_SPEED_FULL or, also for 0, _HIGH */
     uint8_t pattern;     /* 0: zeros; 1: byte i of a packet is i mod 63 */
     bool loopback_first; /* which configuration has index 0 */
+    uint8_t more; /* isoc_mult: transactions in a microframe besides the first, 0..2; high speed only */
 };
 
 struct zero_stats {
@@ -36,7 +37,7 @@ struct zero_stats {
     uint64_t wrong;                           /* bytes that were not the pattern */
 };
 
-/* -EINVAL for another speed or pattern. For sim_host_plug(). */
+/* -EINVAL for another speed, pattern or number of transactions. For sim_host_plug(). */
 int zero_create(const struct zero_config *config, struct usb_device **out);
 struct zero_stats zero_stats(const struct usb_device *device);
 

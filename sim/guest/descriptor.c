@@ -78,12 +78,17 @@ static int parse_endpoint(const uint8_t *d, struct guest_configuration *out)
     }
     uint8_t type = types[d[3] & 3u];
     uint16_t packet = le16(d + 4) & 0x7ffu;
+    uint8_t more = le16(d + 4) >> 11 & 3u; /* 3 is reserved */
     if (packet == 0 && type != USBIF_PIPE_TYPE_ISOC)
         return -EPROTO;
     /* No address twice and 30 of them: there is room. */
     assert(interface->nr_endpoints < GUEST_ENDPOINTS_MAX);
     interface->endpoints[interface->nr_endpoints++] =
-        (struct guest_endpoint){.address = d[2], .type = type, .interval = d[6], .packet = packet};
+        (struct guest_endpoint){.address = d[2],
+                                .type = type,
+                                .interval = d[6],
+                                .packet = packet,
+                                .transactions = (uint8_t)(more == 3 ? 1 : 1 + more)};
     return 0;
 }
 

@@ -26,7 +26,8 @@ struct guest_endpoint {
     uint8_t address;
     uint8_t type; /* USBIF_PIPE_TYPE_* */
     uint8_t interval;
-    uint16_t packet;
+    uint16_t packet;      /* of a transaction */
+    uint8_t transactions; /* in a microframe: 1, or 2 and 3 of a high-bandwidth endpoint */
 };
 
 struct guest_interface {

@@ -174,6 +174,7 @@ int guest_isochronous(struct guest_xfer *xfer, struct guest_device *device, uint
         .in = (address & 0x80u) != 0,
         .interval = (uint16_t)(1u << (exponent - 1)), /* in frames, as Linux has it (rule ISO-05) */
         .packet = ep->packet,
+        .transactions = ep->transactions,
         .length = length,
         .buffer = length ? buffer : NULL,
         .packets = packets,

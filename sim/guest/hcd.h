@@ -30,6 +30,7 @@ struct hcd_urb {
      * transfers into packets themselves refuse 0 with -EINVAL; PVUSB leaves that to the other side.
      */
     uint16_t packet;
+    uint8_t transactions; /* isochronous: of that size in a microframe, 1..3, 0 is 1 */
     uint8_t setup[8];    /* control only */
     uint16_t interval;   /* interrupt and isochronous */
     uint16_t start_frame; /* isochronous: wish on submit, fact on return */

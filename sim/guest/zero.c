@@ -18,7 +18,7 @@ static void next_round(struct guest_zero *zero);
 static uint8_t data_byte(const struct zero_slot *slot, uint32_t at)
 {
     const struct guest_zero *zero = slot->zero;
-    uint32_t packet = slot->op.kind == ZERO_ISO ? zero->iso_packet : zero->packet;
+    uint32_t packet = slot->op.kind == ZERO_ISO ? zero->iso_pattern : zero->packet;
     if (slot->op.kind == ZERO_CONTROL)
         return (uint8_t)(slot->op.seed * 31u + at * 7u);
     return zero->params.pattern ? (uint8_t)(at % packet % PATTERN_MOD) : 0;
@@ -129,11 +129,11 @@ static int start(struct zero_slot *slot)
     case ZERO_BULK:
         return guest_transfer(&slot->xfer, zero->device, op->address, slot->buffer, op->length, false);
     case ZERO_ISO:
-        for (uint32_t i = 0; i < ZERO_PACKETS; i++)
+        for (uint32_t i = 0; i < zero->iso_nr; i++)
             slot->packets[i] =
                 (struct pvusb_iso_desc){.offset = i * zero->iso_packet, .length = zero->iso_packet};
         return guest_isochronous(&slot->xfer, zero->device, op->address, slot->buffer, op->length,
-                                 slot->packets, ZERO_PACKETS);
+                                 slot->packets, zero->iso_nr);
     }
     return -EINVAL;
 }
@@ -196,6 +196,14 @@ static uint8_t find(const struct guest_device *device, uint8_t type, bool in, ui
     return 0;
 }
 
+static void measure(struct guest_zero *zero, const struct guest_endpoint *ep)
+{
+    zero->iso_pattern = ep->packet;
+    zero->iso_packet = (uint16_t)(ep->packet * ep->transactions);
+    uint32_t most = ep->packet ? GUEST_ZERO_LENGTH_MAX / zero->iso_packet : 0;
+    zero->iso_nr = (uint16_t)(most < ZERO_PACKETS ? most : ZERO_PACKETS);
+}
+
 int guest_zero_create(struct guest_device *device, struct guest_zero **out)
 {
     if (!guest_zero_matches(device))
@@ -213,7 +221,7 @@ int guest_zero_create(struct guest_device *device, struct guest_zero **out)
         goto out;
     zero->packet = guest_find_endpoint(device, zero->bulk_in)->packet;
     if (zero->iso_in)
-        zero->iso_packet = guest_find_endpoint(device, zero->iso_in)->packet;
+        measure(zero, guest_find_endpoint(device, zero->iso_in));
     rc = guest_buffer_alloc(device->guest, (size_t)SLOT_BYTES * GUEST_ZERO_DEPTH_MAX, &zero->memory);
     if (rc)
         goto out;
@@ -237,8 +245,7 @@ static bool params_good(const struct guest_zero *zero, const struct zero_test *t
                         const struct guest_zero_params *p)
 {
     bool iso = test->number == 15 || test->number == 16;
-    uint32_t iso_length = (uint32_t)zero->iso_packet * ZERO_PACKETS;
-    if (iso && (!zero->iso_in || !zero->iso_out || iso_length > GUEST_ZERO_LENGTH_MAX))
+    if (iso && (!zero->iso_in || !zero->iso_out || !zero->iso_nr))
         return false;
     if (p->depth > GUEST_ZERO_DEPTH_MAX || p->length > GUEST_ZERO_LENGTH_MAX || p->vary > p->length)
         return false;

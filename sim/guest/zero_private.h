@@ -5,7 +5,7 @@
 
 #include "guest/zero.h"
 
-#define ZERO_PACKETS 8u /* of an isochronous transfer */
+#define ZERO_PACKETS 8u /* of an isochronous transfer, at most */
 
 enum zero_kind { ZERO_CONTROL, ZERO_BULK, ZERO_ISO };
 
@@ -39,7 +39,9 @@ struct guest_zero {
     struct guest_device *device;
     void *memory;
     uint8_t bulk_in, bulk_out, iso_in, iso_out; /* addresses, 0 for none */
-    uint16_t packet, iso_packet;
+    uint16_t packet;
+    uint16_t iso_packet, iso_nr; /* bytes of a microframe; so many of an URB */
+    uint16_t iso_pattern;        /* after so many bytes it begins anew: those of a transaction */
     uint8_t interface;
     struct guest_zero_params params;
     const struct zero_test *test;

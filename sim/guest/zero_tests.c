@@ -57,7 +57,7 @@ static unsigned int plan_bulk(struct guest_zero *zero, unsigned int round, struc
 /* 15, 16 */
 static unsigned int plan_iso(struct guest_zero *zero, unsigned int round, struct zero_op *ops)
 {
-    uint32_t length = (uint32_t)zero->iso_packet * ZERO_PACKETS;
+    uint32_t length = (uint32_t)zero->iso_packet * zero->iso_nr;
     if (round == zero->params.iterations)
         return 0;
     for (unsigned int i = 0; i < zero->params.depth; i++)

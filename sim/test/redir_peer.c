@@ -85,13 +85,22 @@ static void on_iso_status(void *priv, uint64_t id, struct usb_redir_iso_stream_s
     tell(priv, "%u: iso %02x status %u; ", (unsigned int)id, h->endpoint, h->status);
 }
 
+static void keep(struct redir_peer *peer, uint8_t *data, int n)
+{
+    assert_true(n >= 0 && (size_t)n <= sizeof(peer->data));
+    if (n)
+        memcpy(peer->data, data, (size_t)n);
+    peer->length = n;
+    usbredirparser_free_packet_data(peer->parser, data);
+}
+
 /* Their samples follow each other. */
 static void on_iso(void *priv, uint64_t id, struct usb_redir_iso_packet_header *h, uint8_t *data, int n)
 {
     struct redir_peer *peer = priv;
     if (peer->unchecked) {
         peer->packets++;
-        usbredirparser_free_packet_data(peer->parser, data);
+        keep(peer, data, n);
         return;
     }
     assert_int_equal(id, peer->packets++);
@@ -112,15 +121,6 @@ static void on_iso(void *priv, uint64_t id, struct usb_redir_iso_packet_header *
 static void on_receiving(void *priv, uint64_t id, struct usb_redir_interrupt_receiving_status_header *h)
 {
     tell(priv, "%u: receiving %02x status %u; ", (unsigned int)id, h->endpoint, h->status);
-}
-
-static void keep(struct redir_peer *peer, uint8_t *data, int n)
-{
-    assert_true(n >= 0 && (size_t)n <= sizeof(peer->data));
-    if (n)
-        memcpy(peer->data, data, (size_t)n);
-    peer->length = n;
-    usbredirparser_free_packet_data(peer->parser, data);
 }
 
 static void on_control(void *priv, uint64_t id, struct usb_redir_control_packet_header *h, uint8_t *data,

@@ -21,7 +21,7 @@ struct redir_peer {
     uint64_t now_ns;
     unsigned int packets, bad_packets; /* of an isochronous stream */
     uint32_t next;                     /* sample */
-    bool unchecked;                    /* packets may be any */
+    bool unchecked;                    /* packets may be any; the last one is in data */
 };
 
 /* Takes the device. */

@@ -215,6 +215,13 @@ static void test_guest_parser(void **state)
     static struct guest_configuration config;
     assert_int_equal(guest_parse_configuration(good, 32, &config), 0);
     assert_int_equal(config.interfaces[0].endpoints[1].address, 0x02);
+    for (unsigned int more = 0; more < 4; more++) { /* high bandwidth; 3 is reserved */
+        uint8_t wide[] = {CONFIG_BYTES(32, 9, 7)};
+        wide[9 + 9 + 5] |= (uint8_t)(more << 3);
+        assert_int_equal(guest_parse_configuration(wide, 32, &config), 0);
+        assert_int_equal(config.interfaces[0].endpoints[0].packet, 512);
+        assert_int_equal(config.interfaces[0].endpoints[0].transactions, more == 3 ? 1 : 1 + more);
+    }
     assert_int_equal(guest_parse_configuration(good, 34, &config), -EPROTO);
     assert_int_equal(guest_parse_configuration(good, 31, &config), -EPROTO);
     uint8_t many[9 + 33 * 9] = {9, 2, (9 + 33 * 9) & 255, (9 + 33 * 9) >> 8, 33, 1};

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "devices/audio.h"
+#include "devices/zero.h"
 #include "test/redir_peer.h"
 
 /* A sound card, whose samples are numbers, with both streaming interfaces set up. */
@@ -131,6 +132,40 @@ static void test_usbredir_iso_out(void **state)
         &peer, "81: iso 01 status 0; 0: iso 01 status 3; "); /* one told of; no stall, which would end it */
     assert_int_equal(audio_stats(card, AUDIO_EP_OUT).gaps, 1);
     redir_peer_close(&peer); /* with a piece of an URB collected */
+}
+
+/* A packet is all that a high-bandwidth endpoint moves in a microframe. */
+static void test_usbredir_iso_wide(void **state)
+{
+    (void)state;
+    struct redir_peer peer;
+    struct usb_device *zero;
+    static uint8_t bytes[3072];
+    assert_int_equal(zero_create(&(struct zero_config){.pattern = 1, .more = 2}, &zero), 0);
+    redir_peer_open(&peer, zero);
+    peer.unchecked = true;
+    redir_peer_step(&peer);
+    struct usb_redir_set_configuration_header header = {.configuration = ZERO_SOURCE_SINK};
+    usbredirparser_send_set_configuration(peer.parser, 1, &header);
+    struct usb_redir_set_alt_setting_header setting = {.interface = 0, .alt = 1};
+    usbredirparser_send_set_alt_setting(peer.parser, 2, &setting);
+    redir_peer_pass(&peer, 1);
+    assert_int_equal(peer.endpoints.max_packet_size[16 + 2], sizeof(bytes));
+    start_stream(&peer, 3, ZERO_EP_ISO_IN, 2, 4);
+    start_stream(&peer, 4, ZERO_EP_ISO_OUT, 2, 4);
+    for (unsigned int i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i % 1024 % 63);
+    struct usb_redir_iso_packet_header out = {.endpoint = ZERO_EP_ISO_OUT, .length = sizeof(bytes)};
+    for (unsigned int i = 0; i < 8; i++)
+        usbredirparser_send_iso_packet(peer.parser, 5, &out, bytes, sizeof(bytes));
+    redir_peer_pass(&peer, 20);
+    assert_true(peer.packets > 10);
+    assert_int_equal(peer.length, sizeof(bytes));
+    assert_memory_equal(peer.data, bytes, sizeof(bytes));
+    assert_int_equal(zero_stats(zero).packets_out, 8);
+    assert_int_equal(zero_stats(zero).wrong, 0);
+    assert_int_equal(redir_stats(peer.redir).refused, 0);
+    redir_peer_close(&peer);
 }
 
 static void test_usbredir_iso_refusals(void **state)
@@ -271,11 +306,9 @@ static void test_usbredir_iso_anything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usbredir_iso_in),
-        cmocka_unit_test(test_usbredir_iso_out),
-        cmocka_unit_test(test_usbredir_iso_refusals),
-        cmocka_unit_test(test_usbredir_iso_ends),
-        cmocka_unit_test(test_usbredir_iso_comes_and_goes),
+        cmocka_unit_test(test_usbredir_iso_in),       cmocka_unit_test(test_usbredir_iso_out),
+        cmocka_unit_test(test_usbredir_iso_wide),     cmocka_unit_test(test_usbredir_iso_refusals),
+        cmocka_unit_test(test_usbredir_iso_ends),     cmocka_unit_test(test_usbredir_iso_comes_and_goes),
         cmocka_unit_test(test_usbredir_iso_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,7 +85,7 @@ void redir_send_endpoints(struct redir *redir)
             endpoints.type[at] = type_of(endpoint);
             endpoints.interval[at] = endpoint->interval;
             endpoints.interface[at] = interface->number;
-            endpoints.max_packet_size[at] = endpoint->packet;
+            endpoints.max_packet_size[at] = redir_packet(endpoint);
         }
     }
     usbredirparser_send_interface_info(redir->parser, &interfaces);

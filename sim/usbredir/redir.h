@@ -5,9 +5,9 @@
  *
  * Control, bulk and interrupt transfers, cancel, reset, configurations and alternate settings. Interrupt
  * endpoints are read ahead, as the protocol has it, with two transfers under way. Isochronous streams of at
- * most 16 URBs of at most 32 packets, one packet for each frame or microframe (no high-bandwidth endpoints):
- * what comes from the device is sent as it comes; what goes to it is collected, half of the URBs before the
- * first one. A stream that gets ahead of its device, or of a peer that does not read, loses packets.
+ * most 16 URBs of at most 32 packets, one packet for each frame or microframe, of high-bandwidth endpoints,
+ * too: what comes from the device is sent as it comes; what goes to it is collected, half of the URBs before
+ * the first one. A stream that gets ahead of its device, or of a peer that does not read, loses packets.
  *
  * Trusts no peer: packets that the parser refuses, or that name an endpoint that is not there, end in a
  * refusal or in the end of the connection. At most 256 transfers and 16 MiB of buffers; what is more is

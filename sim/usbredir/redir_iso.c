@@ -250,7 +250,7 @@ static void on_start(void *priv, uint64_t id, struct usb_redir_start_iso_stream_
     *stream = (struct redir_stream){.packets = header->pkts_per_urb,
                                     .urbs = header->no_urbs,
                                     .address = header->endpoint,
-                                    .packet = endpoint->packet,
+                                    .packet = redir_packet(endpoint),
                                     .interval = (uint16_t)(1u << (exponent - 1))};
     send_status(redir, id, header->endpoint, usb_redir_success);
     if (!(header->endpoint & 0x80u))

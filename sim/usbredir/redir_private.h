@@ -75,6 +75,13 @@ struct redir {
     struct transfer transfers[REDIR_TRANSFERS];
 };
 
+/* What an endpoint moves at most in a (micro)frame, which is a packet of the protocol, as in usbredirhost. */
+static inline uint16_t redir_packet(const struct guest_endpoint *endpoint)
+{
+    const bool iso = endpoint->type == USBIF_PIPE_TYPE_ISOC;
+    return (uint16_t)(endpoint->packet * (iso ? endpoint->transactions : 1));
+}
+
 /* ---- redir.c ---- */
 
 void redir_send_endpoints(struct redir *redir);
