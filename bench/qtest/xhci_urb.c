@@ -189,16 +189,20 @@ static uint32_t moved(const struct endpoint *ep, const struct transfer *t, unsig
     return sum - residue;
 }
 
+/* A packet that is cut ends in any of its TRBs when it is short, and nothing is said of the others then. */
 static void on_packet(struct xhci *xhci, struct transfer *t, unsigned int trb, uint32_t code,
                       uint32_t residue)
 {
     struct hcd_urb *urb = t->urb;
     const struct endpoint *ep = t->endpoint;
-    struct pvusb_iso_desc *packet = &urb->packets[ep->packet[trb]];
+    const uint16_t number = ep->packet[trb];
+    struct pvusb_iso_desc *packet = &urb->packets[number];
+    uint32_t before = 0;
+    for (unsigned int i = 0; i < number; i++)
+        before += urb->packets[i].length;
     packet->status = code == CODE_MISSED ? -EXDEV : status_of(code);
-    residue = residue < packet->length ? residue : packet->length;
-    packet->actual_length = packet->status ? 0 : packet->length - residue;
-    if (trb != (t->first + t->nr_trbs - 1) % (RING_TRBS - 1))
+    packet->actual_length = packet->status ? 0 : moved(ep, t, trb, residue) - before;
+    if (number + 1u < urb->nr_packets)
         return;
     t->actual = urb->error_count = 0;
     for (unsigned int i = 0; i < urb->nr_packets; i++) {
