@@ -11,7 +11,7 @@
 
 /* Each failure means that somebody else's command got through. */
 #define TRIES 1000u
-/* What else fails is looked at again, too, but not for long: most of it stays as it is. */
+/* So often in all for what may be as it is. */
 #define FAILURES 20u
 
 ssize_t tstore_children(struct xen *xen, xen_transaction t, const char *dir,
@@ -44,9 +44,9 @@ int tstore_failed(char *error, int rc)
 /* xenstored fails also by EIO and EINVAL when another's command got through, before it says so at the end. */
 static bool is_worth_another(int rc, unsigned int *tries, unsigned int *failures)
 {
-    if (rc == 0 || rc == -EPIPE)
-        return false;
-    return ++*tries < TRIES && (rc == -EAGAIN || ++*failures < FAILURES);
+    if (rc == -EIO || rc == -EINVAL)
+        return ++*failures < FAILURES;
+    return rc == -EAGAIN && ++*tries < TRIES;
 }
 
 int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),

@@ -14,7 +14,7 @@ long tstore_number(const char *name, long max);
  * Does body() in a transaction until it goes through. What body() refuses, with a line and before its first
  * write, is ended like the rest and counts only if that goes through: xenstored's transactions see each node
  * as it is at the first look, so that a refusal may rest on two moments. So may an error, which ends the
- * transaction and counts only if it comes again and again. error gets a line in any case.
+ * transaction; EIO and EINVAL count only if they come again and again. error gets a line in any case.
  */
 int tstore_transact(struct xen *xen, int (*body)(struct xen *xen, xen_transaction t, void *context),
                     void *context, char *error);
