@@ -17,6 +17,7 @@
 
 #define CHUNK_BYTES  (UINT32_C(1) << 20)
 #define FNV_1A_BEGIN UINT64_C(14695981039346656037)
+#define TAKE_BACK_NS UINT64_C(5000000000) /* as long as the frontend waits for what the backend has */
 
 static const char help_text[] =
     "Usage: pvusb frontend --xen fake:DIR --domid N [--read BYTES | --drive]\n"
@@ -352,13 +353,25 @@ static int play(struct frontend *frontend)
     }
 }
 
-/* An orderly end, within the frontend's own bound. */
+/* What is under way comes back before the backend is told of the end, as with a kernel: QEMU may die of it. */
+static void take_back(struct frontend *frontend)
+{
+    uint64_t end = loop_now_ns() + TAKE_BACK_NS;
+    if (frontend->guest)
+        guest_close(frontend->guest);
+    while (step(frontend, loop_now_ns()) == 0 && frontend->guest && guest_busy(frontend->guest) &&
+           loop_now_ns() < end) {
+        if (wait_for_more(frontend, end))
+            return;
+    }
+}
+
+/* An orderly end, within that time and the frontend's own bound. */
 static void close_all(struct frontend *frontend)
 {
     xen_waitset_remove_fd(frontend->set, &frontend->signals); /* a second one ends nothing sooner */
     frontend->ended = true;
-    if (frontend->guest)
-        guest_close(frontend->guest);
+    take_back(frontend);
     front_close(frontend->front);
     while (step(frontend, loop_now_ns()) == 0 &&
            ((frontend->guest && guest_busy(frontend->guest)) || front_state(frontend->front) != XenbusStateClosed)) {

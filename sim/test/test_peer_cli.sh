@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Goal: "pvusb backend --peer qemu" as a user runs it: our frontend reads a disk through QEMU, what QEMU dies of is said
-# with the command that repeats it, and nothing is left.
+# with the command that repeats it, and nothing is left. A frontend that ends while a request is under way, which QEMU may
+# die of (LIF-04), takes it back first.
 # usage: test_peer_cli.sh PVUSB
 set -euo pipefail
 
@@ -22,10 +23,12 @@ start host 'machine ready' host --dir "$work/m"
 host=$started
 for round in 1 2; do
   start "qemu$round" 'backend ready.*QEMU, process' \
-    backend --xen "fake:$work/m" --guest "$round" --peer qemu --device "1-1=disk:$work/disk.img" --device 1-2=keyboard
+    backend --xen "fake:$work/m" --guest "$round" --peer qemu \
+    --device '1-1=keyboard!descriptor config: nak' --device "1-2=disk:$work/disk.img"
   "$pvusb" frontend --xen "fake:$work/m" --domid "$round" --read 1M >"$work/through" ||
     fail "the frontend ended with $?: $(cat "$work/through")"
   grep -q 'read 1048576 bytes' "$work/through" || fail "through QEMU: $(cat "$work/through")"
+  kill -0 "${line##* }" || fail "QEMU died: $(cat "$work/qemu$round.err")"
   if [ $round = 1 ]; then
     kill "$started"
     ended "$started" 0
