@@ -196,7 +196,7 @@ static void compare_sheet(struct tally *tally, const struct bench_results *a, co
 
 static void warn_of_machines(FILE *out, const struct bench_results *a, const struct bench_results *b)
 {
-    static const char *const facts[] = {"cpu", "cpus", "kernel", "compiler", "build", "wire", "millis"};
+    static const char *const facts[] = {"cpu", "cpus", "kernel", "compiler", "build", "wire", "millis", "device_cpu"};
     for (unsigned int i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
         const char *x = bench_results_fact_of(a, facts[i]), *y = bench_results_fact_of(b, facts[i]);
         if (strcmp(x, y) != 0)

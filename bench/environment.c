@@ -46,6 +46,17 @@ static void ask_version(struct bench_results *results, const char *name, const c
 
 static const char *const wires[] = {"none", "full speed", "high speed"};
 
+static int note_cpus(const struct bench_plan *plan, struct bench_results *results)
+{
+    struct bench_setup blocking = {0}, spinning = {0};
+    bench_choose_cpus(&blocking, plan->cpus, false);
+    bench_choose_cpus(&spinning, plan->cpus, true);
+    int rc = bench_results_fact(results, "guest_cpu", "%d", blocking.guest_cpu);
+    if (!rc)
+        rc = bench_results_fact(results, "device_cpu", "%d", blocking.device_cpu);
+    return rc ? rc : bench_results_fact(results, "device_cpu_spinning", "%d", spinning.device_cpu);
+}
+
 int bench_environment(const struct bench_plan *plan, struct bench_results *results)
 {
     char cpu[128], now[32] = "";
@@ -53,8 +64,6 @@ int bench_environment(const struct bench_plan *plan, struct bench_results *resul
     double load = 0;
     time_t seconds = time(NULL);
     struct tm date;
-    struct bench_setup setup = {0};
-    bench_choose_cpus(&setup, plan->same_cpu);
     read_line("/proc/cpuinfo", "model name", cpu, sizeof(cpu));
     if (gmtime_r(&seconds, &date))
         strftime(now, sizeof(now), "%Y-%m-%d %H:%M UTC", &date);
@@ -80,9 +89,7 @@ int bench_environment(const struct bench_plan *plan, struct bench_results *resul
     if (!rc)
         rc = bench_results_fact(results, "millis", "%u", plan->millis);
     if (!rc)
-        rc = bench_results_fact(results, "guest_cpu", "%d", setup.guest_cpu);
-    if (!rc)
-        rc = bench_results_fact(results, "device_cpu", "%d", setup.device_cpu);
+        rc = note_cpus(plan, results);
     ask_version(results, "qemu", "qemu-system-x86_64 --version 2>/dev/null");
     ask_version(results, "qemu_xen", "/usr/libexec/xen-qemu-system-i386 --version 2>/dev/null");
     return rc;

@@ -25,7 +25,8 @@ static const char help_text[] =
     "  --millis M      how long each thing is measured in a round, 1 to 60000 (default 150)\n"
     "  --seconds S     the same in seconds\n"
     "  --wire W        the time on the bus: none (default), fs (12 Mbit/s) or hs (480 Mbit/s)\n"
-    "  --same-cpu      both sides on one CPU; without it on one each\n"
+    "  --cpus C        where the two sides run: one (CPU), two, or best (default): what spins on two, the "
+    "others on one\n"
     "  --json FILE     all values of all rounds\n"
     "  --report DIR    DIR/index.html, a page with plots that needs nothing else\n"
     "  --ratios        print the ratios only\n"
@@ -95,16 +96,31 @@ static int parse_paths(struct bench_plan *plan, const char *list)
     return rc;
 }
 
+/* Its place in the list, or -1. */
+static int place_of(const char *const names[3], const char *text)
+{
+    int i = 2;
+    while (i >= 0 && strcmp(text, names[i]) != 0)
+        i--;
+    return i;
+}
+
 static int parse_wire(struct bench_plan *plan, const char *text)
 {
-    static const char *const names[] = {"none", "fs", "hs"};
-    for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            plan->wire = (enum bench_wire)i;
-            return 0;
-        }
-    }
-    return wrong("--wire takes none, fs or hs, not '%s'", text);
+    int wire = place_of((const char *const[3]){"none", "fs", "hs"}, text);
+    if (wire < 0)
+        return wrong("--wire takes none, fs or hs, not '%s'", text);
+    plan->wire = (enum bench_wire)wire;
+    return 0;
+}
+
+static int parse_cpus(struct bench_plan *plan, const char *text)
+{
+    int cpus = place_of((const char *const[3]){"best", "one", "two"}, text);
+    if (cpus < 0)
+        return wrong("--cpus takes one, two or best, not '%s'", text);
+    plan->cpus = (enum bench_cpus)cpus;
+    return 0;
 }
 
 static int parse_profile(struct bench_plan *plan, const char *text)
@@ -140,9 +156,8 @@ static int parse_option(struct options *options, int c)
         return parse_limited(optarg, 60, 1000, &options->plan.millis);
     case 'w':
         return parse_wire(&options->plan, optarg);
-    case 'o':
-        options->plan.same_cpu = true;
-        return 0;
+    case 'c':
+        return parse_cpus(&options->plan, optarg);
     case 'j':
         options->json = optarg;
         return 0;
@@ -188,7 +203,7 @@ static const struct option longs[] = {
     {"millis", required_argument, NULL, 'm'},
     {"seconds", required_argument, NULL, 's'},
     {"wire", required_argument, NULL, 'w'},
-    {"same-cpu", no_argument, NULL, 'o'},
+    {"cpus", required_argument, NULL, 'c'},
     {"json", required_argument, NULL, 'j'},
     {"report", required_argument, NULL, 'd'},
     {"ratios", no_argument, NULL, 'a'},

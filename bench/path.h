@@ -41,6 +41,13 @@ enum bench_device {
     BENCH_AUDIO,  /* a sound card: isochronous in both directions (sim/devices/audio.h) */
 };
 
+/* Where the two sides of a path run: --cpus. */
+enum bench_cpus {
+    BENCH_CPUS_BEST, /* what blocks on one CPU, what spins on two */
+    BENCH_CPUS_ONE,
+    BENCH_CPUS_TWO,
+};
+
 struct bench_setup {
     enum bench_device device;
     unsigned int guests;  /* 1..BENCH_GUESTS_MAX, each with a controller of its own */
@@ -114,6 +121,7 @@ struct bench_path {
     const char *name; /* as in --paths and in JSON */
     const char *what; /* one line for --list */
     bool model;       /* a bound, not something that exists; every table says so */
+    bool spins;       /* waits by looking, for which it wants a CPU for each side */
     bool scales;      /* takes up to 31 devices and 16 guests, and is to be measured with them */
     /*
      * Opens a session; returns when its processes run. -ENOTSUP: this path has no such device or setup;

@@ -18,8 +18,9 @@ static void remember_allowed(void)
         have_allowed = sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
 }
 
-void bench_choose_cpus(struct bench_setup *setup, bool same)
+void bench_choose_cpus(struct bench_setup *setup, enum bench_cpus which, bool spins)
 {
+    bool same = which == BENCH_CPUS_ONE || (which == BENCH_CPUS_BEST && !spins);
     int cpus[2] = {-1, -1};
     unsigned int n = 0;
     remember_allowed();

@@ -11,10 +11,10 @@ uint64_t bench_cpu_ns(const struct bench_session *session);
 /* How often their threads went to sleep by themselves so far: each is a wake-up that was or will be. */
 uint64_t bench_sleeps(const struct bench_session *session);
 /*
- * The first two CPUs this process may use: the guest gets the first, the other side the second. Both are the
- * same with one CPU, or with `same`.
+ * The first two CPUs this process may use: the guest gets the first, the other side the second, or the same
+ * where there is no other, or `cpus` says so for what spins or does not.
  */
-void bench_choose_cpus(struct bench_setup *setup, bool same);
+void bench_choose_cpus(struct bench_setup *setup, enum bench_cpus cpus, bool spins);
 /* Puts this process on setup->guest_cpu and gives it timers without slack. */
 void bench_become_guest_side(const struct bench_setup *setup);
 /* Back to all CPUs that were allowed when the program began. */

@@ -302,6 +302,7 @@ static void visit_all_paths(struct run *run, const struct station *station)
     for (unsigned int p = 0; run->plan->paths[p]; p++) {
         unsigned int *failures = &run->failures[station - stations][p];
         run->path = run->plan->paths[p];
+        bench_choose_cpus(&run->setup, run->plan->cpus, run->path->spins);
         if (run->path->measure && station == &stations[0])
             visit_raw(run);
         else if (run->path->open && *failures < FAILURES_MAX &&
@@ -325,8 +326,8 @@ int bench_run(const struct bench_plan *plan, struct bench_results *results)
     if (rc)
         return rc;
     bench_devices_prepare();
-    bench_choose_cpus(&run.setup, plan->same_cpu);
-    bench_become_guest_side(&run.setup);
+    bench_choose_cpus(&run.setup, plan->cpus, false);
+    bench_become_guest_side(&run.setup); /* the same CPU for all paths */
     for (run.round = 0; run.round < plan->rounds; run.round++) {
         for (unsigned int s = 0; s < NR_STATIONS; s++) {
             if (stations[s].profiles & plan->profiles)

@@ -33,7 +33,7 @@ struct bench_plan {
     unsigned int rounds;
     unsigned int millis; /* for one path and one thing that is measured */
     enum bench_wire wire;
-    bool same_cpu;
+    enum bench_cpus cpus;
     /* What is being done, for a terminal; NULL for nothing. */
     void (*progress)(unsigned int round, const char *path, const char *what);
 };

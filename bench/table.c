@@ -210,15 +210,19 @@ void bench_print(FILE *out, const struct bench_results *results, bool ratios_onl
 
 static void print_machine_markdown(FILE *out, const struct bench_results *results)
 {
-    bool one_cpu = strcmp(bench_results_fact_of(results, "guest_cpu"),
-                          bench_results_fact_of(results, "device_cpu")) == 0;
+    const char *guest = bench_results_fact_of(results, "guest_cpu");
+    bool together = strcmp(guest, bench_results_fact_of(results, "device_cpu")) == 0;
+    bool all = strcmp(guest, bench_results_fact_of(results, "device_cpu_spinning")) == 0;
     fprintf(
         out,
         "Measured on %s, %s CPUs, %s GiB, %s, %s; %u rounds of %s ms; wire: %s; guest and device on %s.\n\n",
         bench_results_fact_of(results, "cpu"), bench_results_fact_of(results, "cpus"),
         bench_results_fact_of(results, "memory_gib"), bench_results_fact_of(results, "kernel"),
         bench_results_fact_of(results, "date"), results->rounds, bench_results_fact_of(results, "millis"),
-        bench_results_fact_of(results, "wire"), one_cpu ? "the same CPU" : "a CPU each");
+        bench_results_fact_of(results, "wire"),
+        !together ? "a CPU each"
+        : all     ? "the same CPU"
+                  : "the same CPU, where they spin on a CPU each");
 }
 
 void bench_print_markdown(FILE *out, const struct bench_results *results, bool ratios_only)

@@ -22,7 +22,7 @@
 #include "process/loop.h"
 
 #define CONNECT_NS UINT64_C(10000000000)
-#define SETTLE_NS  UINT64_C(50000000)
+#define SETTLE_NS  UINT64_C(1000000000)
 #define LOOKS      16u /* at a ring before one at the clock */
 
 struct way {
@@ -359,6 +359,7 @@ const struct bench_path bench_pvusb_block = {
 const struct bench_path bench_pvusb_spin = {
     .name = "pvusb-spin",
     .what = "the same, but each looks at its ring for 20 us before it blocks",
+    .spins = true,
     .scales = true,
     .open = open_spin,
 };

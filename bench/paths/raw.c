@@ -228,5 +228,6 @@ const struct bench_path bench_eventfd = {
 const struct bench_path bench_cacheline = {
     .name = "cacheline",
     .what = "two processes that spin on one cache line in turn, without any USB",
+    .spins = true,
     .measure = measure_line,
 };
