@@ -16,7 +16,7 @@
 #include "../grant/grant_table.h"
 
 #define CONTROL_MAGIC   0x6e786b66u
-#define CONTROL_VERSION 4u
+#define CONTROL_VERSION 5u
 #define CONTROL_SOCKET  "xen.sock"
 #define CONTROL_LOCK    "lock"
 
@@ -79,10 +79,11 @@ struct control_reply {
 
 /* The shared memory of a handle that is not its pages. */
 struct control_table {
+    uint64_t maps; /* counts maps that have a page of this handle first, and their ends; by the host, before the answer */
     uint32_t dead;  /* set by the host when the domain ends, or the handle */
     uint32_t pages; /* allocated, as the client says; for the balance only */
     uint32_t closed; /* counts ports of this handle whose other end closed; by the host, before the event */
-    uint8_t pad[XEN_PAGE_SIZE_BYTES - 12];
+    uint8_t pad[XEN_PAGE_SIZE_BYTES - 20];
     grant_entry_v1_t entries[GRANT_ENTRIES];
 };
 

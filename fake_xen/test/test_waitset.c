@@ -457,6 +457,99 @@ static void test_waitset_machine_ends(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* ---- counting ---- */
+
+static struct fakexen_counts counts_of(const struct xen *handle)
+{
+    struct fakexen_counts counts = {0};
+    assert_int_equal(fakexen_client_counts(handle, &counts), 0);
+    return counts;
+}
+
+/* fakexen.h fakexen_counts: each event, also those that are found as one, and nobody misses one for being counted. */
+static void test_waitset_counts_events(void **state)
+{
+    (void)state;
+    struct channel one = connected(xen), two = connected(xen), other = connected(again);
+    uint64_t before = counts_of(xen).events, others = counts_of(again).events;
+    for (unsigned int i = 0; i < 5; i++)
+        notify(one);
+    notify(two);
+    notify(other);
+    assert_int_equal(counts_of(xen).events, before + 6);
+    assert_int_equal(counts_of(again).events, others + 1);
+    wait_for_it();
+    take(xen, one.near);
+    notify(one); /* masked */
+    take(xen, two.near);
+    assert_int_equal(CALL(xen, evtchn_unmask, one.near), 0);
+    (void)xen_waiting(xen);
+    take(xen, one.near);
+    take(again, other.near);
+    assert_int_equal(counts_of(xen).events, before + 7);
+    assert_int_equal(CALL(xen, evtchn_close, two.near), 0);
+    assert_int_equal(counts_of(xen).events, before + 7 - 2); /* its first and ours */
+}
+
+/* The same: of whose pages they are, each call once, and those that were refused not. */
+static void test_waitset_counts_maps(void **state)
+{
+    (void)state;
+    enum { PAGES = 3, MANY = 65 };
+    void *pages, *others, *map = NULL, *more = NULL;
+    grant_ref_t ref[MANY];
+    assert_int_equal(CALL(xen, pages_alloc, PAGES, &pages), 0);
+    assert_int_equal(CALL(again, pages_alloc, 1, &others), 0);
+    for (unsigned int i = 0; i < MANY; i++)
+        assert_int_equal(CALL(xen, grant, GUEST, (uint8_t *)pages + i % PAGES * XEN_PAGE_SIZE_BYTES, false, &ref[i]), 0);
+    assert_int_equal(counts_of(xen).maps, 0);
+    assert_int_equal(CALL(peer, grant_map, 0, PAGES, ref, true, &map), 0);
+    assert_int_equal(counts_of(xen).maps, 1);
+    assert_int_equal(CALL(peer, grant_map, 0, MANY, ref, true, &more), 0); /* asked for in two */
+    assert_int_equal(counts_of(xen).maps, 3);
+    assert_int_equal(CALL(peer, grant_unmap, map, PAGES), 0);
+    assert_int_equal(CALL(peer, grant_unmap, more, MANY), 0);
+    assert_int_equal(counts_of(xen).maps, 6);
+    for (unsigned int i = 0; i < MANY; i++)
+        assert_int_equal(CALL(xen, grant_end, ref[i]), 0);
+    assert_int_not_equal(CALL(peer, grant_map, 0, 1, ref, true, &map), 0);
+    assert_int_equal(counts_of(xen).maps, 6);
+    assert_int_equal(counts_of(again).maps, 0);
+    CALL(xen, pages_free, pages, PAGES);
+    CALL(again, pages_free, others, 1);
+}
+
+/* A mapping process that ends unmaps, too. */
+static void test_waitset_counts_ends(void **state)
+{
+    void *page, *map = NULL;
+    grant_ref_t ref;
+    struct xen *brief = machine_open(*state, GUEST);
+    assert_int_equal(CALL(xen, pages_alloc, 1, &page), 0);
+    assert_int_equal(CALL(xen, grant, GUEST, page, false, &ref), 0);
+    assert_int_equal(CALL(brief, grant_map, 0, 1, &ref, true, &map), 0);
+    xen_close(brief);
+    assert_int_equal(counts_of(xen).maps, 2);
+    assert_int_equal(CALL(xen, grant_end, ref), 0);
+    CALL(xen, pages_free, page, 1);
+}
+
+/* Outside a set events are taken out of the counter. */
+static void test_waitset_counts_not(void **state)
+{
+    (void)state;
+    struct fakexen_counts counts;
+    struct fakexen_local *local;
+    struct xen *here;
+    assert_int_equal(fakexen_client_counts(peer, &counts), -EINVAL);
+    assert_int_equal(fakexen_local_create(&local), 0);
+    struct xen_machine *machine = fakexen_local_machine(local);
+    assert_int_equal(machine->ops->open(machine, 0, &here), 0);
+    assert_int_equal(fakexen_client_counts(here, &counts), -EINVAL);
+    xen_close(here);
+    fakexen_local_destroy(local);
+}
+
 int main(void)
 {
 #define WAITSET_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -475,6 +568,10 @@ int main(void)
         WAITSET_TEST(test_waitset_close),
         WAITSET_TEST(test_waitset_by_descriptor),
         WAITSET_TEST(test_waitset_domain_ends),
+        WAITSET_TEST(test_waitset_counts_events),
+        WAITSET_TEST(test_waitset_counts_maps),
+        WAITSET_TEST(test_waitset_counts_ends),
+        WAITSET_TEST(test_waitset_counts_not),
         cmocka_unit_test(test_waitset_machine_ends),
     };
     return cmocka_run_group_tests_name("waitset", tests, NULL, NULL);

@@ -189,5 +189,17 @@ int fakexen_client_machine_domains(struct xen_machine *machine, domid_t first, u
  * the domain has it bound already, -EINVAL when there is no such VIRQ.
  */
 int fakexen_client_evtchn_virq(struct xen *xen, unsigned int virq, evtchn_port_t *out);
+/* What others have done to a handle since it was opened: for who measures them and cannot ask them. */
+struct fakexen_counts {
+    uint64_t events; /* sent to the ports that it has open, each one, also when several were found as one */
+    uint64_t maps;   /* calls that mapped or unmapped pages of its, at most 64 at once, as one that asks for more is
+                        several; one with pages of several handles counts for that of the first */
+};
+/*
+ * Of a handle of such a machine in a set (waitset.h); -EINVAL for another, whose events are gone when they are taken.
+ * Nobody else is asked or woken: three system calls for each port. The end of a port's other end takes back
+ * what it has counted. -ENODATA: the kernel does not say (/proc/self/fdinfo).
+ */
+int fakexen_client_counts(const struct xen *xen, struct fakexen_counts *out);
 
 #endif
