@@ -56,7 +56,8 @@ void bench_meter_end(struct bench_meter *meter)
     };
     if (session->copies) {
         uint64_t counted = sample->counters.copied == BENCH_UNKNOWN ? 0 : sample->counters.copied;
-        sample->counters.copied = session->copies * sample->bytes + counted;
+        unsigned int copies = session->copies + (meter->control ? session->control_copies : 0);
+        sample->counters.copied = copies * sample->bytes + counted;
     }
     meter->on = false;
 }

@@ -102,6 +102,7 @@ struct bench_session {
      * what counters() says comes on top. 0: that is all.
      */
     unsigned int copies;
+    unsigned int control_copies; /* by which those are more for the data of control transfers */
     bool foreign_disk; /* the disk is not of bench/devices.h: what is on it is not checked */
 };
 

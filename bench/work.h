@@ -63,6 +63,7 @@ struct bench_meter {
     struct bench_sample *sample;
     struct bench_counters before;
     uint64_t begin_ns, begin_cpu_ns, begin_sleeps;
+    bool control; /* all its URBs are control transfers */
     bool on;
 };
 

@@ -85,7 +85,7 @@ int bench_work_control(struct bench_guests *guests, uint64_t ns, struct bench_sa
     struct control *control = calloc(1, sizeof(*control));
     if (!control)
         return -ENOMEM;
-    *control = (struct control){.meter = {.guests = guests, .sample = out}, .target = target};
+    *control = (struct control){.meter = {.guests = guests, .sample = out, .control = true}, .target = target};
     int rc = hcd->ops->buffer_alloc(hcd, DESCRIPTOR_BYTES, (void **)&control->buffer);
     if (rc) {
         free(control);

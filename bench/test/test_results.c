@@ -16,6 +16,7 @@
 #include "bench/output.h"
 #include "bench/ratio.h"
 #include "bench/record.h"
+#include "bench/work.h"
 
 static void assert_close(double value, double expected)
 {
@@ -89,6 +90,58 @@ static void sample_becomes_metrics(void **state)
     }
     assert_null(bench_results_find(&results, "p", "seq-read.copies_per_byte")); /* nobody counted */
     bench_results_free(&results);
+}
+
+/* A session that has counted `counted`, and the URBs of one measurement of it: 10 of 1000 bytes. */
+struct counting {
+    struct bench_session session; /* first */
+    struct bench_counters counted;
+};
+
+static void tell_counters(struct bench_session *session, struct bench_counters *out)
+{
+    *out = ((struct counting *)session)->counted;
+}
+
+static struct bench_counters measure(struct counting *counting, bool control, struct bench_counters after)
+{
+    static const struct bench_session_ops ops = {.counters = tell_counters};
+    struct bench_guests guests = {.session = &counting->session};
+    struct bench_sample sample = {0};
+    struct bench_meter meter = {.guests = &guests, .sample = &sample, .control = control};
+    counting->session.ops = &ops;
+    bench_meter_begin(&meter);
+    for (unsigned int i = 0; i < 10; i++)
+        bench_meter_urb(&meter, 1000);
+    counting->counted = after;
+    bench_meter_end(&meter);
+    assert_int_equal(sample.urbs, 10);
+    return sample.counters;
+}
+
+/* path.h: what was counted meanwhile; copies by construction come on top, one kind more for control transfers. */
+static void counters_are_of_the_time_between(void **state)
+{
+    const struct bench_counters before = {100, 50, 7, 3}, after = {130, 250, 27, 3};
+    const struct bench_counters unknown = {
+        .notifications = BENCH_UNKNOWN, .maps = BENCH_UNKNOWN, .copied = BENCH_UNKNOWN};
+    struct counting counting = {.counted = before};
+    (void)state;
+    struct bench_counters result = measure(&counting, false, after);
+    assert_int_equal(result.notifications, 30);
+    assert_int_equal(result.copied, 200);
+    assert_int_equal(result.maps, 20);
+    assert_int_equal(result.registers, 0);
+    counting = (struct counting){.session = {.copies = 4, .control_copies = 1}, .counted = before};
+    assert_int_equal(measure(&counting, false, after).copied, 4 * 10000 + 200);
+    counting.counted = before;
+    assert_int_equal(measure(&counting, true, after).copied, 5 * 10000 + 200);
+    counting.counted = before;
+    result = measure(&counting, true, unknown);
+    assert_true(result.notifications == BENCH_UNKNOWN && result.maps == BENCH_UNKNOWN);
+    assert_int_equal(result.copied, 5 * 10000);
+    counting = (struct counting){.counted = before};
+    assert_true(measure(&counting, true, unknown).copied == BENCH_UNKNOWN);
 }
 
 static void add(struct bench_results *results, const char *path, const char *metric, double a, double b, double c)
@@ -258,6 +311,7 @@ int main(void)
         cmocka_unit_test(spread_is_of_the_values_that_are_there),
         cmocka_unit_test(percentile_is_by_nearest_rank),
         cmocka_unit_test(sample_becomes_metrics),
+        cmocka_unit_test(counters_are_of_the_time_between),
         cmocka_unit_test(ratios_are_taken_within_rounds),
         cmocka_unit_test(json_brings_back_what_was_written),
         cmocka_unit_test(json_that_is_something_else_is_refused),
