@@ -158,7 +158,6 @@ static void hc_counters(struct bench_session *session, struct bench_counters *ou
     struct hc_bus_counters counters;
     qtest_counters(hc->qtest, &counters);
     *out = (struct bench_counters){.notifications = counters.interrupts,
-                                   .copied = BENCH_UNKNOWN,
                                    .registers = counters.reads + counters.writes};
 }
 
@@ -216,6 +215,17 @@ static int start(struct qemu_hc *hc, const struct kind *kind, const struct bench
     return rc;
 }
 
+/*
+ * As QEMU 7.2 and libusbredirparser 0.13 are written. Through usb-redir: by the device, into a packet to send, into
+ * the socket and out of it, into a packet received, into the guest's memory; control data are once more in a buffer of
+ * QEMU's USB core. QEMU's own disk makes its zeroes, and what a device says of itself, in the buffer that is copied
+ * to the guest. UHCI has one more between each of its packets and the guest's memory.
+ */
+static unsigned int copies_of(const struct kind *kind)
+{
+    return (kind->own_disk ? 1u : 6u) + (kind->controller == QTEST_UHCI ? 1u : 0u);
+}
+
 static int open_kind(const struct kind *kind, const struct bench_setup *asked, struct bench_session **out,
                      char *why)
 {
@@ -246,7 +256,11 @@ static int open_kind(const struct kind *kind, const struct bench_setup *asked, s
         hc_close(&hc->session);
         return rc;
     }
-    hc->session = (struct bench_session){.ops = &hc_ops, .queue = 16, .foreign_disk = kind->own_disk};
+    hc->session = (struct bench_session){.ops = &hc_ops,
+                                         .queue = 16,
+                                         .copies = copies_of(kind),
+                                         .control_copies = kind->own_disk ? 0 : 1,
+                                         .foreign_disk = kind->own_disk};
     hc->session.hcd[0] = qtest_hcd(hc->qtest);
     hc->session.process[hc->session.nr_processes++] = qtest_pid(hc->qtest);
     if (hc->devices > 0)

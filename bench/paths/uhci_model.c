@@ -23,14 +23,7 @@ struct uhci_path {
     uint8_t *memory;
     struct uhci_model *model;
     struct uhci_driver *driver;
-    uint64_t interrupts; /* the line went up */
 };
-
-static void line_moved(void *context, bool raised)
-{
-    struct uhci_path *path = context;
-    path->interrupts += raised;
-}
 
 static int uhci_step(struct bench_session *session, uint64_t now_ns)
 {
@@ -52,9 +45,9 @@ static int uhci_wait(struct bench_session *session, uint64_t until_ns)
 
 static void uhci_counters(struct bench_session *session, struct bench_counters *out)
 {
-    *out = (struct bench_counters){.notifications = ((struct uhci_path *)session)->interrupts,
-                                   .copied = BENCH_UNKNOWN,
-                                   .registers = BENCH_UNKNOWN};
+    const struct hc_bus_counters *counters = &uhci_model_bus(((struct uhci_path *)session)->model)->counters;
+    *out = (struct bench_counters){.notifications = counters->interrupts,
+                                   .registers = counters->reads + counters->writes};
 }
 
 static void uhci_close(struct bench_session *session)
@@ -84,9 +77,7 @@ static int begin(struct uhci_path *path, const struct bench_setup *setup)
     const struct uhci_model_config config = {.host = bench_devices_host(path->devices),
                                              .memory = path->memory,
                                              .address = MEMORY_ADDRESS,
-                                             .size = MEMORY_BYTES,
-                                             .line = line_moved,
-                                             .context = path};
+                                             .size = MEMORY_BYTES};
     rc = uhci_model_create(&config, &path->model);
     for (unsigned int d = 0; !rc && d < setup->devices; d++) {
         char busid[32];
@@ -109,7 +100,8 @@ static int uhci_open(const struct bench_setup *asked, struct bench_session **out
     struct uhci_path *path = calloc(1, sizeof(*path));
     if (!path)
         return -ENOMEM;
-    path->session = (struct bench_session){.ops = &uhci_ops, .queue = 16};
+    /* By the device into a packet, and from there into memory; control data are once more with the port. */
+    path->session = (struct bench_session){.ops = &uhci_ops, .queue = 16, .copies = 2, .control_copies = 1};
     int rc = begin(path, &setup);
     if (rc) {
         snprintf(why, BENCH_WHY_MAX, "%s", strerror(-rc));

@@ -71,6 +71,8 @@ esac
 "$bench" bulk-bw --paths uhci-model --rounds 1 --millis 300 --json "$dir/uhci.json" >/dev/null || fail "uhci-model: exit code $?"
 jq -e '.paths."uhci-model"."full-queue-bulk.mib_per_s" | all(. > 0 and . < 1.4)' "$dir/uhci.json" >/dev/null ||
   fail "uhci-model moves more than its 1280 bytes per millisecond"
+jq -e '.paths."uhci-model" | ."seq-read.copies_per_byte" == [2] and (."seq-read.registers_per_urb" | all(. > 0))' \
+  "$dir/uhci.json" >/dev/null || fail "uhci-model does not count copies and registers"
 
 # ---- where the two sides run ----
 nr_cpus=$(nproc)
