@@ -8,7 +8,7 @@ usage() {
 usage: check_faults.sh [--jobs N] [--recorded TABLE] PROGRAM FAULTS...
 
 PROGRAM is a pvusb-conform that was linked with the broken halves. Runs all its cases whole, where none may fail, and
-then with each fault of the FAULTS files switched on. Prints the table, "fault: case case ...".
+then with each fault of the FAULTS files switched on. Prints the table, "fault: case case ...", and on stderr how far it is.
 
   --jobs N          so many runs at a time (2)
   --recorded TABLE  runs each fault against the first three cases only that TABLE (of an earlier output) has for it, and
@@ -73,11 +73,20 @@ if [ $rc != 0 ]; then
 fi
 sed -n 's/^ok [0-9]* - \([^ ]*\) # SKIP.*/\1/p' "$dir/whole" | sort >"$dir/skipped"
 
+# Copies its input; on stderr after every 20 lines how many of $1 came.
+counted() {
+  local n=0 text
+  while IFS= read -r text; do
+    printf '%s\n' "$text"
+    [ $((++n % 20)) -ne 0 ] || echo "$n of $1 faults" >&2
+  done
+}
+
 export -f line finders
 export program
 plan >"$dir/plan"
 # shellcheck disable=SC2016 # the inner shell expands
-xargs -P "$jobs" -L 1 bash -c 'line "$@"' - <"$dir/plan" | sort >"$dir/table"
+xargs -P "$jobs" -L 1 bash -c 'line "$@"' - <"$dir/plan" | counted "${#faults[@]}" | sort >"$dir/table"
 cat "$dir/table"
 
 awk -F': ' '$2 == "" { print $1 }' "$dir/table" | sed 's/:$//' >"$dir/survivors"

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Goal: the suite on machines that were there before: a half that somebody else started, or a program that it starts
 # there; on the fake machine, and on Xen's own libraries (no Xen is here: the drop-in ones and a fake machine
-# are below them). Afterwards nothing is left. With --all every case, else some of each group.
+# are below them). Afterwards nothing is left. With --all every case, and it says what it runs; else some of each group.
 # usage: test_attach.sh BIN MAKE_DOMAINS [--all]
 set -uo pipefail
-bin=$1 make_domains=$2 pvusb=$1/pvusb
+bin=$1 make_domains=$2 all=${3:-} pvusb=$1/pvusb
 export PVUSB_BIN=$bin
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=sim/test/programs.sh
@@ -13,7 +13,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 
 backend_cases=(backend.unlink.order backend.transfer.in xenbus.backend.close hostile.backend.ring.storm)
 frontend_cases=(frontend.pipe.bulk-in frontend.grant xenbus.frontend.end.closing hostile.frontend.mapped.first)
-[ "${3:-}" != --all ] || { backend_cases=(backend xenbus hostile); frontend_cases=(frontend xenbus hostile); }
+[ -z "$all" ] || { backend_cases=(backend xenbus hostile); frontend_cases=(frontend xenbus hostile); }
 probes=(--device 1-1=probe --device 1-2=probe --device 1-3=probe --device 1-4=probe)
 m=$work/m
 
@@ -21,6 +21,7 @@ m=$work/m
 judge() {
   local rc=$1 code=0
   shift
+  [ -z "$all" ] || echo "$*"
   "$@" >"$work/out" 2>&1 || code=$?
   [ $code -eq "$rc" ] || fail "$*: exit code $code: $(grep -vE "^(pass|known|n/a|skip)? " "$work/out")"
 }

@@ -17,6 +17,8 @@
 #define REPLAN_OPS  700u
 #define TREE_OPS    500u
 #define RESTART_OPS 2900u
+/* After so many it says how far it is. */
+#define TELL_REQUESTS 50000u
 
 struct run {
     struct differ_lab lab;
@@ -256,6 +258,10 @@ int main(int argc, char **argv)
     while (run.number < count && run.differences < 12) {
         run.plan.late = run.number > count / 5 * 4;
         step(&run);
+        if (run.number % TELL_REQUESTS == 0) {
+            printf("%u of %u requests\n", run.number, count);
+            fflush(stdout);
+        }
     }
     compare_trees(&run);
     differ_finish(&run.lab);

@@ -27,6 +27,8 @@
 
 /* Steps and URBs. A disk is enumerated after some 60; then it is traffic. */
 #define MOMENT_MAX 400u
+/* After so many it says how far it is. */
+#define TELL_KILLS 50u
 
 /* Where the two halves are, for who has to find out why. */
 static void tell_states(const struct stress *s)
@@ -441,6 +443,10 @@ int main(int argc, char **argv)
             kill_host(&s);
         } else {
             one_kill(&s);
+        }
+        if ((s.kills + hosts) % TELL_KILLS == 0) {
+            printf("%lu of %lu kills\n", s.kills + hosts, kills + host_kills);
+            fflush(stdout);
         }
     }
     end_all(&s);

@@ -2,6 +2,7 @@
 #include "stress_side.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 #define REST_NS   (5 * SECOND_NS)
+#define TELL_URBS 250000u
 
 /* ---- guest and frontend ---- */
 
@@ -72,11 +74,22 @@ static bool long_enough(const struct stress_front_side *side, uint64_t elapsed_n
            (options->seconds && elapsed_ns >= options->seconds * SECOND_NS);
 }
 
+/* For who waits for a long run. */
+static void tell(struct stress_front_side *side, uint64_t elapsed_ns)
+{
+    if (side->report->urbs < side->told + TELL_URBS)
+        return;
+    side->told = side->report->urbs;
+    printf("%" PRIu64 " URBs in %" PRIu64 " s\n", side->told, elapsed_ns / SECOND_NS);
+    fflush(stdout);
+}
+
 static int run(struct stress_front_side *side, uint64_t now_ns)
 {
     struct stress_report *report = side->report;
     uint64_t elapsed = now_ns - side->begun_ns;
     stress_guest_step(side->guest, now_ns);
+    tell(side, elapsed);
     if (!side->warm && warm_enough(side, elapsed)) {
         side->warm = true;
         if (side->measure)

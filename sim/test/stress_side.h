@@ -20,6 +20,7 @@ struct stress_front_side {
         SIDE_CLOSED
     } phase;
     bool warm;
+    uint64_t told; /* so many URBs were done when it last said how far it is */
     uint64_t created_ns; /* 0 before the first step */
     uint64_t begun_ns;
     uint64_t closed_ns;  /* when it was asked to */

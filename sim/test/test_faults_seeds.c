@@ -16,6 +16,8 @@
 #include "fault_check.h"
 
 #define PLAN_MAX 512u
+/* After so many it says how far it is. */
+#define TELL_SEEDS 10000u
 
 static uint64_t first = 1;
 static uint64_t count = 300;
@@ -104,6 +106,10 @@ static void test_faults_seeds(void **state)
         fault_run(&(struct fault_session_config){.plan = plan, .front_first = seed & 1, .plain = seed & 2, .buffers = seed % 3}, plan, FAULT_LATE, 0,
                   false, &result, &tally);
         failed += result.faults.failed;
+        if ((seed - first + 1) % TELL_SEEDS == 0) {
+            printf("%" PRIu64 " of %" PRIu64 " seeds\n", seed - first + 1, count);
+            fflush(stdout);
+        }
     }
     printf("%u sessions, %" PRIu64 " calls failed, %u unhurt, %u given up by patience\n", tally.runs, failed,
            tally.unhurt, tally.late);

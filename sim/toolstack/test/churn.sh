@@ -184,6 +184,7 @@ for step in $(seq "$steps"); do
     done
   done
   [ $failures -eq 0 ] || break
+  [ $((step % 500)) -ne 0 ] || echo "$step of $steps steps"
 done
 for name in "${names[@]}"; do
   [ -z "${guest[$name]:-}" ] || run guest-destroy "$name"

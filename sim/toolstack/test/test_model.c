@@ -16,6 +16,8 @@
 
 #define SETTLE_ROUNDS 8000u /* 16 s of the world */
 #define READ_BYTES    4096u
+/* After so many it says how far it is. */
+#define TELL_STEPS 10000u
 
 /* Until the guests see what the model says. */
 static bool settle(struct play *play)
@@ -79,11 +81,17 @@ static int run(unsigned long long seed, unsigned long steps)
     char *before = world_nodes(play.world);
     unsigned long done = 0;
     bool good = true;
+    printf("seed %llu, %lu steps\n", seed, steps);
+    fflush(stdout);
     world_start_backend(play.world);
     play.model.backend = true;
     while (good && done < steps) {
         good = step(&play);
         done += good;
+        if (good && done % TELL_STEPS == 0) {
+            printf("%lu of %lu steps\n", done, steps);
+            fflush(stdout);
+        }
     }
     if (!good) {
         world_print_log(play.world, 60);
