@@ -259,7 +259,7 @@ int main(int argc, char **argv)
         run.plan.late = run.number > count / 5 * 4;
         step(&run);
         if (run.number % TELL_REQUESTS == 0) {
-            printf("%u of %u requests\n", run.number, count);
+            printf("\n%u of %u requests\n", run.number, count); /* xenstored ends no line of its own */
             fflush(stdout);
         }
     }
