@@ -35,13 +35,16 @@ struct over_tcp {
 
 /* ---- the server's process ---- */
 
-static void serve(struct usbip_server *server)
+/* Until it ends; or, before there is a client, until all devices can be had, which with a bus takes its time. */
+static void serve(struct usbip_server *server, bool until_ready)
 {
-    for (;;) {
+    while (!until_ready || !usbip_server_ready(server)) {
         uint64_t now = loop_now_ns();
         if (usbip_server_step(server, now))
             return;
         uint64_t due = usbip_server_deadline(server);
+        if (until_ready && due == UINT64_MAX)
+            return; /* nothing comes any more: the client will be told */
         usbip_server_wait(server, due == UINT64_MAX ? due : due > now ? due - now : 0);
     }
 }
@@ -63,11 +66,12 @@ static void run_server(const struct bench_setup *setup, int pipe)
         if (usbip_server_export(server, busid))
             return;
     }
+    serve(server, true);
     if (usbip_server_listen(server, "127.0.0.1", 0, &port) ||
         write(pipe, &port, sizeof(port)) != sizeof(port))
         return;
     close(pipe);
-    serve(server);
+    serve(server, false);
 }
 
 /* The port, when it listens. */

@@ -4,6 +4,8 @@
  * serial port, sound without a lost sample, Linux's usbtest with its unlinks and isochronous cases. Messages
  * as in Linux's Documentation/usb/usbip_protocol.rst.
  */
+#include <errno.h>
+
 #include "devices/audio.h"
 #include "devices/composite.h"
 #include "devices/disk.h"
@@ -16,6 +18,7 @@
 #include "guest/hid.h"
 #include "guest/storage.h"
 #include "guest/zero.h"
+#include "hosts/wire.h"
 #include "test/usbip_bed.h"
 
 #define BYTES (512u * 1024)
@@ -340,13 +343,62 @@ static void test_usbip_usbtest(void **state)
     }
 }
 
+/* What a client that asks for 1-1 is told: 0 or -errno. */
+static int asked(struct usbip_server *server, uint64_t now_ns)
+{
+    struct usbip_client *client;
+    int fd[2];
+    usbip_pair(fd);
+    assert_int_equal(usbip_server_adopt(server, fd[1]), 0);
+    assert_int_equal(usbip_client_create(fd[0], "1-1", NULL, NULL, &client), 0);
+    for (unsigned int i = 0; i < 4; i++) {
+        (void)usbip_client_step(client, now_ns);
+        assert_int_equal(usbip_server_step(server, now_ns), 0);
+    }
+    int status = usbip_client_status(client);
+    usbip_client_close(client);
+    (void)usbip_client_step(client, now_ns);
+    usbip_client_destroy(client);
+    assert_int_equal(usbip_server_step(server, now_ns), 0);
+    return status;
+}
+
+/* On a bus the descriptors take their time; a device that is asked for before is not there yet. */
+static void test_usbip_ready(void **state)
+{
+    struct sim_host *sim;
+    struct usb_device *zero;
+    struct wire *wire;
+    struct usbip_server *server;
+    uint64_t now_ns = 0;
+    (void)state;
+    assert_int_equal(sim_host_create(&sim), 0);
+    assert_int_equal(zero_create(&(struct zero_config){.pattern = 1}, &zero), 0);
+    assert_int_equal(sim_host_plug(sim, "1-1", zero), 0);
+    assert_int_equal(wire_create(sim_host_host(sim), WIRE_HIGH, &wire), 0);
+    assert_int_equal(usbip_server_create(&(struct usbip_server_config){.host = wire_host(wire)}, &server), 0);
+    assert_int_equal(usbip_server_export(server, "1-1"), 0);
+    assert_false(usbip_server_ready(server));
+    assert_int_equal(asked(server, now_ns), -ENODEV);
+    while (!usbip_server_ready(server)) {
+        uint64_t due = usbip_server_deadline(server);
+        now_ns = due > now_ns ? due : now_ns + 1;
+        assert_in_range(now_ns, 1, SECOND);
+        assert_int_equal(usbip_server_step(server, now_ns), 0);
+    }
+    assert_int_equal(asked(server, now_ns), 0);
+    usbip_server_destroy(server);
+    wire_destroy(wire);
+    sim_host_destroy(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usbip_disk),      cmocka_unit_test(test_usbip_faulty_disk),
         cmocka_unit_test(test_usbip_keyboard),  cmocka_unit_test(test_usbip_serial),
         cmocka_unit_test(test_usbip_composite), cmocka_unit_test(test_usbip_audio),
-        cmocka_unit_test(test_usbip_usbtest),
+        cmocka_unit_test(test_usbip_usbtest),   cmocka_unit_test(test_usbip_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

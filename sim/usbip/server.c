@@ -426,6 +426,14 @@ int usbip_server_export(struct usbip_server *server, const char *busid)
     return 0;
 }
 
+bool usbip_server_ready(const struct usbip_server *server)
+{
+    const struct export *export = server->exports;
+    while (export && export->ready)
+        export = export->next;
+    return !export;
+}
+
 int usbip_server_create(const struct usbip_server_config *config, struct usbip_server **out)
 {
     struct usbip_server *server = calloc(1, sizeof(*server));

@@ -45,6 +45,8 @@ void usbip_server_destroy(struct usbip_server *server);
  * at once.
  */
 int usbip_server_export(struct usbip_server *server, const char *busid);
+/* Whether that is so of all that are exported: until then step() goes on reading, and who asks for one is refused. */
+bool usbip_server_ready(const struct usbip_server *server);
 /* Listens at an IPv4 address ("127.0.0.1"); port 0 takes any. *bound, if not NULL, gets the port. 0 or
  * -errno. */
 int usbip_server_listen(struct usbip_server *server, const char *address, uint16_t port, uint16_t *bound);
