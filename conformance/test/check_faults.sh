@@ -41,7 +41,11 @@ finders() {
   { PVUSB_BROKEN=$fault "$program" --format tap "$@" 2>/dev/null || true; } | sed -n 's/^not ok [0-9]* - \([^ ]*\).*/\1/p'
 }
 
-line() { printf '%s: %s\n' "$1" "$(finders "$@" | paste -sd ' ')"; }
+# To a file of its own: a line may be longer than what a pipe takes whole from one of several.
+line() {
+  printf '%s: %s\n' "$1" "$(finders "$@" | paste -sd ' ')" >"$lines/$1"
+  echo
+}
 
 # What is to be run: a line for each fault, with the cases or none for all.
 plan() {
@@ -73,20 +77,21 @@ if [ $rc != 0 ]; then
 fi
 sed -n 's/^ok [0-9]* - \([^ ]*\) # SKIP.*/\1/p' "$dir/whole" | sort >"$dir/skipped"
 
-# Copies its input; on stderr after every 20 lines how many of $1 came.
-counted() {
-  local n=0 text
-  while IFS= read -r text; do
-    printf '%s\n' "$text"
+# Says on stderr after every 20 lines how many of $1 came.
+count() {
+  local n=0
+  while read -r; do
     [ $((++n % 20)) -ne 0 ] || echo "$n of $1 faults" >&2
   done
 }
 
 export -f line finders
-export program
+export program lines=$dir/lines
+mkdir "$lines"
 plan >"$dir/plan"
 # shellcheck disable=SC2016 # the inner shell expands
-xargs -P "$jobs" -L 1 bash -c 'line "$@"' - <"$dir/plan" | counted "${#faults[@]}" | sort >"$dir/table"
+xargs -P "$jobs" -L 1 bash -c 'line "$@"' - <"$dir/plan" | count "${#faults[@]}"
+sort "$lines"/* >"$dir/table"
 cat "$dir/table"
 
 awk -F': ' '$2 == "" { print $1 }' "$dir/table" | sed 's/:$//' >"$dir/survivors"
