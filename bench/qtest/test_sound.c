@@ -2,21 +2,15 @@
 /*
  * Goal: sound goes through QEMU's controllers in both directions at once without a sample lost, doubled or
  * changed: our sound card, whose samples are numbers, behind QEMU's usb-redir; our audio driver on a driver
- * of ours for the controller. usage: test_qtest_sound uhci|ehci|xhci In virtual time, so that nothing is
- * late.
+ * of ours for the controller, in real time. usage: test_qtest_sound uhci|ehci|xhci
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "devices/audio.h"
-#include "devices/sim_host.h"
 #include "guest/audio.h"
-#include "qtest/test_rig.h"
-#include "usbredir/redir.h"
+#include "qtest/test_redir.h"
 
 #define MS   UINT64_C(1000000)
 #define RUNS 20u
@@ -27,8 +21,7 @@ static enum qtest_controller controller;
 
 static struct {
     struct qtest_rig rig;
-    struct sim_host *sim;
-    struct redir *redir;
+    struct qtest_redir behind;
     struct usb_device *card;
     struct guest_audio *audio;
     unsigned int changes;
@@ -39,10 +32,7 @@ static struct {
 /* The device's side has the same time. */
 static void run_device(struct qtest_rig *rig)
 {
-    struct usb_host *host = sim_host_host(lab.sim);
-    host->ops->step(host, rig->now_ns);
-    if (lab.redir)
-        (void)redir_step(lab.redir);
+    qtest_redir_step(&lab.behind, rig->now_ns);
 }
 
 static void on_changed(void *context, struct guest_audio *audio, int status)
@@ -70,21 +60,10 @@ static void on_gone(struct qtest_rig *rig, struct guest_device *device)
 static void open_lab(uint8_t interval)
 {
     uint8_t speed = controller == QTEST_UHCI ? USBIF_SPEED_FULL : USBIF_SPEED_HIGH;
-    char chardev[64];
-    int fd[2];
     memset(&lab, 0, sizeof(lab));
-    assert_int_equal(sim_host_create(&lab.sim), 0);
     assert_int_equal(audio_create(&(struct audio_config){.speed = speed, .interval = interval}, &lab.card),
                      0);
-    assert_int_equal(sim_host_plug(lab.sim, "1-1", lab.card), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-    (void)fcntl(fd[0], F_SETFD, FD_CLOEXEC);
-    assert_int_equal(redir_create(sim_host_host(lab.sim), "1-1", fd[0], NULL, NULL, &lab.redir), 0);
-    snprintf(chardev, sizeof(chardev), "socket,id=r,fd=%d", fd[1]);
-    const char *arguments[] = {"-chardev", chardev, "-device", "usb-redir,bus=hc.0,chardev=r", NULL};
-    struct qtest_config config = {.controller = controller, .clock = QTEST_REAL, .arguments = arguments};
-    qtest_rig_open(&lab.rig, &config);
-    close(fd[1]);
+    qtest_redir_open(&lab.behind, &lab.rig, controller, lab.card);
     lab.rig.on_ready = on_ready;
     lab.rig.on_gone = on_gone;
     lab.rig.on_step = run_device;
@@ -95,9 +74,7 @@ static void open_lab(uint8_t interval)
 
 static void close_lab(void)
 {
-    qtest_rig_close(&lab.rig);
-    redir_destroy(lab.redir);
-    sim_host_destroy(lab.sim);
+    qtest_redir_close(&lab.behind, &lab.rig);
 }
 
 static void start(const struct guest_audio_settings *settings)
@@ -161,7 +138,7 @@ static void run_sessions(uint8_t interval, const struct guest_audio_settings *se
     for (unsigned int i = 0; i < RUNS && good < 2; i++)
         good += session(settings);
     assert_int_equal(good, 2);
-    assert_int_equal(redir_stats(lab.redir).refused, 0);
+    assert_int_equal(redir_stats(lab.behind.redir).refused, 0);
     close_lab();
 }
 
@@ -200,7 +177,7 @@ static void test_sound_errors(void **state)
             stop();
     }
     assert_true(good);
-    assert_int_equal(sim_host_unplug(lab.sim, "1-1"), 0);
+    assert_int_equal(sim_host_unplug(lab.behind.sim, "1-1"), 0);
     qtest_rig_until(&lab.rig, &lab.rig.gone, 1);
     assert_null(lab.audio);
     close_lab();
@@ -240,7 +217,7 @@ static void test_sound_held_up(void **state)
     print_message("lost %u samples in %u pieces\n", (unsigned int)in.lost, (unsigned int)in.gaps);
     assert_true(in.lost > 0 && in.gaps > 0);
     assert_int_equal(in.odd + in.doubled + in.errors, 0);
-    assert_int_equal(redir_stats(lab.redir).iso_lost, 0); /* all of it was sent */
+    assert_int_equal(redir_stats(lab.behind.redir).iso_lost, 0); /* all of it was sent */
     stop();
     close_lab();
 }

@@ -3,14 +3,8 @@
  * Goal: a high-bandwidth endpoint moves three packets in each microframe through QEMU's controllers: our
  * gadget zero behind QEMU's usb-redir, below a driver of ours. usage: test_qtest_wide ehci|xhci
  */
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "devices/sim_host.h"
 #include "devices/zero.h"
-#include "qtest/test_rig.h"
-#include "usbredir/redir.h"
+#include "qtest/test_redir.h"
 
 enum { STREAMS = 8, PACKETS = 8, WIDE = 3 * 1024, WANTED = 200 };
 enum {
@@ -22,8 +16,7 @@ static enum qtest_controller controller;
 
 static struct {
     struct qtest_rig rig;
-    struct sim_host *sim;
-    struct redir *redir;
+    struct qtest_redir behind;
     uint8_t endpoint;
     uint8_t *buffer;
     struct guest_xfer xfers[STREAMS];
@@ -34,9 +27,7 @@ static struct {
 
 static void run_device(struct qtest_rig *rig)
 {
-    struct usb_host *host = sim_host_host(lab.sim);
-    host->ops->step(host, rig->now_ns);
-    (void)redir_step(lab.redir);
+    qtest_redir_step(&lab.behind, rig->now_ns);
 }
 
 static uint8_t pattern(unsigned int at)
@@ -99,23 +90,12 @@ static size_t split_at(const uint8_t *buffer)
 static void test_wide(void **state)
 {
     struct usb_device *zero;
-    char chardev[64];
     uint8_t setup[8];
     void *buffer;
-    int fd[2];
     (void)state;
     memset(&lab, 0, sizeof(lab));
-    assert_int_equal(sim_host_create(&lab.sim), 0);
     assert_int_equal(zero_create(&(struct zero_config){.pattern = 1, .more = 2}, &zero), 0);
-    assert_int_equal(sim_host_plug(lab.sim, "1-1", zero), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-    (void)fcntl(fd[0], F_SETFD, FD_CLOEXEC);
-    assert_int_equal(redir_create(sim_host_host(lab.sim), "1-1", fd[0], NULL, NULL, &lab.redir), 0);
-    snprintf(chardev, sizeof(chardev), "socket,id=r,fd=%d", fd[1]);
-    const char *arguments[] = {"-chardev", chardev, "-device", "usb-redir,bus=hc.0,chardev=r", NULL};
-    struct qtest_config config = {.controller = controller, .clock = QTEST_REAL, .arguments = arguments};
-    qtest_rig_open(&lab.rig, &config);
-    close(fd[1]);
+    qtest_redir_open(&lab.behind, &lab.rig, controller, zero);
     lab.rig.on_step = run_device;
     qtest_rig_until(&lab.rig, &lab.rig.ready, 1);
     guest_setup(setup, 0x01, 11, 1, 0, 0);
@@ -127,11 +107,9 @@ static void test_wide(void **state)
     qtest_rig_run_for(&lab.rig, UINT64_C(100000000));
     assert_true(zero_stats(zero).packets_out > 0);
     assert_int_equal(zero_stats(zero).wrong, 0);
-    assert_int_equal(redir_stats(lab.redir).refused, 0);
+    assert_int_equal(redir_stats(lab.behind.redir).refused, 0);
     guest_buffer_free(lab.rig.guest, buffer, BUFFER);
-    qtest_rig_close(&lab.rig);
-    redir_destroy(lab.redir);
-    sim_host_destroy(lab.sim);
+    qtest_redir_close(&lab.behind, &lab.rig);
 }
 
 int main(int argc, char **argv)
